@@ -1,0 +1,1 @@
+"""A/B allocation and decisions."""

@@ -1,0 +1,1 @@
+"""What addresses, bounces and complaints mean for a list."""

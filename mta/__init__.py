@@ -1,0 +1,1 @@
+"""The delivery engine: states, conversation, routing, retries, signing on the way out."""

@@ -1,0 +1,1 @@
+"""HTTP /v1 for API clients."""

@@ -1,0 +1,1 @@
+"""The postwright command."""

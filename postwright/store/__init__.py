@@ -1,0 +1,1 @@
+"""The database: SQLModel tables, repositories, migrations and the group-committing writer."""

@@ -1,0 +1,1 @@
+"""The tracking and unsubscribe endpoints, raw ASGI."""

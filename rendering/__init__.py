@@ -1,0 +1,1 @@
+"""From template to bytes: merge, MJML, CSS, plain text, MIME."""

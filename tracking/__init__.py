@@ -1,0 +1,1 @@
+"""Tokens, pixel, links, unsubscribe; knows no database."""

@@ -1,0 +1,1 @@
+"""Ramp plans and the budget that they allow."""
