@@ -120,7 +120,7 @@ class KeySource(Protocol):
     """Where the signing keys are."""
 
     def signing_keys(self, domain: DomainName, workspace_id: int) -> Sequence[SigningKey]:
-        """The active keys of ``domain``, the one to sign with first; raises ``NoSigningKeyError`` where there is none."""
+        """The active keys of ``domain``, the first to sign with first; ``NoSigningKeyError`` where there is none."""
         ...
 
 
