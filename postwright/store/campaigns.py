@@ -1,0 +1,233 @@
+"""Campaigns, and their runs with everything frozen that a run was started with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from sqlalchemy import Connection, func, select, update
+
+from mailtypes.clock import Microseconds
+from postwright.store.records import fetch_all, fetch_one, insert_row, page, select_as, table
+
+_campaign, _run, _variant, _link = table("campaign"), table("run"), table("variant"), table("run_link")
+
+
+@dataclass(frozen=True, slots=True)
+class NewCampaign:
+    """A campaign as it is created."""
+
+    name: str
+    stream_id: int
+    list_id: int
+    template_id: int
+    domain_id: int
+    from_address: str
+    from_name: str
+    reply_to: str | None
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A mail to a list; ``state``: draft, sending, paused, finished, cancelled."""
+
+    id: int
+    workspace_id: int
+    name: str
+    stream_id: int
+    list_id: int
+    template_id: int
+    domain_id: int
+    from_address: str
+    from_name: str
+    reply_to: str | None
+    subject: str
+    state: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a campaign; ``state``: preparing, sending, paused, finished, cancelled."""
+
+    id: int
+    workspace_id: int
+    campaign_id: int
+    number: int
+    state: str
+    stream_id: int
+    list_id: int
+    domain_id: int
+    signing_domain: str
+    return_path_host: str
+    tracking_host: str
+    from_address: str
+    from_name: str
+    reply_to: str | None
+    last_contact_id: int
+    recipients: int
+    duplicates: int
+    expires_at: int
+    created_at: int
+    finished_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenVariant:
+    """What a part of the recipients gets: template version, subject, share, and its links in their order."""
+
+    template_version_id: int
+    subject: str
+    share: float
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A stored variant; ``number`` from 0."""
+
+    id: int
+    run_id: int
+    number: int
+    template_version_id: int
+    subject: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenSender:
+    """What the sender domain was when the run began."""
+
+    signing_domain: str
+    return_path_host: str
+    tracking_host: str
+
+
+def add_campaign(connection: Connection, workspace_id: int, campaign: NewCampaign, now: Microseconds) -> int:
+    """Store a draft; returns its id."""
+    values = {field.name: getattr(campaign, field.name) for field in fields(NewCampaign)}
+    return insert_row(connection, _campaign, workspace_id=workspace_id, state="draft", created_at=now, **values)
+
+
+def get_campaign(connection: Connection, workspace_id: int, campaign_id: int) -> Campaign | None:
+    """The campaign with that id."""
+    return fetch_one(
+        connection, Campaign, _campaign, _campaign.c.workspace_id == workspace_id, _campaign.c.id == campaign_id
+    )
+
+
+def find_campaign(connection: Connection, workspace_id: int, name: str) -> Campaign | None:
+    """The campaign of that name."""
+    return fetch_one(
+        connection, Campaign, _campaign, _campaign.c.workspace_id == workspace_id, _campaign.c.name == name
+    )
+
+
+def list_campaigns(connection: Connection, workspace_id: int, *, after: int = 0, limit: int = 100) -> list[Campaign]:
+    """Campaigns in the order of their ids."""
+    return page(connection, Campaign, _campaign, [_campaign.c.workspace_id == workspace_id], after=after, limit=limit)
+
+
+def move_campaign(connection: Connection, campaign_id: int, before: Sequence[str], after: str) -> bool:
+    """Set the state if it is one of ``before``; ``False`` where it is not (somebody else was first)."""
+    statement = (
+        update(_campaign).where(_campaign.c.id == campaign_id, _campaign.c.state.in_(before)).values(state=after)
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def start_run(
+    connection: Connection,
+    campaign: Campaign,
+    sender: FrozenSender,
+    variants: Sequence[FrozenVariant],
+    expires_at: int,
+    now: Microseconds,
+) -> int:
+    """Freeze a campaign into a run that is preparing; returns the run's id."""
+    latest = connection.execute(
+        select(func.max(_run.c.number)).where(_run.c.campaign_id == campaign.id)
+    ).scalar_one_or_none()
+    run_id = insert_row(
+        connection,
+        _run,
+        workspace_id=campaign.workspace_id,
+        campaign_id=campaign.id,
+        number=(latest or 0) + 1,
+        state="preparing",
+        stream_id=campaign.stream_id,
+        list_id=campaign.list_id,
+        domain_id=campaign.domain_id,
+        signing_domain=sender.signing_domain,
+        return_path_host=sender.return_path_host,
+        tracking_host=sender.tracking_host,
+        from_address=campaign.from_address,
+        from_name=campaign.from_name,
+        reply_to=campaign.reply_to,
+        expires_at=expires_at,
+        created_at=now,
+    )
+    for number, variant in enumerate(variants):
+        _freeze_variant(connection, campaign.workspace_id, run_id, number, variant)
+    return run_id
+
+
+def _freeze_variant(
+    connection: Connection, workspace_id: int, run_id: int, number: int, variant: FrozenVariant
+) -> None:
+    insert_row(
+        connection,
+        _variant,
+        workspace_id=workspace_id,
+        run_id=run_id,
+        number=number,
+        template_version_id=variant.template_version_id,
+        subject=variant.subject,
+        share=variant.share,
+    )
+    if variant.links:
+        connection.execute(
+            _link.insert(),
+            [
+                {"workspace_id": workspace_id, "run_id": run_id, "variant": number, "number": place, "url": url}
+                for place, url in enumerate(variant.links)
+            ],
+        )
+
+
+def get_run(connection: Connection, run_id: int) -> Run | None:
+    """The run with that id."""
+    return fetch_one(connection, Run, _run, _run.c.id == run_id)
+
+
+def latest_run(connection: Connection, campaign_id: int) -> Run | None:
+    """The newest run of a campaign."""
+    newest = select(func.max(_run.c.number)).where(_run.c.campaign_id == campaign_id).scalar_subquery()
+    return fetch_one(connection, Run, _run, _run.c.campaign_id == campaign_id, _run.c.number == newest)
+
+
+def runs_in_state(connection: Connection, state: str) -> list[Run]:
+    """The runs in a state, the oldest first."""
+    return fetch_all(connection, Run, select_as(Run, _run).where(_run.c.state == state).order_by(_run.c.id))
+
+
+def move_run(connection: Connection, run_id: int, before: Sequence[str], after: str, now: Microseconds) -> bool:
+    """Set a run's state if it is one of ``before``; ``False`` where it is not."""
+    values: dict[str, object] = {"state": after}
+    if after in {"finished", "cancelled"}:
+        values["finished_at"] = now
+    statement = update(_run).where(_run.c.id == run_id, _run.c.state.in_(before)).values(**values)
+    return connection.execute(statement).rowcount == 1
+
+
+def variants_of(connection: Connection, run_id: int) -> list[Variant]:
+    """The variants of a run by number."""
+    statement = select_as(Variant, _variant).where(_variant.c.run_id == run_id).order_by(_variant.c.number)
+    return fetch_all(connection, Variant, statement)
+
+
+def link_target(connection: Connection, run_id: int, variant: int, number: int) -> str | None:
+    """Where a tracked link leads."""
+    found = connection.execute(
+        select(_link.c.url).where(_link.c.run_id == run_id, _link.c.variant == variant, _link.c.number == number)
+    ).scalar_one_or_none()
+    return None if found is None else str(found)

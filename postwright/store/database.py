@@ -1,0 +1,110 @@
+"""One database behind two doors: reads by the async engine, writes by the group-committing writer thread.
+
+SQLite (WAL, ``synchronous=FULL``) and PostgreSQL take the same repositories: functions over a SQLAlchemy
+``Connection``. ``Database.read`` hands them a read-only one, ``Database.write`` the writer's.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from mailtypes.clock import Clock
+from mailtypes.errors import ConfigurationError
+from postwright.store.writer import Writer
+
+T = TypeVar("T")
+_BUSY_TIMEOUT_MS = 30_000
+
+
+TIME_SQL: Mapping[str, str] = {
+    "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
+    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
+}
+"""By dialect, the database's own clock in microseconds; leases are fenced by it, since machines' clocks differ."""
+
+
+class Database:
+    """Open with the URL ``sqlite:///file`` or ``postgresql://user@host/name``; close when done."""
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        parsed = read_url(url)
+        self.dialect = parsed.get_backend_name()
+        self._sync: Engine = open_engine(parsed)
+        self._async: AsyncEngine = _open_async_engine(parsed)
+        self._writer = Writer(self._sync, clock)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a read-only transaction and return what it returns."""
+        async with self._async.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in the writer's next group; returns once its changes are durable."""
+        future = self._writer.submit(work)
+        result: T = await asyncio.shield(asyncio.wrap_future(future))
+        return result
+
+    async def close(self) -> None:
+        """Finish what is queued and let go of the connections."""
+        await asyncio.to_thread(self._writer.close)
+        await self._async.dispose()
+        self._sync.dispose()
+
+
+def read_url(url: str) -> URL:
+    """Check a database URL; raises ``ConfigurationError`` for anything but SQLite files and PostgreSQL."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError("database.url is not a URL; write sqlite:///file or postgresql://host/name") from error
+    backend = parsed.get_backend_name()
+    if backend == "sqlite" and parsed.database and parsed.database != ":memory:":
+        return parsed.set(drivername="sqlite")
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    raise ConfigurationError(f"database.url: '{backend}' is not supported; write sqlite:///file or postgresql://…")
+
+
+def open_engine(url: URL) -> Engine:
+    """A synchronous engine that writes: every SQLite transaction begins IMMEDIATE."""
+    if url.get_backend_name() == "sqlite":
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url)
+        _prepare_sqlite(engine, begin="BEGIN IMMEDIATE", read_only=False)
+        return engine
+    # Jobs are repeatable and touch rows through conditional updates; READ COMMITTED is what those are written for.
+    return create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+
+
+def _open_async_engine(url: URL) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"))
+        _prepare_sqlite(engine.sync_engine, begin="BEGIN", read_only=True)
+        return engine
+    return create_async_engine(url, pool_pre_ping=True, execution_options={"postgresql_readonly": True})
+
+
+def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
+    """Take transactions into our own hands: a deferred BEGIN that turns into a write fails whatever the timeout."""
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        if read_only:
+            cursor.execute("PRAGMA query_only = ON")
+        else:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA synchronous = FULL")
+            cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)

@@ -1,0 +1,251 @@
+"""The durable queue of the delivery engine: lease, mark, record, reap (the states are in ``mta.delivery``).
+
+Statements are text and take their rows as one JSON parameter: this is the hot path, one round trip for a whole batch.
+Conditions on ``state`` are written out, since SQLite matches a query to a partial index by its text.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from sqlalchemy import Connection, TextClause, text
+
+from mailtypes.clock import Microseconds
+from mta.delivery import NEXT_STATE, Happening, states_before
+from postwright.store import events
+from postwright.store.database import TIME_SQL
+from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset
+
+_DUE = "state IN ('ready', 'deferred')"
+_IDENTITY = {"run_id": BIGINT, "id": BIGINT, "epoch": BIGINT}
+_OUTCOME = _IDENTITY | {"retry_at": BIGINT, "settled_at": BIGINT, "code": BIGINT, "reply": TEXT}
+_SAME = "d.run_id = o.run_id AND d.id = o.id AND d.epoch = o.epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A delivery that a worker holds, with what is needed to make and send its message."""
+
+    id: int
+    run_id: int
+    workspace_id: int
+    contact_id: int | None
+    epoch: int
+    attempts: int
+    address: str
+    address_key: str
+    variant: int
+    merge_data: str
+    queued_at: int
+    expires_at: int
+    first_attempt_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an attempt, in the store's words; ``detail`` goes into the event."""
+
+    lease: Lease
+    happening: Happening
+    occurred_at: int
+    retry_at: int | None
+    code: int | None
+    reply: str
+    detail: Mapping[str, object]
+
+
+_LEASE_COLUMNS = ", ".join(Lease.__slots__)
+
+
+def due_destinations(connection: Connection, now: Microseconds) -> list[int]:
+    """The destinations that have something due, found by skipping along the index from one to the next."""
+    found: list[int] = []
+    step = text(f"SELECT min(destination_id) FROM delivery WHERE {_DUE} AND destination_id > :last")
+    due = text(f"SELECT 1 FROM delivery WHERE {_DUE} AND destination_id = :id AND next_attempt_at <= :now LIMIT 1")
+    last: int | None = connection.execute(step, {"last": 0}).scalar_one_or_none()
+    while last is not None:
+        if connection.execute(due, {"id": last, "now": now}).first() is not None:
+            found.append(int(last))
+        last = connection.execute(step, {"last": last}).scalar_one_or_none()
+    return found
+
+
+def next_due_at(connection: Connection, destination_ids: Sequence[int] | None, now: Microseconds) -> int | None:
+    """When the next delivery falls due after ``now``, at these destinations or anywhere."""
+    where = f"{_DUE} AND next_attempt_at > :now"
+    if destination_ids is not None:
+        where += " AND destination_id IN (" + ", ".join(str(int(one)) for one in destination_ids) + ")"
+    found = connection.execute(text(f"SELECT min(next_attempt_at) FROM delivery WHERE {where}"), {"now": now})
+    return found.scalar_one_or_none()
+
+
+def lease(
+    connection: Connection, worker: str, destination_id: int, limit: int, duration: int, now: Microseconds
+) -> list[Lease]:
+    """Give ``worker`` up to ``limit`` due deliveries of a destination for ``duration`` microseconds."""
+    rows = connection.execute(
+        _lease_statement(connection.dialect.name),
+        {"worker": worker, "destination": destination_id, "limit": limit, "duration": duration, "now": now},
+    )
+    return sorted((Lease(*row) for row in rows), key=lambda item: item.id)
+
+
+@cache
+def _lease_statement(dialect: str) -> TextClause:
+    locked = " FOR UPDATE SKIP LOCKED" if dialect == "postgresql" else ""
+    return text(
+        "UPDATE delivery SET state = 'leased', epoch = epoch + 1, attempts = attempts + 1, worker = :worker,"
+        f" lease_until = {TIME_SQL[dialect]} + :duration"
+        f" WHERE (run_id, id) IN (SELECT run_id, id FROM delivery WHERE {_DUE} AND destination_id = :destination"
+        f" AND next_attempt_at <= :now ORDER BY next_attempt_at LIMIT :limit{locked})"
+        f" AND {_DUE} RETURNING {_LEASE_COLUMNS}"
+    )
+
+
+def mark_transmitting(connection: Connection, leases: Sequence[Lease], duration: int, now: Microseconds) -> set[int]:
+    """Note that these are about to be sent; returns the ids that are still leased to us under the same epoch.
+
+    The first attempt's moment is kept for good: Message-ID and Date follow from it.
+    """
+    rows = connection.execute(
+        text(
+            "UPDATE delivery AS d SET state = 'transmitting', lease_until = "
+            f"{TIME_SQL[connection.dialect.name]} + :duration,"
+            " first_attempt_at = COALESCE(d.first_attempt_at, :now)"
+            f" FROM {rowset(connection, 'o', _IDENTITY)}"
+            f" WHERE {_SAME} AND d.state = 'leased' RETURNING d.id"
+        ),
+        {"rows": rows_json([_identity(item) for item in leases]), "duration": duration, "now": now},
+    )
+    return {int(row[0]) for row in rows}
+
+
+def renew(connection: Connection, worker: str, duration: int) -> int:
+    """Extend everything that ``worker`` holds; returns how much that is."""
+    statement = text(
+        f"UPDATE delivery SET lease_until = {TIME_SQL[connection.dialect.name]} + :duration"
+        " WHERE state IN ('leased', 'transmitting') AND worker = :worker"
+    )
+    return connection.execute(statement, {"worker": worker, "duration": duration}).rowcount
+
+
+def record(connection: Connection, outcomes: Sequence[Outcome], now: Microseconds) -> set[int]:
+    """Store outcomes with an event each; returns the ids that took them.
+
+    An outcome is dropped where somebody else has leased the delivery since (the epoch differs), or where the table of
+    states does not allow it (the delivery was suppressed meanwhile, say).
+    """
+    applied: set[int] = set()
+    for happening in dict.fromkeys(outcome.happening for outcome in outcomes):
+        same = [outcome for outcome in outcomes if outcome.happening is happening]
+        rows = connection.execute(
+            _record_statement(connection, happening),
+            {"rows": rows_json([_row(outcome, now) for outcome in same]), "now": now},
+        )
+        applied |= {int(row[0]) for row in rows}
+    kinds = [(outcome, EVENT_KIND.get(outcome.happening)) for outcome in outcomes if outcome.lease.id in applied]
+    events.append(connection, [_event(outcome, kind) for outcome, kind in kinds if kind], now)
+    return applied
+
+
+EVENT_KIND: Mapping[Happening, str] = {
+    Happening.ACCEPTED: "delivered",
+    Happening.TRANSIENT: "deferred",
+    Happening.PERMANENT: "failed",
+    Happening.UNKNOWN: "ambiguous",
+}
+"""The event that tells of an outcome; what was given back unsent leaves none."""
+
+_CHANGES: Mapping[Happening, str] = {
+    Happening.ACCEPTED: "settled_at = o.settled_at",
+    Happening.PERMANENT: "settled_at = o.settled_at",
+    Happening.TRANSIENT: "next_attempt_at = COALESCE(o.retry_at, d.next_attempt_at), deferrals = d.deferrals + 1",
+    Happening.UNKNOWN: "next_attempt_at = COALESCE(o.retry_at, d.next_attempt_at), ambiguities = d.ambiguities + 1",
+    Happening.NOT_SENT: "attempts = d.attempts - 1",
+    Happening.LEASE_LOST: "attempts = d.attempts - 1",
+}
+
+
+def _record_statement(connection: Connection, happening: Happening) -> TextClause:
+    before = states_before(happening)
+    after = NEXT_STATE[before[0], happening]
+    allowed = ", ".join(f"'{state}'" for state in before)
+    reply = ", reply_code = o.code, reply_text = o.reply" if happening in EVENT_KIND else ""
+    return text(
+        f"UPDATE delivery AS d SET state = '{after}', worker = NULL, lease_until = NULL, {_CHANGES[happening]}{reply}"
+        f" FROM {rowset(connection, 'o', _OUTCOME)} WHERE {_SAME} AND d.state IN ({allowed}) RETURNING d.id"
+    )
+
+
+def reap(connection: Connection, ambiguous_retry_at: int, now: Microseconds, *, limit: int = 1000) -> tuple[int, int]:
+    """Take leases back that ran out; returns how many were not sent and how many are ambiguous now."""
+    expired = f"lease_until < {TIME_SQL[connection.dialect.name]}"
+    unsent = connection.execute(
+        text(
+            "UPDATE delivery SET state = 'ready', worker = NULL, lease_until = NULL, attempts = attempts - 1,"
+            f" epoch = epoch + 1 WHERE {_chosen(connection, 'leased', expired)} AND state = 'leased'"
+        ),
+        {"limit": limit},
+    ).rowcount
+    # The epoch stays: the outcome of a worker that was only slow still counts until somebody leases again.
+    rows = connection.execute(
+        text(
+            "UPDATE delivery SET state = 'ambiguous', worker = NULL, lease_until = NULL,"
+            " ambiguities = ambiguities + 1, next_attempt_at = :retry_at"
+            f" WHERE {_chosen(connection, 'transmitting', expired)} AND state = 'transmitting'"
+            " RETURNING id, run_id, workspace_id, contact_id, attempts"
+        ),
+        {"limit": limit, "retry_at": ambiguous_retry_at},
+    ).all()
+    events.append(
+        connection,
+        [
+            events.NewEvent(row[2], "ambiguous", now, row[1], row[0], row[3], {"attempt": row[4], "cause": "lease"})
+            for row in rows
+        ],
+        now,
+    )
+    return unsent, len(rows)
+
+
+def retry_ambiguous(connection: Connection, now: Microseconds, *, limit: int = 1000) -> int:
+    """Make ambiguous deliveries ready again whose stream says so and whose time has come."""
+    by_rule = (
+        "next_attempt_at <= :now AND run_id IN (SELECT run.id FROM run JOIN stream ON stream.id = run.stream_id"
+        " WHERE stream.ambiguous_rule = 'retry' AND run.state IN ('sending', 'preparing'))"
+    )
+    statement = text(
+        f"UPDATE delivery SET state = 'ready' WHERE {_chosen(connection, 'ambiguous', by_rule)} AND state = 'ambiguous'"
+    )
+    return connection.execute(statement, {"now": now, "limit": limit}).rowcount
+
+
+def _chosen(connection: Connection, state: str, condition: str) -> str:
+    locked = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
+    # A partial index over two states is matched only by the condition as it was written there.
+    also = " AND state IN ('leased', 'transmitting')" if state in {"leased", "transmitting"} else ""
+    return (
+        f"(run_id, id) IN (SELECT run_id, id FROM delivery WHERE state = '{state}'{also} AND {condition}"
+        f" LIMIT :limit{locked})"
+    )
+
+
+def _identity(item: Lease) -> dict[str, object]:
+    return {"run_id": item.run_id, "id": item.id, "epoch": item.epoch}
+
+
+def _row(outcome: Outcome, now: Microseconds) -> dict[str, object]:
+    return _identity(outcome.lease) | {
+        "retry_at": outcome.retry_at,
+        "settled_at": now,
+        "code": outcome.code,
+        "reply": outcome.reply,
+    }
+
+
+def _event(outcome: Outcome, kind: str) -> events.NewEvent:
+    lease_ = outcome.lease
+    data = {"attempt": lease_.attempts, "reply_code": outcome.code, "reply": outcome.reply, **outcome.detail}
+    return events.NewEvent(
+        lease_.workspace_id, kind, outcome.occurred_at, lease_.run_id, lease_.id, lease_.contact_id, data
+    )

@@ -1,0 +1,316 @@
+"""A run's recipients before they are due and while they stop: prepare, release, hold, cancel, expire, count."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, func, literal_column, select, tuple_, update
+
+from mailtypes.clock import Microseconds
+from mta.delivery import DeliveryState, Happening, next_state, states_before
+from postwright.store import contacts, events, suppressions
+from postwright.store.campaigns import Run
+from postwright.store.public_ids import delivery_id
+from postwright.store.records import fetch_all, fetch_one, page, select_as, table
+
+_delivery, _run = table("delivery"), table("run")
+_ON_THEIR_WAY = ("held", "ready", "leased", "transmitting", "deferred")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """A delivery as it stands, for those who ask."""
+
+    id: int
+    run_id: int
+    workspace_id: int
+    contact_id: int | None
+    address: str
+    address_key: str
+    domain: str
+    variant: int
+    state: str
+    waits_for: str
+    attempts: int
+    deferrals: int
+    ambiguities: int
+    queued_at: int
+    next_attempt_at: int
+    first_attempt_at: int | None
+    settled_at: int | None
+    reply_code: int | None
+    reply_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """How many recipients of a run stand where; ``ambiguous_ever`` and ``deferred_ever`` count the past too."""
+
+    by_state: dict[str, int]
+    deferred_ever: int
+    ambiguous_ever: int
+
+    @property
+    def total(self) -> int:
+        """All recipients so far."""
+        return sum(self.by_state.values())
+
+    @property
+    def settled(self) -> int:
+        """Those of whom nothing more will come."""
+        return self.total - sum(self.by_state.get(state, 0) for state in (*_ON_THEIR_WAY, "ambiguous"))
+
+
+def prepare_chunk(
+    connection: Connection, run_id: int, variant_of: Callable[[str], int], now: Microseconds, *, limit: int = 2000
+) -> int:
+    """Write the next ``limit`` recipients of a preparing run; returns how many contacts were read, 0 at the end.
+
+    The run's row is locked first and remembers how far it has come, in the same transaction: a process that dies
+    here leaves nothing half done, and two never prepare the same chunk. ``variant_of`` maps an address key.
+    """
+    run = _lock_preparing(connection, run_id)
+    if run is None:
+        return 0
+    chunk = contacts.contacts_of_list(connection, run.list_id, after=run.last_contact_id, limit=limit)
+    if not chunk:
+        connection.execute(update(_run).where(_run.c.id == run_id).values(state="sending"))
+        return 0
+    keys = [contact.address_key for contact in chunk]
+    barred = suppressions.reasons(connection, run.workspace_id, keys, (run.stream_id, run.list_id), now)
+    rows = [
+        _new_delivery(run, contact, number, barred.get(contact.address_key))
+        | {"variant": variant_of(contact.address_key), "queued_at": now, "next_attempt_at": now}
+        for number, contact in enumerate(chunk, start=run.recipients + 1)
+    ]
+    for row in rows:
+        row["settled_at"] = now if row["state"] == "suppressed" else None
+    connection.execute(_delivery.insert(), rows)
+    _log_suppressed(connection, run, rows, now)
+    connection.execute(
+        update(_run)
+        .where(_run.c.id == run_id)
+        .values(last_contact_id=chunk[-1].id, recipients=run.recipients + len(chunk))
+    )
+    return len(chunk)
+
+
+def _lock_preparing(connection: Connection, run_id: int) -> Run | None:
+    # An update that changes nothing takes the row's lock on either database.
+    locked = connection.execute(
+        update(_run).where(_run.c.id == run_id, _run.c.state == "preparing").values(state="preparing")
+    ).rowcount
+    return fetch_one(connection, Run, _run, _run.c.id == run_id) if locked else None
+
+
+def _new_delivery(run: Run, contact: contacts.Contact, number: int, barred: str | None) -> dict[str, object]:
+    return {
+        "run_id": run.id,
+        "id": delivery_id(run.id, number),
+        "workspace_id": run.workspace_id,
+        "contact_id": contact.id,
+        "address": contact.address,
+        "address_key": contact.address_key,
+        "domain": contact.domain,
+        "merge_data": contact.fields,
+        "state": "held" if barred is None else "suppressed",
+        "waits_for": "route" if barred is None else "",
+        "reply_text": barred or "",
+        "expires_at": run.expires_at,
+    }
+
+
+def _log_suppressed(connection: Connection, run: Run, rows: list[dict[str, object]], now: Microseconds) -> None:
+    events.append(
+        connection,
+        [
+            events.NewEvent(
+                run.workspace_id,
+                "suppressed",
+                now,
+                run.id,
+                int(str(row["id"])),
+                int(str(row["contact_id"])),
+                {"reason": row["reply_text"]},
+            )
+            for row in rows
+            if row["state"] == "suppressed"
+        ],
+        now,
+    )
+
+
+def held_domains(connection: Connection, run_id: int, *, limit: int = 1000) -> list[str]:
+    """The recipient domains of a run that have somebody held."""
+    statement = (
+        select(_delivery.c.domain)
+        .where(_delivery.c.run_id == run_id, _delivery.c.state == literal_column("'held'"))
+        .distinct()
+        .limit(limit)
+    )
+    return [str(row[0]) for row in connection.execute(statement)]
+
+
+def release(
+    connection: Connection, run_id: int, domain: str, destination_id: int, now: Microseconds, *, limit: int
+) -> int:
+    """Make up to ``limit`` held recipients of a domain ready; returns how many. Deferred ones keep their time."""
+    return _move(
+        connection,
+        Happening.RELEASE,
+        _some(run_id, limit, _delivery.c.domain == domain, _delivery.c.state == literal_column("'held'")),
+        {
+            "destination_id": destination_id,
+            "waits_for": "",
+            "next_attempt_at": func.max(_delivery.c.next_attempt_at, now)
+            if connection.dialect.name == "sqlite"
+            else func.greatest(_delivery.c.next_attempt_at, now),
+        },
+    )
+
+
+def explain_wait(connection: Connection, run_id: int, domain: str, reason: str, *, limit: int = 10_000) -> int:
+    """Write down why the held recipients of a domain wait."""
+    chosen = _some(
+        run_id,
+        limit,
+        _delivery.c.domain == domain,
+        _delivery.c.state == literal_column("'held'"),
+        _delivery.c.waits_for != reason,
+    )
+    return connection.execute(update(_delivery).where(chosen).values(waits_for=reason)).rowcount
+
+
+def fail_held(connection: Connection, run: Run, domain: str, cause: str, now: Microseconds, *, limit: int) -> int:
+    """Fail held recipients whose domain takes no mail, with an event each."""
+    chosen = _some(run.id, limit, _delivery.c.domain == domain, _delivery.c.state == literal_column("'held'"))
+    return _settle(connection, run, Happening.PERMANENT, chosen, cause, now)
+
+
+def hold(connection: Connection, run_id: int, reason: str, *, limit: int = 5000) -> int:
+    """Take up to ``limit`` ready or deferred recipients of a run back."""
+    chosen = _some(run_id, limit, _delivery.c.state.in_(states_before(Happening.HOLD)))
+    return _move(connection, Happening.HOLD, chosen, {"waits_for": reason})
+
+
+def cancel(connection: Connection, run: Run, now: Microseconds, *, limit: int = 5000) -> int:
+    """Cancel up to ``limit`` recipients of a run that are not being transmitted, with an event each."""
+    chosen = _some(run.id, limit, _delivery.c.state.in_(states_before(Happening.CANCEL)))
+    return _settle(connection, run, Happening.CANCEL, chosen, "the run was cancelled", now)
+
+
+def expire(connection: Connection, run: Run, now: Microseconds, *, limit: int = 5000) -> int:
+    """Expire up to ``limit`` recipients that are too old, or whose next attempt would be too late."""
+    chosen = _some(
+        run.id,
+        limit,
+        _delivery.c.state.in_(states_before(Happening.EXPIRE)),
+        (_delivery.c.expires_at <= now) | (_delivery.c.next_attempt_at >= _delivery.c.expires_at),
+    )
+    return _settle(connection, run, Happening.EXPIRE, chosen, "", now)
+
+
+def _some(run_id: int, limit: int, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    few = select(_delivery.c.id).where(_delivery.c.run_id == run_id, *conditions).order_by(_delivery.c.id).limit(limit)
+    # PostgreSQL: rows that another process is changing are left to it.
+    return tuple_(_delivery.c.run_id, _delivery.c.id).in_(
+        few.with_only_columns(_delivery.c.run_id, _delivery.c.id).with_for_update(skip_locked=True)
+    )
+
+
+def _move(connection: Connection, happening: Happening, chosen: ColumnElement[bool], values: dict[str, object]) -> int:
+    before = states_before(happening)
+    after = next_state(before[0], happening)
+    statement = update(_delivery).where(chosen, _delivery.c.state.in_(before)).values(state=after, **values)
+    return connection.execute(statement).rowcount
+
+
+def _settle(
+    connection: Connection, run: Run, happening: Happening, chosen: ColumnElement[bool], cause: str, now: Microseconds
+) -> int:
+    """Move deliveries into a terminal state and log one event for each, named by the state."""
+    before = states_before(happening)
+    after = str(next_state(before[0], happening))
+    values: dict[str, object] = {"state": after, "settled_at": now}
+    if cause:
+        values["reply_text"] = cause
+    settled = connection.execute(
+        update(_delivery)
+        .where(chosen, _delivery.c.state.in_(before))
+        .values(**values)
+        .returning(_delivery.c.id, _delivery.c.contact_id, _delivery.c.reply_text)
+    ).all()
+    events.append(
+        connection,
+        [
+            events.NewEvent(run.workspace_id, after, now, run.id, row[0], row[1], {"cause": str(row[2])})
+            for row in settled
+        ],
+        now,
+    )
+    return len(settled)
+
+
+def count_run(connection: Connection, run_id: int) -> RunCounts:
+    """Where the recipients of a run stand."""
+    by_state = {
+        str(state): int(number)
+        for state, number in connection.execute(
+            select(_delivery.c.state, func.count()).where(_delivery.c.run_id == run_id).group_by(_delivery.c.state)
+        )
+    }
+    ever = connection.execute(
+        select(func.count().filter(_delivery.c.deferrals > 0), func.count().filter(_delivery.c.ambiguities > 0)).where(
+            _delivery.c.run_id == run_id
+        )
+    ).one()
+    return RunCounts(by_state, int(ever[0]), int(ever[1]))
+
+
+def finish_if_done(connection: Connection, run: Run, now: Microseconds) -> bool:
+    """Finish a sending run in which nobody is on the way; ambiguous ones under the rule ``hold`` wait for a person."""
+    under_way = select(_delivery.c.id).where(
+        _delivery.c.run_id == run.id, _delivery.c.state.in_((*_ON_THEIR_WAY, "ambiguous"))
+    )
+    if connection.execute(under_way.limit(1)).first() is not None:
+        return False
+    done = connection.execute(
+        update(_run).where(_run.c.id == run.id, _run.c.state == "sending").values(state="finished", finished_at=now)
+    ).rowcount
+    campaign = table("campaign")
+    connection.execute(
+        update(campaign).where(campaign.c.id == run.campaign_id, campaign.c.state == "sending").values(state="finished")
+    )
+    return done == 1
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries to list; ``None`` means any."""
+
+    run_id: int | None = None
+    address_key: str | None = None
+    state: DeliveryState | None = None
+
+
+def list_deliveries(
+    connection: Connection, workspace_id: int, wanted: DeliveryFilter, *, after: int = 0, limit: int = 100
+) -> list[DeliveryRecord]:
+    """Deliveries in the order of their ids, beginning behind ``after``."""
+    conditions: list[ColumnElement[bool]] = [_delivery.c.workspace_id == workspace_id]
+    if wanted.run_id is not None:
+        conditions.append(_delivery.c.run_id == wanted.run_id)
+    if wanted.address_key is not None:
+        conditions.append(_delivery.c.address_key == wanted.address_key)
+    if wanted.state is not None:
+        conditions.append(_delivery.c.state == wanted.state)
+    return page(connection, DeliveryRecord, _delivery, conditions, after=after, limit=limit)
+
+
+def get_delivery(connection: Connection, run_id: int, delivery: int) -> DeliveryRecord | None:
+    """One delivery."""
+    rows: Sequence[DeliveryRecord] = fetch_all(
+        connection,
+        DeliveryRecord,
+        select_as(DeliveryRecord, _delivery).where(_delivery.c.run_id == run_id, _delivery.c.id == delivery),
+    )
+    return rows[0] if rows else None

@@ -1,0 +1,26 @@
+"""Many rows in one bound parameter: a JSON array, read back as a table by either database.
+
+A statement over a rowset keeps one text whatever the number of rows, so it stays prepared, and it is one round trip.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+BIGINT, TEXT = "BIGINT", "TEXT"
+
+
+def rowset(connection: Connection, name: str, columns: Mapping[str, str], parameter: str = "rows") -> str:
+    """SQL for a FROM clause: the rows of ``:parameter`` under the alias ``name`` with these columns and types."""
+    if connection.dialect.name == "postgresql":
+        declared = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+        return f"json_to_recordset(CAST(:{parameter} AS JSON)) AS {name}({declared})"
+    picked = ", ".join(f"json_extract(value, '$.{column}') AS {column}" for column in columns)
+    return f"(SELECT {picked} FROM json_each(:{parameter})) AS {name}"
+
+
+def rows_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The bound value for ``rowset``."""
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,131 @@
+"""Sender domains, their keys and audits; streams, egress, routes, and the shared budget."""
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from postwright.store.tables.columns import BIG, big, moment, optional_moment, reference, row_id
+
+
+class SenderDomain(SQLModel, table=True):
+    """A domain that mail is sent from. ``name`` in A-labels; ``state`` is pending, verified or failing."""
+
+    __tablename__ = "sender_domain"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    name: str
+    state: str
+    return_path_host: str
+    tracking_host: str
+    ramp_plan: str | None = None
+    ramp_started_at: int | None = optional_moment()
+    created_at: int = moment()
+    verified_at: int | None = optional_moment()
+    checked_at: int | None = optional_moment()
+    audit: str | None = None
+
+
+class DkimKey(SQLModel, table=True):
+    """A signing key. ``state``: made, published, active, retiring, retired.
+
+    The private key is encrypted under the master key ``sealed_with``, so that the master key can change.
+    """
+
+    __tablename__ = "dkim_key"
+    __table_args__ = (UniqueConstraint("workspace_id", "domain_id", "selector"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    domain_id: int = reference("sender_domain.id", index=True)
+    selector: str
+    algorithm: str
+    state: str
+    public_record: str
+    private_key_sealed: bytes
+    sealed_with: str
+    created_at: int = moment()
+    activated_at: int | None = optional_moment()
+    retired_at: int | None = optional_moment()
+
+
+class EgressPool(SQLModel, table=True):
+    """A named set of addresses that mail leaves from."""
+
+    __tablename__ = "egress_pool"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    name: str
+
+
+class EgressSource(SQLModel, table=True):
+    """One address that mail leaves from, with the name it says in EHLO and its PTR name."""
+
+    __tablename__ = "egress_source"
+    __table_args__ = (UniqueConstraint("workspace_id", "pool_id", "ip"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    pool_id: int = reference("egress_pool.id", index=True)
+    ip: str
+    ehlo: str
+    ptr: str | None = None
+
+
+class Stream(SQLModel, table=True):
+    """What kind of mail: it owns the pool, the expiry, the suppression scope, tracking and one-click.
+
+    ``kind`` is transactional or marketing; ``ambiguous_rule`` is retry or hold; ``expiry`` in microseconds.
+    """
+
+    __tablename__ = "stream"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    name: str
+    kind: str
+    pool_id: int = reference("egress_pool.id")
+    expiry: int = big()
+    ambiguous_rule: str
+    tracks_opens: bool
+    tracks_clicks: bool
+    one_click: bool
+
+
+class Destination(SQLModel, table=True):
+    """A site that takes mail: a set of MX hosts that belong together. ``hosts`` is JSON, by preference."""
+
+    __tablename__ = "destination"
+    __table_args__ = (UniqueConstraint("workspace_id", "site"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    site: str
+    provider: str
+    hosts: str
+
+
+class Route(SQLModel, table=True):
+    """Where mail for a recipient domain goes, until ``expires_at``. ``result`` says why there is no destination."""
+
+    __tablename__ = "route"
+    __table_args__ = (UniqueConstraint("workspace_id", "domain"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    domain: str
+    result: str
+    cause: str
+    destination_id: int | None = Field(default=None, foreign_key="destination.id", sa_type=BIG)
+    expires_at: int = moment()
+
+
+class BudgetUse(SQLModel, table=True):
+    """How much of a limit of the whole cluster is reserved in one window, for instance a day of warm-up."""
+
+    __tablename__ = "budget_use"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "budget", "window_start"),
+        Index("ix_budget_use_window", "window_start"),
+    )
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    budget: str
+    window_start: int = moment()
+    reserved: int = big()

@@ -1,0 +1,61 @@
+"""Who may do what: workspaces, users, web sessions, API keys."""
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from postwright.store.tables.columns import moment, optional_moment, reference, row_id
+
+
+class Workspace(SQLModel, table=True):
+    """A separate world inside one install: its own domains, contacts, campaigns, keys."""
+
+    __tablename__ = "workspace"
+    id: int | None = row_id()
+    name: str = Field(unique=True)
+    created_at: int = moment()
+
+
+class User(SQLModel, table=True):
+    """A person who signs in; ``role`` is admin, marketer or viewer."""
+
+    __tablename__ = "user_account"
+    __table_args__ = (UniqueConstraint("workspace_id", "address_key"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    address: str
+    address_key: str = Field(index=True)
+    password_hash: str
+    role: str
+    created_at: int = moment()
+    disabled_at: int | None = optional_moment()
+
+
+class WebSession(SQLModel, table=True):
+    """A signed-in browser; only a SHA-256 of the cookie is kept."""
+
+    __tablename__ = "web_session"
+    __table_args__ = (UniqueConstraint("workspace_id", "token_sha256"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    user_id: int = reference("user_account.id", index=True)
+    token_sha256: str = Field(index=True)
+    csrf_token: str
+    created_at: int = moment()
+    expires_at: int = moment()
+    ended_at: int | None = optional_moment()
+
+
+class ApiKey(SQLModel, table=True):
+    """A bearer key of an API client; only a SHA-256 of the secret is kept. ``scopes`` are separated by spaces."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (UniqueConstraint("workspace_id", "secret_sha256"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    name: str
+    prefix: str
+    secret_sha256: str = Field(index=True)
+    scopes: str
+    created_at: int = moment()
+    expires_at: int | None = optional_moment()
+    revoked_at: int | None = optional_moment()

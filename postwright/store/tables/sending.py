@@ -1,0 +1,136 @@
+"""Campaigns, their runs, and the deliveries."""
+
+from sqlalchemy import Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from postwright.store.tables.columns import BIG, big, moment, optional_moment, reference, row_id
+
+
+def _partial_index(name: str, condition: str, *columns: str) -> Index:
+    """An index over the few rows that are on their way, however many have arrived."""
+    return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
+
+
+class Campaign(SQLModel, table=True):
+    """A mail to a list; ``state``: draft, sending, paused, finished, cancelled."""
+
+    __tablename__ = "campaign"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    name: str
+    stream_id: int = reference("stream.id")
+    list_id: int = reference("contact_list.id")
+    template_id: int = reference("template.id")
+    domain_id: int = reference("sender_domain.id")
+    from_address: str
+    from_name: str
+    reply_to: str | None = None
+    subject: str
+    state: str
+    created_at: int = moment()
+
+
+class Run(SQLModel, table=True):
+    """One execution of a campaign, with everything frozen that it was started with.
+
+    ``state``: preparing (recipients are being written), sending, paused, finished, cancelled. ``last_contact_id``
+    is how far the preparation has come; ``recipients`` counts the deliveries made, and numbers them.
+    """
+
+    __tablename__ = "run"
+    __table_args__ = (UniqueConstraint("workspace_id", "campaign_id", "number"), Index("ix_run_state", "state"))
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    campaign_id: int = reference("campaign.id")
+    number: int
+    state: str
+    stream_id: int = reference("stream.id")
+    list_id: int = reference("contact_list.id")
+    domain_id: int = reference("sender_domain.id")
+    signing_domain: str
+    return_path_host: str
+    tracking_host: str
+    from_address: str
+    from_name: str
+    reply_to: str | None = None
+    last_contact_id: int = big(0)
+    recipients: int = big(0)
+    duplicates: int = big(0)
+    expires_at: int = moment()
+    created_at: int = moment()
+    finished_at: int | None = optional_moment()
+
+
+class Variant(SQLModel, table=True):
+    """What one part of a run's recipients gets: a frozen template version and subject, and its share."""
+
+    __tablename__ = "variant"
+    __table_args__ = (UniqueConstraint("workspace_id", "run_id", "number"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    run_id: int = reference("run.id", index=True)
+    number: int
+    template_version_id: int = reference("template_version.id")
+    subject: str
+    share: float = 1.0
+
+
+class RunLink(SQLModel, table=True):
+    """A link target of a run, frozen at its start; tokens name the number and never the target."""
+
+    __tablename__ = "run_link"
+    __table_args__ = (UniqueConstraint("workspace_id", "run_id", "variant", "number"),)
+    workspace_id: int = reference("workspace.id")
+    run_id: int = Field(primary_key=True, foreign_key="run.id", sa_type=BIG)
+    variant: int = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    url: str
+
+
+class Delivery(SQLModel, table=True):
+    """One recipient of a run; ``state`` as in ``mta.delivery``. Partitioned by run on PostgreSQL.
+
+    ``id`` is the run's id and the recipient's number in one (see ``postwright.store.public_ids.delivery_id``),
+    so that whoever holds an id knows the partition. ``message_id`` is 0 for recipients of campaigns.
+    ``merge_data`` is frozen JSON. ``lease_until`` is database time. What is due first goes first: transactional mail
+    is due from the beginning of time.
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "run_id", "message_id", "address_key"),
+        _partial_index("ix_delivery_due", "state IN ('ready', 'deferred')", "destination_id", "next_attempt_at"),
+        _partial_index("ix_delivery_leased", "state IN ('leased', 'transmitting')", "lease_until"),
+        _partial_index("ix_delivery_ambiguous", "state = 'ambiguous'", "next_attempt_at"),
+        _partial_index("ix_delivery_held", "state = 'held'", "run_id", "domain"),
+        Index("ix_delivery_run_state", "run_id", "state"),
+        Index("ix_delivery_address", "workspace_id", "address_key"),
+        {"sqlite_with_rowid": False, "postgresql_partition_by": "LIST (run_id)"},
+    )
+    run_id: int = Field(primary_key=True, sa_type=BIG)
+    id: int = Field(primary_key=True, sa_type=BIG)
+    workspace_id: int = big()
+    message_id: int = big(0)
+    contact_id: int | None = Field(default=None, sa_type=BIG)
+    address: str
+    address_key: str
+    domain: str
+    variant: int
+    merge_data: str
+    state: str
+    waits_for: str = ""
+    destination_id: int | None = Field(default=None, sa_type=BIG)
+    epoch: int = 0
+    worker: str | None = None
+    lease_until: int | None = optional_moment()
+    attempts: int = 0
+    deferrals: int = 0
+    ambiguities: int = 0
+    queued_at: int = moment()
+    expires_at: int = moment()
+    next_attempt_at: int = moment()
+    first_attempt_at: int | None = optional_moment()
+    settled_at: int | None = optional_moment()
+    reply_code: int | None = None
+    reply_text: str = ""
