@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from mailtypes.address import EmailAddress
 from mailtypes.errors import InputSyntaxError
 
-_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|\Z)")
-_REPLY_LINE = re.compile(r"([2-5]\d\d)([ -]?)(.*)\Z", re.DOTALL)
+_ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?=\s|\Z)")
+# RFC 5321 section 4.2: the code stands alone, or a space or hyphen follows it.
+_REPLY_LINE = re.compile(r"([2-5][0-9][0-9])(?:([ -])(.*))?\Z", re.DOTALL)
 
 
 class ReplySyntaxError(InputSyntaxError):
@@ -60,7 +61,7 @@ class SmtpReply:
             if (match[2] == "-") != (number < len(lines) - 1):
                 raise ReplySyntaxError("the lines of the reply do not end where they say", source=line)
             code = int(match[1])
-            texts.append(match[3])
+            texts.append(match[3] or "")
         if not code:
             raise ReplySyntaxError("an SMTP reply has at least one line")
         return cls.of(code, "\n".join(texts))

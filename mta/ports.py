@@ -128,17 +128,27 @@ class NoSigningKeyError(Exception):
     """The domain has no active key, so nothing may be sent for it."""
 
 
+class HostResolver(Protocol):
+    """Turns MX host names into addresses; the sandbox answers with its own ports."""
+
+    async def addresses(self, host: str) -> Sequence[tuple[str, int]]:
+        """Addresses and ports of ``host`` in the order to try them; empty where it has none or nobody could say."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How long to wait after transient failures: ``first``, then ``factor`` times more up to ``longest``.
 
     Each wait is drawn from plus or minus ``jitter`` (a share) around that, so that a crowd does not come back at once.
+    ``greylisted`` is the wait after a first refusal that looks like greylisting (RFC 6647 section 2.1).
     """
 
     first: timedelta = timedelta(minutes=5)
     factor: float = 2.0
     longest: timedelta = timedelta(hours=4)
     jitter: float = 0.2
+    greylisted: timedelta = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)

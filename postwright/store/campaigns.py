@@ -60,6 +60,7 @@ class Run:
     signing_domain: str
     return_path_host: str
     tracking_host: str
+    feedback_key_id: int
     from_address: str
     from_name: str
     reply_to: str | None
@@ -73,12 +74,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class FrozenVariant:
-    """What a part of the recipients gets: template version, subject, share, and its links in their order."""
+    """What a part of the recipients gets: template version, subject, share, and its tracked links (number, target)."""
 
     template_version_id: int
     subject: str
     share: float
-    links: tuple[str, ...]
+    links: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,12 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class FrozenSender:
-    """What the sender domain was when the run began."""
+    """What the sender domain was when the run began, and the key that Message-IDs and return paths are made with."""
 
     signing_domain: str
     return_path_host: str
     tracking_host: str
+    feedback_key_id: int = 0
 
 
 def add_campaign(connection: Connection, workspace_id: int, campaign: NewCampaign, now: Microseconds) -> int:
@@ -160,6 +162,7 @@ def start_run(
         signing_domain=sender.signing_domain,
         return_path_host=sender.return_path_host,
         tracking_host=sender.tracking_host,
+        feedback_key_id=sender.feedback_key_id,
         from_address=campaign.from_address,
         from_name=campaign.from_name,
         reply_to=campaign.reply_to,
@@ -189,7 +192,7 @@ def _freeze_variant(
             _link.insert(),
             [
                 {"workspace_id": workspace_id, "run_id": run_id, "variant": number, "number": place, "url": url}
-                for place, url in enumerate(variant.links)
+                for place, url in variant.links
             ],
         )
 
@@ -223,6 +226,12 @@ def variants_of(connection: Connection, run_id: int) -> list[Variant]:
     """The variants of a run by number."""
     statement = select_as(Variant, _variant).where(_variant.c.run_id == run_id).order_by(_variant.c.number)
     return fetch_all(connection, Variant, statement)
+
+
+def links_of(connection: Connection, run_id: int) -> dict[tuple[int, int], str]:
+    """All link targets of a run by (variant, link number)."""
+    rows = connection.execute(select(_link.c.variant, _link.c.number, _link.c.url).where(_link.c.run_id == run_id))
+    return {(int(row[0]), int(row[1])): str(row[2]) for row in rows}
 
 
 def link_target(connection: Connection, run_id: int, variant: int, number: int) -> str | None:

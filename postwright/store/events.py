@@ -47,11 +47,16 @@ class Event:
 
 
 def append(connection: Connection, events: Sequence[NewEvent], now: Microseconds) -> list[int]:
-    """Add events to the log in the caller's transaction; returns their ids."""
+    """Add events to the log in the caller's transaction; returns their ids.
+
+    They are recorded at ``now``, but never behind a watermark that somebody else has moved since: ``now`` was read
+    before this transaction had its turn, and what lies behind the watermark is counted no more.
+    """
     if not events:
         return []
     ids = _next_ids(connection, len(events))
-    moment = as_datetime(now)
+    recorded_at = max(now, _rolled_up_to(connection, {event.workspace_id for event in events}))
+    moment = as_datetime(recorded_at)
     month = moment.year * 100 + moment.month
     connection.execute(
         _event.insert(),
@@ -63,7 +68,7 @@ def append(connection: Connection, events: Sequence[NewEvent], now: Microseconds
                 "schema_version": SCHEMA_VERSION,
                 "kind": event.kind,
                 "occurred_at": event.occurred_at,
-                "recorded_at": now,
+                "recorded_at": recorded_at,
                 "run_id": event.run_id,
                 "delivery_id": event.delivery_id,
                 "contact_id": event.contact_id,
@@ -75,13 +80,25 @@ def append(connection: Connection, events: Sequence[NewEvent], now: Microseconds
     return ids
 
 
+def _rolled_up_to(connection: Connection, workspaces: set[int]) -> int:
+    marks = select(func.max(_watermark.c.rolled_up_to)).where(_watermark.c.workspace_id.in_(workspaces))
+    return int(connection.execute(marks).scalar_one_or_none() or 0)
+
+
+_NEWEST_ID = text(
+    "WITH RECURSIVE part(month) AS (SELECT max(month) FROM event UNION ALL"
+    " SELECT (SELECT max(month) FROM event WHERE event.month < part.month) FROM part WHERE part.month IS NOT NULL)"
+    " SELECT max((SELECT max(id) FROM event WHERE event.month = part.month)) FROM part"
+)
+"""One seek for each month: around midnight on the first, the newest id may stand in the month before."""
+
+
 def _next_ids(connection: Connection, count: int) -> list[int]:
     if connection.dialect.name == "postgresql":
         drawn = connection.execute(text("SELECT nextval('event_id_seq') FROM generate_series(1, :n)"), {"n": count})
         return [int(row[0]) for row in drawn]
     # SQLite has one writer at a time, and this transaction is it.
-    last = connection.execute(select(_event.c.id).order_by(_event.c.month.desc(), _event.c.id.desc()).limit(1))
-    first = int(last.scalar_one_or_none() or 0) + 1
+    first = int(connection.execute(_NEWEST_ID).scalar_one_or_none() or 0) + 1
     return list(range(first, first + count))
 
 
@@ -146,6 +163,17 @@ def roll_up(connection: Connection, workspace_id: int, now: Microseconds) -> int
         )
     connection.execute(_watermark.update().where(mine).values(rolled_up_to=end))
     return sum(int(row[2]) for row in rows)
+
+
+def needs_roll_up(connection: Connection, workspace_id: int, now: Microseconds) -> bool:
+    """Whether there are events between the watermark and ``now - ROLLUP_LAG``."""
+    start = select(_watermark.c.rolled_up_to).where(_watermark.c.workspace_id == workspace_id).scalar_subquery()
+    waiting = select(_event.c.id).where(
+        _event.c.workspace_id == workspace_id,
+        _event.c.recorded_at >= func.coalesce(start, 0),
+        _event.c.recorded_at < now - ROLLUP_LAG,
+    )
+    return connection.execute(waiting.limit(1)).first() is not None
 
 
 def event_counts(connection: Connection, workspace_id: int, run_id: int) -> dict[str, int]:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select, update
 
 from mailtypes.clock import Microseconds
 from postwright.store.records import fetch_all, fetch_one, insert_row, select_as, table
+from postwright.store.rowsets import storable
 
 _job, _refusal = table("import_job"), table("import_refusal")
 
@@ -104,7 +105,7 @@ def advance(connection: Connection, job: ImportJob, progress: Progress) -> bool:
                     "workspace_id": job.workspace_id,
                     "job_id": job.id,
                     "row_number": refusal.row_number,
-                    "value": refusal.value,
+                    "value": storable(refusal.value),
                     "code": refusal.code,
                     "reason": refusal.reason,
                 }

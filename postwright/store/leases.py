@@ -14,12 +14,12 @@ from mailtypes.clock import Microseconds
 from mta.delivery import NEXT_STATE, Happening, states_before
 from postwright.store import events
 from postwright.store.database import TIME_SQL
-from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset
+from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset, storable
 
 _DUE = "state IN ('ready', 'deferred')"
-_IDENTITY = {"run_id": BIGINT, "id": BIGINT, "epoch": BIGINT}
-_OUTCOME = _IDENTITY | {"retry_at": BIGINT, "settled_at": BIGINT, "code": BIGINT, "reply": TEXT}
-_SAME = "d.run_id = o.run_id AND d.id = o.id AND d.epoch = o.epoch"
+IDENTITY = {"run_id": BIGINT, "id": BIGINT, "epoch": BIGINT}
+_OUTCOME = IDENTITY | {"retry_at": BIGINT, "settled_at": BIGINT, "code": BIGINT, "reply": TEXT}
+SAME_LEASE = "delivery.run_id = o.run_id AND delivery.id = o.id AND delivery.epoch = o.epoch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,11 @@ class Lease:
     expires_at: int
     first_attempt_at: int | None
 
+    @property
+    def identity(self) -> dict[str, int]:
+        """What a row must still agree with for the lease to hold."""
+        return {"run_id": self.run_id, "id": self.id, "epoch": self.epoch}
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -55,6 +60,9 @@ class Outcome:
 
 
 _LEASE_COLUMNS = ", ".join(Lease.__slots__)
+_LOCKED = {"sqlite": "", "postgresql": " FOR UPDATE SKIP LOCKED"}
+"""By dialect. PostgreSQL runs a locking SELECT in a WITH once; directly in an IN it may run it for every row that it
+looks at, and skip other locked rows each time, so that more than the limit are taken."""
 
 
 def due_destinations(connection: Connection, now: Microseconds) -> list[int]:
@@ -70,13 +78,11 @@ def due_destinations(connection: Connection, now: Microseconds) -> list[int]:
     return found
 
 
-def next_due_at(connection: Connection, destination_ids: Sequence[int] | None, now: Microseconds) -> int | None:
-    """When the next delivery falls due after ``now``, at these destinations or anywhere."""
-    where = f"{_DUE} AND next_attempt_at > :now"
-    if destination_ids is not None:
-        where += " AND destination_id IN (" + ", ".join(str(int(one)) for one in destination_ids) + ")"
-    found = connection.execute(text(f"SELECT min(next_attempt_at) FROM delivery WHERE {where}"), {"now": now})
-    return found.scalar_one_or_none()
+def next_due_at(connection: Connection, now: Microseconds) -> int | None:
+    """When the next delivery falls due after ``now``, at whichever destination; ``None`` where none will."""
+    statement = text(f"SELECT min(next_attempt_at) FROM delivery WHERE {_DUE} AND next_attempt_at > :now")
+    found: int | None = connection.execute(statement, {"now": now}).scalar_one_or_none()
+    return found
 
 
 def lease(
@@ -92,13 +98,13 @@ def lease(
 
 @cache
 def _lease_statement(dialect: str) -> TextClause:
-    locked = " FOR UPDATE SKIP LOCKED" if dialect == "postgresql" else ""
     return text(
         "UPDATE delivery SET state = 'leased', epoch = epoch + 1, attempts = attempts + 1, worker = :worker,"
         f" lease_until = {TIME_SQL[dialect]} + :duration"
-        f" WHERE (run_id, id) IN (SELECT run_id, id FROM delivery WHERE {_DUE} AND destination_id = :destination"
-        f" AND next_attempt_at <= :now ORDER BY next_attempt_at LIMIT :limit{locked})"
-        f" AND {_DUE} RETURNING {_LEASE_COLUMNS}"
+        " WHERE (run_id, id) IN (WITH chosen AS ("
+        f"SELECT run_id, id FROM delivery WHERE {_DUE} AND destination_id = :destination"
+        f" AND next_attempt_at <= :now ORDER BY next_attempt_at LIMIT :limit{_LOCKED[dialect]}"
+        f") SELECT run_id, id FROM chosen) AND {_DUE} RETURNING {_LEASE_COLUMNS}"
     )
 
 
@@ -109,13 +115,13 @@ def mark_transmitting(connection: Connection, leases: Sequence[Lease], duration:
     """
     rows = connection.execute(
         text(
-            "UPDATE delivery AS d SET state = 'transmitting', lease_until = "
+            "UPDATE delivery SET state = 'transmitting', lease_until = "
             f"{TIME_SQL[connection.dialect.name]} + :duration,"
-            " first_attempt_at = COALESCE(d.first_attempt_at, :now)"
-            f" FROM {rowset(connection, 'o', _IDENTITY)}"
-            f" WHERE {_SAME} AND d.state = 'leased' RETURNING d.id"
+            " first_attempt_at = COALESCE(delivery.first_attempt_at, :now)"
+            f" FROM {rowset(connection, 'o', IDENTITY)}"
+            f" WHERE {SAME_LEASE} AND delivery.state = 'leased' RETURNING delivery.id"
         ),
-        {"rows": rows_json([_identity(item) for item in leases]), "duration": duration, "now": now},
+        {"rows": rows_json([item.identity for item in leases]), "duration": duration, "now": now},
     )
     return {int(row[0]) for row in rows}
 
@@ -132,20 +138,23 @@ def renew(connection: Connection, worker: str, duration: int) -> int:
 def record(connection: Connection, outcomes: Sequence[Outcome], now: Microseconds) -> set[int]:
     """Store outcomes with an event each; returns the ids that took them.
 
-    An outcome is dropped where somebody else has leased the delivery since (the epoch differs), or where the table of
-    states does not allow it (the delivery was suppressed meanwhile, say).
+    An outcome is dropped, and leaves no event, where somebody else has leased the delivery since (the epoch differs),
+    or where the table of states does not allow it (the delivery was suppressed meanwhile, say).
     """
-    applied: set[int] = set()
+    applied: list[Outcome] = []
     for happening in dict.fromkeys(outcome.happening for outcome in outcomes):
-        same = [outcome for outcome in outcomes if outcome.happening is happening]
+        by_attempt: dict[tuple[int, int], Outcome] = {}
+        for outcome in outcomes:
+            if outcome.happening is happening:
+                by_attempt.setdefault((outcome.lease.id, outcome.lease.epoch), outcome)
         rows = connection.execute(
             _record_statement(connection, happening),
-            {"rows": rows_json([_row(outcome, now) for outcome in same]), "now": now},
+            {"rows": rows_json([_row(outcome, now) for outcome in by_attempt.values()])},
         )
-        applied |= {int(row[0]) for row in rows}
-    kinds = [(outcome, EVENT_KIND.get(outcome.happening)) for outcome in outcomes if outcome.lease.id in applied]
+        applied += [by_attempt[int(row[0]), int(row[1])] for row in rows]
+    kinds = [(outcome, EVENT_KIND.get(outcome.happening)) for outcome in applied]
     events.append(connection, [_event(outcome, kind) for outcome, kind in kinds if kind], now)
-    return applied
+    return {outcome.lease.id for outcome in applied}
 
 
 EVENT_KIND: Mapping[Happening, str] = {
@@ -156,13 +165,14 @@ EVENT_KIND: Mapping[Happening, str] = {
 }
 """The event that tells of an outcome; what was given back unsent leaves none."""
 
+_LATER = "next_attempt_at = COALESCE(o.retry_at, delivery.next_attempt_at)"
 _CHANGES: Mapping[Happening, str] = {
     Happening.ACCEPTED: "settled_at = o.settled_at",
     Happening.PERMANENT: "settled_at = o.settled_at",
-    Happening.TRANSIENT: "next_attempt_at = COALESCE(o.retry_at, d.next_attempt_at), deferrals = d.deferrals + 1",
-    Happening.UNKNOWN: "next_attempt_at = COALESCE(o.retry_at, d.next_attempt_at), ambiguities = d.ambiguities + 1",
-    Happening.NOT_SENT: "attempts = d.attempts - 1",
-    Happening.LEASE_LOST: "attempts = d.attempts - 1",
+    Happening.TRANSIENT: f"{_LATER}, deferrals = delivery.deferrals + 1",
+    Happening.UNKNOWN: f"{_LATER}, ambiguities = delivery.ambiguities + 1",
+    Happening.NOT_SENT: "attempts = delivery.attempts - 1",
+    Happening.LEASE_LOST: "attempts = delivery.attempts - 1",
 }
 
 
@@ -172,8 +182,9 @@ def _record_statement(connection: Connection, happening: Happening) -> TextClaus
     allowed = ", ".join(f"'{state}'" for state in before)
     reply = ", reply_code = o.code, reply_text = o.reply" if happening in EVENT_KIND else ""
     return text(
-        f"UPDATE delivery AS d SET state = '{after}', worker = NULL, lease_until = NULL, {_CHANGES[happening]}{reply}"
-        f" FROM {rowset(connection, 'o', _OUTCOME)} WHERE {_SAME} AND d.state IN ({allowed}) RETURNING d.id"
+        f"UPDATE delivery SET state = '{after}', worker = NULL, lease_until = NULL, {_CHANGES[happening]}{reply}"
+        f" FROM {rowset(connection, 'o', _OUTCOME)} WHERE {SAME_LEASE} AND delivery.state IN ({allowed})"
+        " RETURNING delivery.id, delivery.epoch"
     )
 
 
@@ -221,31 +232,27 @@ def retry_ambiguous(connection: Connection, now: Microseconds, *, limit: int = 1
 
 
 def _chosen(connection: Connection, state: str, condition: str) -> str:
-    locked = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
     # A partial index over two states is matched only by the condition as it was written there.
     also = " AND state IN ('leased', 'transmitting')" if state in {"leased", "transmitting"} else ""
     return (
-        f"(run_id, id) IN (SELECT run_id, id FROM delivery WHERE state = '{state}'{also} AND {condition}"
-        f" LIMIT :limit{locked})"
+        "(run_id, id) IN (WITH chosen AS ("
+        f"SELECT run_id, id FROM delivery WHERE state = '{state}'{also} AND {condition}"
+        f" LIMIT :limit{_LOCKED[connection.dialect.name]}) SELECT run_id, id FROM chosen)"
     )
 
 
-def _identity(item: Lease) -> dict[str, object]:
-    return {"run_id": item.run_id, "id": item.id, "epoch": item.epoch}
-
-
 def _row(outcome: Outcome, now: Microseconds) -> dict[str, object]:
-    return _identity(outcome.lease) | {
+    return outcome.lease.identity | {
         "retry_at": outcome.retry_at,
         "settled_at": now,
         "code": outcome.code,
-        "reply": outcome.reply,
+        "reply": storable(outcome.reply),
     }
 
 
 def _event(outcome: Outcome, kind: str) -> events.NewEvent:
     lease_ = outcome.lease
-    data = {"attempt": lease_.attempts, "reply_code": outcome.code, "reply": outcome.reply, **outcome.detail}
+    data = {"attempt": lease_.attempts, "reply_code": outcome.code, "reply": storable(outcome.reply), **outcome.detail}
     return events.NewEvent(
         lease_.workspace_id, kind, outcome.occurred_at, lease_.run_id, lease_.id, lease_.contact_id, data
     )

@@ -54,8 +54,8 @@ def save_user(
 ) -> int:
     """Add a user with ``secret = (password hash, role)``, or set both for one who is there; returns the id."""
     password_hash, role = secret
-    found = find_user(connection, address_key)
-    if found is not None and found.workspace_id == workspace_id:
+    found = fetch_one(connection, User, _user, _user.c.workspace_id == workspace_id, _user.c.address_key == address_key)
+    if found is not None:
         connection.execute(
             update(_user).where(_user.c.id == found.id).values(password_hash=password_hash, role=role, disabled_at=None)
         )

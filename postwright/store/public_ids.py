@@ -33,7 +33,9 @@ def read_public_id(text: str, prefix: str) -> int:
         value = int(match[2], 16)
         payload = ((value >> 64) & 0xFFF) << 62 | value & ((1 << 62) - 1)
         row_id = payload & ((1 << 64) - 1)
-        if payload >> 64 == _binding(prefix, row_id) and row_id < 1 << 63:
+        # Version 7 and the variant of RFC 9562 sections 4.1 and 4.2: one row has one id.
+        is_uuid7 = (value >> 76) & 0xF == 0x7 and (value >> 62) & 0b11 == 0b10
+        if is_uuid7 and payload >> 64 == _binding(prefix, row_id) and row_id < 1 << 63:
             return row_id
     raise PublicIdSyntaxError(
         f"'{text[:60]}' is not an id that begins with {prefix}_",

@@ -1,5 +1,6 @@
 """A run's recipients before they are due and while they stop: prepare, release, hold, cancel, expire, count."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -199,22 +200,27 @@ def cancel(connection: Connection, run: Run, now: Microseconds, *, limit: int = 
 
 
 def expire(connection: Connection, run: Run, now: Microseconds, *, limit: int = 5000) -> int:
-    """Expire up to ``limit`` recipients that are too old, or whose next attempt would be too late."""
+    """Expire up to ``limit`` recipients that are too old."""
     chosen = _some(
         run.id,
         limit,
         _delivery.c.state.in_(states_before(Happening.EXPIRE)),
-        (_delivery.c.expires_at <= now) | (_delivery.c.next_attempt_at >= _delivery.c.expires_at),
+        _delivery.c.expires_at <= now,
     )
     return _settle(connection, run, Happening.EXPIRE, chosen, "", now)
 
 
 def _some(run_id: int, limit: int, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    few = select(_delivery.c.id).where(_delivery.c.run_id == run_id, *conditions).order_by(_delivery.c.id).limit(limit)
-    # PostgreSQL: rows that another process is changing are left to it.
-    return tuple_(_delivery.c.run_id, _delivery.c.id).in_(
-        few.with_only_columns(_delivery.c.run_id, _delivery.c.id).with_for_update(skip_locked=True)
+    few = (
+        select(_delivery.c.run_id, _delivery.c.id)
+        .where(_delivery.c.run_id == run_id, *conditions)
+        .order_by(_delivery.c.id)
+        .limit(limit)
+        # PostgreSQL: rows that another process is changing are left to it; in a WITH, so that the limit holds.
+        .with_for_update(skip_locked=True)
+        .cte("chosen", nesting=True)
     )
+    return tuple_(_delivery.c.run_id, _delivery.c.id).in_(select(few.c.run_id, few.c.id))
 
 
 def _move(connection: Connection, happening: Happening, chosen: ColumnElement[bool], values: dict[str, object]) -> int:
@@ -276,11 +282,13 @@ def finish_if_done(connection: Connection, run: Run, now: Microseconds) -> bool:
     done = connection.execute(
         update(_run).where(_run.c.id == run.id, _run.c.state == "sending").values(state="finished", finished_at=now)
     ).rowcount
+    if not done:
+        return False
     campaign = table("campaign")
     connection.execute(
         update(campaign).where(campaign.c.id == run.campaign_id, campaign.c.state == "sending").values(state="finished")
     )
-    return done == 1
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +312,14 @@ def list_deliveries(
     if wanted.state is not None:
         conditions.append(_delivery.c.state == wanted.state)
     return page(connection, DeliveryRecord, _delivery, conditions, after=after, limit=limit)
+
+
+def merge_value(connection: Connection, run_id: int, delivery: int, name: str) -> str:
+    """One merge field of a recipient as it was frozen, empty where there is none."""
+    frozen = connection.execute(
+        select(_delivery.c.merge_data).where(_delivery.c.run_id == run_id, _delivery.c.id == delivery)
+    ).scalar_one_or_none()
+    return str(json.loads(frozen).get(name, "")) if frozen else ""
 
 
 def get_delivery(connection: Connection, run_id: int, delivery: int) -> DeliveryRecord | None:

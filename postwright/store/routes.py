@@ -24,7 +24,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A site that takes mail."""
+    """A site that takes mail; ``hosts`` is JSON: groups of MX host names, the best group first."""
 
     id: int
     site: str
@@ -32,16 +32,16 @@ class Destination:
     hosts: str
 
     @property
-    def host_names(self) -> tuple[str, ...]:
-        """The MX host names by preference."""
-        return tuple(json.loads(self.hosts))
+    def host_groups(self) -> tuple[tuple[str, ...], ...]:
+        """The MX host names by preference; those of a group are equal."""
+        return tuple(tuple(group) for group in json.loads(self.hosts))
 
 
 def save_destination(
-    connection: Connection, workspace_id: int, site: str, provider: str, hosts: tuple[str, ...]
+    connection: Connection, workspace_id: int, site: str, provider: str, host_groups: tuple[tuple[str, ...], ...]
 ) -> int:
     """The id of the destination of that site, made or brought up to date."""
-    values = {"provider": provider, "hosts": json.dumps(hosts)}
+    values = {"provider": provider, "hosts": json.dumps(host_groups)}
     found = connection.execute(
         update(_destination)
         .where(_destination.c.workspace_id == workspace_id, _destination.c.site == site)

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, text, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailtypes.clock import Microseconds
 from mta.delivery import Happening, states_before
 from postwright.store import events
+from postwright.store.leases import IDENTITY, SAME_LEASE, Lease
 from postwright.store.records import page, table
+from postwright.store.rowsets import rows_json, rowset
 
 _suppression, _delivery, _run = table("suppression"), table("delivery"), table("run")
 
@@ -51,20 +53,45 @@ class Suppression:
 
 
 def suppress(connection: Connection, workspace_id: int, wanted: Sequence[NewSuppression], now: Microseconds) -> int:
-    """Store suppressions and stop what is queued to those addresses within their scopes; returns how many are new.
+    """Store suppressions and stop what is queued to those addresses within their scopes; returns how many changed.
 
     In one transaction, and effective at once: a delivery that a worker has leased is stopped too, as long as it is
-    not being transmitted.
+    not being transmitted. One that is there already is replaced by one that lasts longer, and else left as it is.
     """
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    added = 0
+    _wait_for_preparation(connection, workspace_id)
+    changed = 0
     for item in wanted:
-        values = {name: getattr(item, name) for name in NewSuppression.__slots__}
-        added += connection.execute(
-            insert(_suppression).values(workspace_id=workspace_id, created_at=now, **values).on_conflict_do_nothing()
-        ).rowcount
+        changed += _store(connection, workspace_id, item, now)
         _stop_queued(connection, workspace_id, item, now)
-    return added
+    return changed
+
+
+def _wait_for_preparation(connection: Connection, workspace_id: int) -> None:
+    """Let a chunk of recipients that another process is writing be seen by ``_stop_queued``.
+
+    Whoever prepares holds the run's row; without this, PostgreSQL would show neither process what the other does.
+    """
+    connection.execute(
+        select(_run.c.id)
+        .where(_run.c.workspace_id == workspace_id, _run.c.state == "preparing")
+        .order_by(_run.c.id)
+        .with_for_update(key_share=True)
+    ).all()
+
+
+def _store(connection: Connection, workspace_id: int, item: NewSuppression, now: Microseconds) -> int:
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    values = {name: getattr(item, name) for name in NewSuppression.__slots__} | {"created_at": now}
+    statement = insert(_suppression).values(workspace_id=workspace_id, **values)
+    given = statement.excluded
+    return connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["workspace_id", "address_key", "scope", "scope_id"],
+            set_={name: given[name] for name in ("reason", "source_event_id", "expires_at", "created_at")},
+            where=_suppression.c.expires_at.is_not(None)
+            & (given.expires_at.is_(None) | (given.expires_at > _suppression.c.expires_at)),
+        )
+    ).rowcount
 
 
 def _stop_queued(connection: Connection, workspace_id: int, item: NewSuppression, now: Microseconds) -> None:
@@ -110,6 +137,39 @@ def reasons(
         ),
     )
     return {str(row[0]): str(row[1]) for row in connection.execute(statement)}
+
+
+def stop_leased(connection: Connection, leases: Sequence[Lease], now: Microseconds) -> set[int]:
+    """Stop those of these leased deliveries whose address is suppressed within their scope; returns their ids.
+
+    Stopping happens when a suppression is stored, too; this finds those that were queued at the same moment.
+    """
+    in_scope = (
+        "s.scope = 'all' OR (s.scope = 'stream' AND s.scope_id = r.stream_id)"
+        " OR (s.scope = 'list' AND s.scope_id = r.list_id)"
+    )
+    rows = connection.execute(
+        text(
+            "UPDATE delivery SET state = 'suppressed', settled_at = :now, worker = NULL, lease_until = NULL"
+            f" FROM {rowset(connection, 'o', IDENTITY)} WHERE {SAME_LEASE} AND delivery.state = 'leased' AND EXISTS ("
+            "SELECT 1 FROM suppression AS s JOIN run AS r ON r.id = delivery.run_id"
+            " WHERE s.workspace_id = delivery.workspace_id AND s.address_key = delivery.address_key"
+            " AND (s.expires_at IS NULL OR s.expires_at > :now)"
+            f" AND ({in_scope})) RETURNING delivery.id"
+        ),
+        {"rows": rows_json([item.identity for item in leases]), "now": now},
+    )
+    stopped = {int(row[0]) for row in rows}
+    events.append(
+        connection,
+        [
+            events.NewEvent(item.workspace_id, "suppressed", now, item.run_id, item.id, item.contact_id, {})
+            for item in leases
+            if item.id in stopped
+        ],
+        now,
+    )
+    return stopped
 
 
 def list_suppressions(

@@ -4,6 +4,8 @@ Jobs that wait together are committed together: the first opens a transaction, w
 the queue is empty or ``LONGEST_GROUP`` has passed, then one commit (one fsync) makes all of them durable and their
 futures are resolved. Nothing waits for a fixed time. Where a job fails, the group is rolled back and each of its jobs
 runs again in a transaction of its own, so a job must be repeatable: it may only read and write through the connection.
+A job that lost against another process (PostgreSQL: deadlock, or a row that both looked for in vain and inserted) runs
+again too. Where nobody can say whether the commit took place, nothing runs again.
 """
 
 import logging
@@ -16,13 +18,16 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from mailtypes.clock import Clock
 from mailtypes.errors import StorageError, StorageFullError, UnknownStorageStateError
 
 LONGEST_GROUP = 20_000  # microseconds; longer transactions keep the other processes' writers waiting
 EXIT_IO_ERROR = 74  # sysexits.h EX_IOERR
+_TRIES = 3
+_LOST_RACE = frozenset({"40001", "40P01", "23505"})
+"""PostgreSQL's serialization_failure, deadlock_detected, unique_violation: gone when the winner's rows are seen."""
 
 Work: TypeAlias = Callable[[Connection], Any]
 _Job: TypeAlias = tuple[Work, "Future[Any]"]
@@ -48,23 +53,27 @@ class Writer:
         self._on_unknown_state = on_unknown_state
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._closed = False
+        self._door = threading.Lock()  # nothing is queued behind the mark that ends the thread
         self._thread = threading.Thread(target=self._run, name="postwright-writer", daemon=True)
         self._thread.start()
 
     def submit(self, work: Work) -> "Future[Any]":
         """Queue ``work``; the future has its result once it is durable, or its exception."""
-        if self._closed:
-            raise StorageError("the writer is closed")
         future: Future[Any] = Future()
-        self._jobs.put((work, future))
+        future.set_running_or_notify_cancel()  # what is queued cannot be called back
+        with self._door:
+            if self._closed:
+                raise StorageError("the writer is closed")
+            self._jobs.put((work, future))
         return future
 
     def close(self) -> None:
         """Finish what is queued and end the thread."""
-        if not self._closed:
-            self._closed = True
-            self._jobs.put(None)
-            self._thread.join()
+        with self._door:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        self._thread.join()
 
     def _run(self) -> None:
         while (first := self._jobs.get()) is not None:
@@ -98,22 +107,39 @@ class Writer:
 
     def _recover(self, group: list[_Job], error: BaseException) -> None:
         failure = translate(error)
-        if isinstance(failure, UnknownStorageStateError):
+        unknown = isinstance(failure, UnknownStorageStateError)
+        if unknown:
             self._on_unknown_state(failure)
-        if len(group) == 1:
-            group[0][1].set_exception(failure)
+        if unknown or _is_disconnect(error) or (len(group) == 1 and not _lost_race(error)):
+            for _, future in group:
+                future.set_exception(failure)
             return
         for work, future in group:
+            self._write_alone(work, future)
+
+    def _write_alone(self, work: Work, future: "Future[Any]") -> None:
+        for left in reversed(range(_TRIES)):
             try:
                 with self._engine.begin() as connection:
                     result = work(connection)
-            except BaseException as own_error:
-                own_failure = translate(own_error)
-                if isinstance(own_failure, UnknownStorageStateError):
-                    self._on_unknown_state(own_failure)
-                future.set_exception(own_failure)
+            except BaseException as error:
+                if left and _lost_race(error):
+                    continue
+                failure = translate(error)
+                if isinstance(failure, UnknownStorageStateError):
+                    self._on_unknown_state(failure)
+                future.set_exception(failure)
             else:
                 future.set_result(result)
+            return
+
+
+def _lost_race(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _LOST_RACE
+
+
+def _is_disconnect(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def translate(error: BaseException) -> BaseException:
@@ -132,7 +158,9 @@ def translate(error: BaseException) -> BaseException:
     if getattr(error.orig, "sqlstate", None) == "53100":  # PostgreSQL: disk_full
         return _caused(StorageFullError("the database's disk is full; nothing of this was stored"), error)
     if error.connection_invalidated:
-        return _caused(StorageError("the connection to the database was lost"), error)
+        return _caused(StorageError("the connection to the database was lost; look whether this was stored"), error)
+    if isinstance(error, OperationalError) and not isinstance(code, int):
+        return _caused(StorageError(f"the database cannot work now: {error.orig}"), error)
     return error
 
 

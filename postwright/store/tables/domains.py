@@ -91,7 +91,7 @@ class Stream(SQLModel, table=True):
 
 
 class Destination(SQLModel, table=True):
-    """A site that takes mail: a set of MX hosts that belong together. ``hosts`` is JSON, by preference."""
+    """A site that takes mail: a set of MX hosts that belong together. ``hosts`` is JSON, groups by preference."""
 
     __tablename__ = "destination"
     __table_args__ = (UniqueConstraint("workspace_id", "site"),)

@@ -51,6 +51,7 @@ class Run(SQLModel, table=True):
     signing_domain: str
     return_path_host: str
     tracking_host: str
+    feedback_key_id: int = 0
     from_address: str
     from_name: str
     reply_to: str | None = None

@@ -1,0 +1,220 @@
+"""DMARC policy records (RFC 9989 sections 4.7 and 4.8)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dns_checks.dkim.parse import Tag, TagListSyntaxError, parse_tag_list
+from mailtypes.errors import InputSyntaxError, Span
+
+_VERSION = re.compile(r"[ \t]*v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s,]+\Z")
+_MAILTO = re.compile(r"mailto:[^\s,@]+@[A-Za-z0-9.-]+(?:\?\S*)?\Z", re.IGNORECASE)
+_OBSOLETE_SIZE = re.compile(r"![0-9]+[kmgtKMGT]?\Z")
+_FAILURE_OPTIONS = frozenset({"0", "1", "d", "s"})
+_REMOVED = ("pct", "rf", "ri")
+_MAX_OCTETS = 4096
+_MAX_URIS = 50
+
+
+class DmarcSyntaxError(InputSyntaxError):
+    """A text that is not a DMARC policy record at all."""
+
+
+class Policy(StrEnum):
+    """What the domain owner asks for (``p``, ``sp``, ``np``)."""
+
+    NONE = "none"
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+
+
+class AlignmentMode(StrEnum):
+    """``adkim`` and ``aspf``."""
+
+    RELAXED = "r"
+    STRICT = "s"
+
+
+class PublicSuffix(StrEnum):
+    """``psd``: whether the domain is a public suffix domain."""
+
+    YES = "y"
+    NO = "n"
+    UNKNOWN = "u"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRemark:
+    """A fault that receivers pass over (section 4.7: the default counts instead), for the record's owner to mend."""
+
+    message: str
+    span: Span
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class DmarcRecord:
+    """A policy record; ``p`` is ``None`` where the tag is missing or not valid.
+
+    ``has_invalid_policy`` says that one of ``p`` (missing or wrong), ``sp`` or ``np`` (wrong) is at fault, which
+    section 4.10.1 treats on its own. Report addresses are URIs as published, the valid ones only.
+    """
+
+    text: str
+    p: Policy | None
+    sp: Policy | None
+    np: Policy | None
+    adkim: AlignmentMode
+    aspf: AlignmentMode
+    rua: tuple[str, ...]
+    ruf: tuple[str, ...]
+    fo: tuple[str, ...]
+    psd: PublicSuffix
+    is_testing: bool
+    has_invalid_policy: bool
+    remarks: tuple[RecordRemark, ...]
+
+    @property
+    def is_applicable(self) -> bool:
+        """Section 4.10.1: with a faulty policy the record still counts, as ``p=none``, if it asks for reports."""
+        return not self.has_invalid_policy or bool(self.rua)
+
+    def policy_for(self, *, subdomain: bool, exists: bool) -> Policy:
+        """The policy asked of mail from the record's own domain, or from a subdomain of it."""
+        if self.has_invalid_policy or self.p is None:
+            return Policy.NONE
+        if not subdomain:
+            return self.p
+        below = self.sp or self.p
+        return below if exists else self.np or below
+
+
+def is_policy_record(text: str) -> bool:
+    """Whether the text begins with the version tag (section 4.10 step 2): others are no DMARC records."""
+    return _VERSION.match(text) is not None
+
+
+def parse_record(text: str) -> DmarcRecord:
+    """Read a record as receivers do: raise ``DmarcSyntaxError`` only where nobody would take it for one.
+
+    Unknown tags are ignored; other faults are ``remarks`` with the span and the next step.
+    """
+    if len(text) > _MAX_OCTETS:
+        raise DmarcSyntaxError(f"the record is longer than {_MAX_OCTETS} octets", source=text[:100])
+    if not is_policy_record(text):
+        raise DmarcSyntaxError(
+            "the record does not begin with v=DMARC1",
+            source=text,
+            span=Span(0, min(len(text), 10)),
+            next_step="Begin it with 'v=DMARC1;' written exactly so.",
+        )
+    reader = _Reader(text)
+    p, sp, np = reader.policy("p"), reader.policy("sp"), reader.policy("np")
+    if "p" not in reader.tags:
+        reader.remark("there is no p= tag", Span(0, len(text)), "Add p=none, p=quarantine or p=reject.")
+    reader.check_tag_names()
+    return DmarcRecord(
+        text=text,
+        p=p,
+        sp=sp,
+        np=np,
+        adkim=AlignmentMode(reader.choice("adkim", "rs", "r")),
+        aspf=AlignmentMode(reader.choice("aspf", "rs", "r")),
+        rua=reader.uris("rua"),
+        ruf=reader.uris("ruf"),
+        fo=reader.failure_options(),
+        psd=PublicSuffix(reader.choice("psd", "ynu", "u")),
+        is_testing=reader.choice("t", "yn", "n") == "y",
+        has_invalid_policy=p is None or any(name in reader.tags for name, v in (("sp", sp), ("np", np)) if v is None),
+        remarks=tuple(reader.remarks),
+    )
+
+
+class _Reader:
+    """The tags of one record, and the faults met while reading them."""
+
+    def __init__(self, text: str) -> None:
+        self.remarks: list[RecordRemark] = []
+        self._text = text
+        self.tags: Mapping[str, Tag] = self._read_tags()
+
+    def remark(self, message: str, span: Span, next_step: str) -> None:
+        self.remarks.append(RecordRemark(message, span, next_step))
+
+    def _read_tags(self) -> dict[str, Tag]:
+        """All tags that can be read; a faulty one between semicolons is passed over (section 4.7)."""
+        try:
+            # RFC 9989 section 4.7: tag names are ABNF literals and so without case; values mostly are as well.
+            return {tag.name.lower(): tag for tag in reversed(parse_tag_list(self._text).values())}
+        except TagListSyntaxError as error:
+            self.remark(error.message, error.span or Span(0, len(self._text)), error.next_step)
+        tags: dict[str, Tag] = {}
+        start = 0
+        for part in self._text.split(";"):
+            # Blanks before the part keep the spans where they are in the whole record.
+            try:
+                found = parse_tag_list(" " * start + part)
+            except TagListSyntaxError:
+                found = {}
+            for tag in found.values():
+                tags.setdefault(tag.name.lower(), tag)
+            start += len(part) + 1
+        return tags
+
+    def choice(self, name: str, allowed: str, default: str) -> str:
+        tag = self.tags.get(name)
+        if tag is None:
+            return default
+        value = tag.value.lower()
+        if len(value) == 1 and value in allowed:
+            return value
+        self.remark(f"{name}={tag.value} is not valid", tag.value_span, f"Use one of {', '.join(allowed)}.")
+        return default
+
+    def policy(self, name: str) -> Policy | None:
+        tag = self.tags.get(name)
+        if tag is None:
+            return None
+        try:
+            return Policy(tag.value.lower())
+        except ValueError:
+            self.remark(f"{name}={tag.value} is not a policy", tag.value_span, "Use none, quarantine or reject.")
+            return None
+
+    def uris(self, name: str) -> tuple[str, ...]:
+        tag = self.tags.get(name)
+        if tag is None:
+            return ()
+        found = []
+        at = tag.value_span.start
+        for part in tag.value.split(",")[:_MAX_URIS]:
+            uri = part.strip()
+            start = at + len(part) - len(part.lstrip())
+            span = Span(start, start + len(uri))
+            at += len(part) + 1
+            sized = _OBSOLETE_SIZE.search(uri)
+            if sized:
+                self.remark("a size limit behind ! is obsolete", span, f"Remove {sized[0]}.")
+                uri = uri[: sized.start()]
+            if not _URI.match(uri) or (uri.lower().startswith("mailto:") and not _MAILTO.match(uri)):
+                self.remark(f"{name}= holds '{uri}', which is no address", span, "Write mailto:name@example.com.")
+            else:
+                found.append(uri)
+        return tuple(found)
+
+    def failure_options(self) -> tuple[str, ...]:
+        tag = self.tags.get("fo")
+        if tag is None:
+            return ("0",)
+        options = tuple(tag.packed_value.lower().split(":"))
+        if all(option in _FAILURE_OPTIONS for option in options):
+            return options
+        self.remark(f"fo={tag.value} is not valid", tag.value_span, "Use 0, 1, d or s, separated by colons.")
+        return ("0",)
+
+    def check_tag_names(self) -> None:
+        for name in _REMOVED:
+            if name in self.tags:
+                self.remark(f"{name}= was removed in RFC 9989", self.tags[name].name_span, f"Remove {name}=.")

@@ -1,0 +1,24 @@
+"""Sender Policy Framework, RFC 7208: ``check_host`` with macros, explanations, limits and a trace of every term."""
+
+from dns_checks.spf.check import check_host, check_mail_from
+from dns_checks.spf.errors import SpfSyntaxError
+from dns_checks.spf.limits import SpfLimits
+from dns_checks.spf.parse import is_spf_record, parse_record, read_record
+from dns_checks.spf.result import SpfResult, SpfSpent, SpfTraceStep, SpfVerdict, TermOutcome
+from dns_checks.spf.session import SpfReceiver
+
+__all__ = [
+    "SpfLimits",
+    "SpfReceiver",
+    "SpfResult",
+    "SpfSpent",
+    "SpfSyntaxError",
+    "SpfTraceStep",
+    "SpfVerdict",
+    "TermOutcome",
+    "check_host",
+    "check_mail_from",
+    "is_spf_record",
+    "parse_record",
+    "read_record",
+]

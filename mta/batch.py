@@ -1,0 +1,259 @@
+"""The delivery of one leased batch over one connection at a time.
+
+The order that nothing may change: a chunk is composed and signed; ``transmitting`` of the whole chunk is made durable;
+only then does any of its messages reach the wire; outcomes are stored in groups behind. Whatever way the batch ends,
+every leased delivery gets an outcome: what had no turn is given back.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from mailtypes.clock import Clock, Microseconds
+from mailtypes.smtp import SmtpReply
+from mta.client import Connection
+from mta.connector import NoHostError
+from mta.delivery import Happening
+from mta.ports import AttemptOutcome, Delivery, DeliveryQueue, RetryPolicy
+from mta.retry import looks_like_greylisting, retry_at
+from mta.signing import ChunkPreparer, Prepared, PreparedChunk
+from mta.transmission import Attempt, Transmission, Verdict
+
+_HAPPENINGS = {
+    Verdict.ACCEPTED: Happening.ACCEPTED,
+    Verdict.TRANSIENT: Happening.TRANSIENT,
+    Verdict.PERMANENT: Happening.PERMANENT,
+    Verdict.NOT_SENT: Happening.NOT_SENT,
+    Verdict.UNKNOWN: Happening.UNKNOWN,
+}
+_RECORDS_UNDER_WAY = 2
+
+
+@dataclass(slots=True)
+class StopSign:
+    """Set once: no further message is begun."""
+
+    is_set: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTools:
+    """What every batch of one engine works with."""
+
+    queue: DeliveryQueue
+    preparer: ChunkPreparer
+    executor: Executor
+    clock: Clock
+    random: random.Random
+    retry: RetryPolicy
+    chunk: int
+    messages_per_connection: int
+    stop: StopSign
+
+
+@dataclass(slots=True)
+class BatchReport:
+    """What became of a batch: how many were leased, how many outcomes there were of each kind."""
+
+    leased: int = 0
+    happenings: Counter[Happening] = field(default_factory=Counter)
+    is_destination_failing: bool = False
+    """No host could be spoken to, or the connection ended before a single message was accepted."""
+
+
+class _Recorder:
+    """Stores outcomes in groups behind the sender's back; the first failure is kept and raised by ``settle``."""
+
+    def __init__(self, queue: DeliveryQueue, report: BatchReport) -> None:
+        self._queue = queue
+        self._report = report
+        self._group: list[AttemptOutcome] = []
+        self._under_way: list[asyncio.Task[None]] = []
+
+    def add(self, outcome: AttemptOutcome) -> None:
+        self._group.append(outcome)
+        self._report.happenings[outcome.happening] += 1
+
+    async def flush(self) -> None:
+        """Begin to store the group; wait (and raise) only where too many groups are under way."""
+        if self._group:
+            group, self._group = tuple(self._group), []
+            self._under_way.append(asyncio.ensure_future(self._queue.record(group)))
+        while self._under_way and (self._under_way[0].done() or len(self._under_way) > _RECORDS_UNDER_WAY):
+            await asyncio.wait(self._under_way[:1])
+            self._under_way.pop(0).result()
+
+    async def settle(self) -> None:
+        """Store the rest; returns when everything is durable, raises what failed first."""
+        if self._group:
+            self._under_way.append(asyncio.ensure_future(self._queue.record(tuple(self._group))))
+            self._group = []
+        results = await asyncio.gather(*self._under_way, return_exceptions=True)
+        self._under_way = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+
+class Batch:
+    """One batch; ``deliver`` is called once. ``open_connection`` raises ``NoHostError``."""
+
+    def __init__(
+        self,
+        tools: BatchTools,
+        deliveries: Sequence[Delivery],
+        open_connection: Callable[[], Awaitable[Connection]],
+        connection: Connection | None = None,
+    ) -> None:
+        self.connection = connection
+        self.report = BatchReport(leased=len(deliveries))
+        self._tools = tools
+        self._open_connection = open_connection
+        self._is_reused = connection is not None
+        self._accepted = 0
+        self._is_halted = False
+        self._deliveries = deliveries
+        self._without_outcome = {delivery.id: delivery for delivery in deliveries}
+        self._marked: set[int] = set()
+        self._in_flight: int | None = None
+        self._recorder = _Recorder(tools.queue, self.report)
+
+    async def deliver(self) -> BatchReport:
+        """Send the whole batch. Returns when every outcome is durable; raises ``StorageError`` where one is not."""
+        try:
+            await self._connect_and_send()
+        finally:
+            self._give_back()
+            await self._recorder.settle()
+        return self.report
+
+    async def _connect_and_send(self) -> None:
+        try:
+            if self.connection is None:
+                self.connection = await self._open_connection()
+        except NoHostError as error:
+            self.report.is_destination_failing = not self._tools.stop.is_set
+            if not self._tools.stop.is_set:
+                self._defer_all(error)
+            return
+        await self._send_chunks()
+
+    async def _send_chunks(self) -> None:
+        size = self._tools.chunk
+        chunks = [self._deliveries[at : at + size] for at in range(0, len(self._deliveries), size)]
+        following = self._prepare(chunks[0]) if chunks else None
+        try:
+            for number in range(len(chunks)):
+                if following is None or self._must_halt():
+                    return
+                chunk = await following
+                # The next chunk is composed and signed while this one is on the wire.
+                following = self._prepare(chunks[number + 1]) if number + 1 < len(chunks) else None
+                await self._send_chunk(chunk)
+                await self._recorder.flush()
+        finally:
+            if following is not None:
+                following.cancel()
+
+    def _prepare(self, chunk: Sequence[Delivery]) -> asyncio.Future[PreparedChunk]:
+        tools = self._tools
+        return asyncio.get_running_loop().run_in_executor(
+            tools.executor, tools.preparer.prepare, chunk, tools.clock.now()
+        )
+
+    async def _send_chunk(self, chunk: PreparedChunk) -> None:
+        sendable = []
+        for item in chunk.items:
+            if item.transmission is not None:
+                sendable.append((item.delivery, item.transmission))
+            else:
+                self._note_unmade(item)
+        if not sendable or self._must_halt():
+            return
+        ours = await self._tools.queue.mark_transmitting([delivery for delivery, _ in sendable], chunk.now)
+        self._marked |= ours
+        for delivery, transmission in sendable:
+            if delivery.id not in ours:  # suppressed, cancelled, or somebody else's by now
+                self._without_outcome.pop(delivery.id, None)
+            elif not self._must_halt():
+                await self._send(delivery, transmission)
+
+    def _must_halt(self) -> bool:
+        return self._is_halted or self._tools.stop.is_set
+
+    async def _send(self, delivery: Delivery, transmission: Transmission) -> None:
+        connection = await self._standing_connection()
+        if connection is None:
+            return
+        self._in_flight = delivery.id
+        attempt = await connection.send(transmission)
+        if attempt.verdict is Verdict.NOT_SENT and self._is_reused:
+            # An idle connection may die at any time; that says nothing about message or destination.
+            self._is_reused, self.connection = False, None
+            self._in_flight = None
+            await self._send(delivery, transmission)
+            return
+        self._is_reused = False
+        self._in_flight = None
+        self._note(delivery, attempt, connection)
+        if not connection.is_ready:
+            self._is_halted = True
+            self.report.is_destination_failing = self._accepted == 0 and not self._tools.stop.is_set
+
+    async def _standing_connection(self) -> Connection | None:
+        connection = self.connection
+        if connection is not None and connection.sent >= self._tools.messages_per_connection:
+            self.connection = None
+            await connection.quit()
+        if self.connection is None:
+            try:
+                self.connection = await self._open_connection()
+            except NoHostError:
+                self._is_halted = True
+                self.report.is_destination_failing = self._accepted == 0 and not self._tools.stop.is_set
+        return self.connection
+
+    def _note(self, delivery: Delivery, attempt: Attempt, connection: Connection) -> None:
+        happening = _HAPPENINGS[attempt.verdict]
+        if happening is Happening.ACCEPTED:
+            self._accepted += 1
+        elif happening is Happening.NOT_SENT and self._accepted == 0 and not self._tools.stop.is_set:
+            # A host that breaks off before it took anything has refused this attempt: it has to wait like after a
+            # 4yz, or the same message would break the same connection for ever.
+            happening = Happening.TRANSIENT
+        self._record(delivery, happening, attempt, str(connection.remote), connection.tls_version)
+
+    def _note_unmade(self, item: Prepared) -> None:
+        happening = Happening.PERMANENT if item.is_final else Happening.TRANSIENT
+        self._record(item.delivery, happening, Attempt(Verdict.NOT_SENT, cause=item.cause))
+
+    def _defer_all(self, error: NoHostError) -> None:
+        for delivery in self._deliveries:
+            attempt = Attempt(Verdict.TRANSIENT, error.reply, error.cause)
+            self._record(delivery, Happening.TRANSIENT, attempt, error.remote)
+
+    def _give_back(self) -> None:
+        for delivery in tuple(self._without_outcome.values()):
+            if delivery.id == self._in_flight:
+                happening, cause = Happening.UNKNOWN, "the worker was interrupted while the message was on the wire"
+            elif delivery.id in self._marked:
+                happening, cause = Happening.NOT_SENT, "given back"
+            else:
+                happening, cause = Happening.LEASE_LOST, "given back"
+            self._record(delivery, happening, Attempt(Verdict.NOT_SENT, cause=cause))
+
+    def _record(
+        self, delivery: Delivery, happening: Happening, attempt: Attempt, remote: str = "", tls: str = ""
+    ) -> None:
+        self._without_outcome.pop(delivery.id, None)
+        moment = self._retry_at(delivery, attempt.reply) if happening is Happening.TRANSIENT else None
+        now = self._tools.clock.now()
+        self._recorder.add(AttemptOutcome(delivery, happening, now, attempt.reply, attempt.cause, moment, remote, tls))
+
+    def _retry_at(self, delivery: Delivery, reply: SmtpReply | None) -> Microseconds:
+        tools, attempt = self._tools, delivery.attempt
+        greylisted = looks_like_greylisting(reply, attempt)
+        return retry_at(tools.retry, attempt, tools.clock.now(), tools.random, greylisted=greylisted)

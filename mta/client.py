@@ -1,0 +1,289 @@
+"""The asyncio edge of the conversation: one ``Connection`` to one address of one host.
+
+Every step has its time limit (RFC 5321 section 4.5.3.2), renewed only when a whole reply moved the conversation on:
+a server that drips a reply octet by octet gains nothing.
+"""
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import cast
+
+from mailtypes.errors import PeerError
+from mailtypes.smtp import SmtpReply
+from mta.conversation import Conversation, Done, Ended, Event, Ready, StartTls, Write, WriteContent
+from mta.conversation_table import State
+from mta.ports import ConnectionPolicy
+from mta.transmission import Attempt, Transmission, Verdict
+
+_QUIT_SECONDS = 5.0
+_GREETING = frozenset({State.GREETING})
+_CONTENT = frozenset({State.CONTENT, State.FINAL, State.DOT_MOOT})
+
+
+class UnusableHostError(PeerError):
+    """A host could not be spoken to: no connection, a refusing greeting, or a broken session before any message."""
+
+    def __init__(self, cause: str, *, remote: str, reply: SmtpReply | None = None) -> None:
+        super().__init__(f"{remote}: {cause}" + (f": {reply}" if reply else ""))
+        self.cause = cause
+        self.remote = remote
+        self.reply = reply
+
+
+class TlsFailedError(UnusableHostError):
+    """STARTTLS was answered with 220, but the handshake failed; clear text may still work (RFC 7435)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EgressSource:
+    """Where we send from: our name in EHLO and the local addresses (at most one a family is used).
+
+    With addresses given, only destinations of their families are spoken to: mail of one pool never leaves from
+    another address. Without, the operating system chooses.
+    """
+
+    ehlo_name: str
+    addresses: tuple[str, ...] = ()
+
+    def can_reach(self, address: str) -> bool:
+        """Whether there is a source address of the family of ``address``."""
+        return not self.addresses or self.address_for(address) is not None
+
+    def address_for(self, address: str) -> tuple[str, int] | None:
+        """The local address to bind for a connection to ``address``, with port 0 for "any"."""
+        version = ip_address(address).version
+        return next(((own, 0) for own in self.addresses if ip_address(own).version == version), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The host spoken to: its MX name, and the address and port behind it."""
+
+    host: str
+    address: str
+    port: int = 25
+
+    def __str__(self) -> str:
+        return f"{self.host}[{self.address}]:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTerms:
+    """How sessions are held; ``tls`` is the context for STARTTLS, ``None`` where it is not to be tried."""
+
+    source: EgressSource
+    policy: ConnectionPolicy = field(default_factory=ConnectionPolicy)
+    tls: ssl.SSLContext | None = None
+
+
+def opportunistic_context() -> ssl.SSLContext:
+    """A context that encrypts without asking who is there: without a policy, any TLS beats clear text (RFC 7435)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class Connection(asyncio.Protocol):
+    """An open session; ``send`` carries one message after the other, never two at once."""
+
+    def __init__(self, remote: Remote, terms: SessionTerms) -> None:
+        self.remote = remote
+        self.tls_version = ""
+        self.accepted = 0
+        self.sent = 0
+        self._terms = terms
+        self._conversation = Conversation(terms.source.ehlo_name, wants_tls=terms.tls is not None)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._attempt: asyncio.Future[Attempt] | None = None
+        self._gone: asyncio.Future[None] = self._loop.create_future()
+        self._handshake: asyncio.Task[None] | None = None
+        self._ended: UnusableHostError | None = None
+        self._paused = False
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    async def open(cls, remote: Remote, terms: SessionTerms) -> "Connection":
+        """Connect, greet and, where offered, encrypt; raise ``UnusableHostError`` or ``TlsFailedError``."""
+        loop = asyncio.get_running_loop()
+        connection = cls(remote, terms)
+        local = terms.source.address_for(remote.address)
+        try:
+            async with asyncio.timeout(terms.policy.connect_timeout.total_seconds()):
+                await loop.create_connection(lambda: connection, remote.address, remote.port, local_addr=local)
+        except TimeoutError as error:
+            raise UnusableHostError("the connection timed out", remote=str(remote)) from error
+        except OSError as error:
+            raise UnusableHostError(f"no connection: {error.strerror or error}", remote=str(remote)) from error
+        try:
+            await connection._opened
+        except BaseException:
+            connection.abort("the session was not opened")
+            raise
+        return connection
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a message may be sent on it."""
+        return self._ended is None and self._conversation.is_ready
+
+    @property
+    def end(self) -> UnusableHostError | None:
+        """Why the connection is of no more use, ``None`` while it is open."""
+        return self._ended
+
+    async def send(self, transmission: Transmission) -> Attempt:
+        """Send one message and return what became of it; never raises for what the other side does."""
+        if not self.is_ready:
+            return Attempt(Verdict.NOT_SENT, cause=str(self._ended or "the connection is busy"))
+        self._attempt = self._loop.create_future()
+        self._carry_out(self._conversation.begin(transmission))
+        try:
+            attempt = await self._attempt
+        except asyncio.CancelledError:
+            self.abort("cancelled")
+            raise
+        self.sent += 1
+        self.accepted += attempt.verdict is Verdict.ACCEPTED
+        return attempt
+
+    async def quit(self) -> None:
+        """Say QUIT, wait a moment for the answer, and close."""
+        if self._ended is None and (events := self._conversation.quit()):
+            self._carry_out(events)
+            await asyncio.wait({self._gone}, timeout=_QUIT_SECONDS)
+        self.abort("closed")
+
+    def abort(self, cause: str) -> None:
+        """Close at once; a message under way gets its outcome by what was written so far."""
+        attempt = self._conversation.lost(cause)
+        if attempt is not None:
+            self._settle(attempt)
+        self._end(cause, None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
+        self._use(cast(asyncio.Transport, transport))  # uvloop's transports do not inherit from asyncio's
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        before = self._conversation.state
+        self._carry_out(self._conversation.receive(data))
+        if self._conversation.state is not before:
+            self._arm()
+
+    def pause_writing(self) -> None:
+        """Called by the event loop while written octets still wait in memory."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Called by the event loop once all written octets have left."""
+        self._paused = False
+        if self._conversation.state is State.CONTENT:
+            self._finish_content()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the event loop."""
+        self.abort(f"the connection was lost: {exc}" if exc else "the other side closed the connection")
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    def _use(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        transport.set_write_buffer_limits(high=0)  # "resumed" shall mean that everything has left
+
+    def _carry_out(self, events: list[Event]) -> None:
+        for event in events:
+            match event:
+                case Write(data):
+                    self._write(data)
+                case Done(attempt):
+                    self._settle(attempt)
+                case WriteContent(head):
+                    self._write(head)
+                    if not self._paused:
+                        self._finish_content()
+                case Ready():
+                    if not self._opened.done():
+                        self._opened.set_result(None)
+                case StartTls():
+                    self._handshake = self._loop.create_task(self._start_tls())
+                case Ended(cause, reply):
+                    self._end(cause, reply)
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+            self._arm()
+
+    def _finish_content(self) -> None:
+        self._write(self._conversation.finish_content())
+
+    def _settle(self, attempt: Attempt) -> None:
+        if self._attempt is not None and not self._attempt.done():
+            self._attempt.set_result(attempt)
+
+    def _end(self, cause: str, reply: SmtpReply | None, kind: type[UnusableHostError] = UnusableHostError) -> None:
+        if self._ended is not None:
+            return
+        self._ended = kind(cause, remote=str(self.remote), reply=reply)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._handshake is not None and self._handshake is not asyncio.current_task(self._loop):
+            self._handshake.cancel()
+        if not self._opened.done():
+            self._opened.set_exception(self._ended)
+            self._opened.exception()  # seen: nobody may be waiting any more
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _start_tls(self) -> None:
+        if self._terms.tls is None or self._transport is None:
+            raise RuntimeError("STARTTLS without a context")
+        try:
+            transport = await self._loop.start_tls(
+                self._transport,
+                self,
+                self._terms.tls,
+                server_hostname=self.remote.host,
+                ssl_handshake_timeout=self._terms.policy.command_timeout.total_seconds(),
+            )
+        except (OSError, ssl.SSLError, ValueError) as error:
+            self._end(f"the TLS handshake failed: {error or type(error).__name__}", None, TlsFailedError)
+            return
+        if transport is None or self._ended is not None:
+            self._end("the connection was lost in the TLS handshake", None, TlsFailedError)
+            return
+        self._use(transport)
+        self.tls_version = transport.get_extra_info("ssl_object").version() or ""
+        self._carry_out(self._conversation.tls_started())
+
+    def _arm(self) -> None:
+        self._deadline = self._loop.time() + self._limit().total_seconds()
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and self._ended is None:
+            self._timer = self._loop.call_at(self._deadline, self._on_timer)
+
+    def _limit(self) -> timedelta:
+        policy, state = self._terms.policy, self._conversation.state
+        if state in _CONTENT:
+            return policy.data_timeout
+        return policy.greeting_timeout if state in _GREETING else policy.command_timeout
+
+    def _on_timer(self) -> None:
+        # One timer a connection, moved only when it fires: cheaper than one a reply.
+        self._timer = None
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._on_timer)
+        elif not self._conversation.is_ready:  # an idle session is the pool's affair
+            self.abort(f"no reply in time in {self._conversation.state}")

@@ -1,0 +1,71 @@
+"""Opens a session with the first host of a destination that will have one (RFC 5321 section 5.1)."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mailtypes.errors import PeerError
+from mailtypes.smtp import SmtpReply
+from mta.client import Connection, Remote, SessionTerms, TlsFailedError, UnusableHostError
+from mta.destination_guard import is_public
+from mta.ports import HostResolver
+
+_MAX_ADDRESSES = 8  # RFC 5321 section 5.1 asks for at least two; the lease has to outlive the tries
+
+
+class NoHostError(PeerError):
+    """No host of the destination could be spoken to; ``reply`` is the last that was heard, if any."""
+
+    def __init__(self, failures: Sequence[UnusableHostError], cause: str = "") -> None:
+        self.reply: SmtpReply | None = next((each.reply for each in reversed(failures) if each.reply), None)
+        self.remote = failures[-1].remote if failures else ""
+        self.cause = cause or "; ".join(str(failure) for failure in failures)[:1000]
+        super().__init__(self.cause)
+
+
+class HostConnector(Protocol):
+    """Where the engine gets its connections."""
+
+    async def open(self, hosts: Sequence[str]) -> Connection:
+        """A session with the first of ``hosts`` that will have one; ``NoHostError`` where none will."""
+        ...
+
+
+class OrderedHostConnector:
+    """Tries the addresses of each host in order; a refusing greeting moves on to the next, like no connection."""
+
+    def __init__(self, resolver: HostResolver, terms: SessionTerms, *, allow_private: bool = False) -> None:
+        """``allow_private`` opens the destination guard: for the sandbox and tests alone."""
+        self._resolver = resolver
+        self._terms = terms
+        self._allow_private = allow_private
+
+    async def open(self, hosts: Sequence[str]) -> Connection:
+        """See ``HostConnector.open``; at most eight addresses are tried."""
+        failures: list[UnusableHostError] = []
+        for host in hosts:
+            remotes = await self._remotes(host)
+            if not remotes:
+                failures.append(UnusableHostError("the host has no address that we may send to", remote=host))
+            for remote in remotes:
+                if len(failures) >= _MAX_ADDRESSES:
+                    raise NoHostError(failures)
+                try:
+                    return await self._open(remote)
+                except UnusableHostError as failure:
+                    failures.append(failure)
+        raise NoHostError(failures, "" if failures else "the destination has no hosts")
+
+    async def _remotes(self, host: str) -> list[Remote]:
+        return [
+            Remote(host, address, port)
+            for address, port in await self._resolver.addresses(host)
+            if (self._allow_private or is_public(address)) and self._terms.source.can_reach(address)
+        ]
+
+    async def _open(self, remote: Remote) -> Connection:
+        try:
+            return await Connection.open(remote, self._terms)
+        except TlsFailedError:
+            # RFC 7435 section 3: without a policy, clear text is better than no mail.
+            clear = SessionTerms(self._terms.source, self._terms.policy, None)
+            return await Connection.open(remote, clear)

@@ -1,0 +1,276 @@
+"""The delivery engine: the queue decides, the loop sleeps.
+
+``step`` says what there is to do, ``deliver_one_batch`` does one piece of it and can be called alone, ``run`` joins
+the two: several batches under way for each destination, connections kept for a moment between them, a clean stop.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeAlias
+
+from mailtypes.clock import Clock, Microseconds, microseconds
+from mta.batch import Batch, BatchReport, BatchTools, StopSign
+from mta.client import Connection
+from mta.connection_pool import ConnectionPool
+from mta.connector import HostConnector, NoHostError
+from mta.pauses import DestinationPauses
+from mta.ports import Composer, ConnectionPolicy, Delivery, DeliveryQueue, DueDestination, KeySource, RetryPolicy
+from mta.signing import ChunkPreparer, MessageSigner
+
+_ABORT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePorts:
+    """What the engine is built from."""
+
+    queue: DeliveryQueue
+    composer: Composer
+    keys: KeySource
+    connector: HostConnector
+    clock: Clock
+    random: random.Random
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePolicy:
+    """The limits of one engine.
+
+    ``chunk`` messages are composed and made ``transmitting`` together. ``poll`` is how long new work may lie unseen.
+    A destination that fails rests for ``pause_first``, then twice as long each time up to ``pause_longest``.
+    ``grace`` is what messages under way get when the engine stops.
+    """
+
+    connection: ConnectionPolicy = field(default_factory=ConnectionPolicy)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    chunk: int = 12
+    total_connections: int = 200
+    idle_time: timedelta = timedelta(seconds=10)
+    poll: timedelta = timedelta(seconds=1)
+    pause_first: timedelta = timedelta(seconds=30)
+    pause_longest: timedelta = timedelta(minutes=15)
+    grace: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """For each of these destinations a batch may be begun now."""
+
+    destinations: tuple[DueDestination, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SleepUntil:
+    """Nothing to begin before ``moment``."""
+
+    moment: Microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing to begin, and nothing known to fall due."""
+
+
+Step: TypeAlias = Deliver | SleepUntil | Idle
+
+
+class DeliveryEngine:
+    """Delivers what the queue holds. One event loop, any number of destinations."""
+
+    def __init__(self, ports: EnginePorts, policy: EnginePolicy, executor: Executor) -> None:
+        """``executor`` composes and signs; its owner shuts it down after ``run`` returned."""
+        self._ports = ports
+        self._policy = policy
+        self._stop = StopSign()
+        self._tools = BatchTools(
+            queue=ports.queue,
+            preparer=ChunkPreparer(ports.composer, MessageSigner(ports.keys)),
+            executor=executor,
+            clock=ports.clock,
+            random=ports.random,
+            retry=policy.retry,
+            chunk=policy.chunk,
+            messages_per_connection=policy.connection.messages_per_connection,
+            stop=self._stop,
+        )
+        self._pool = ConnectionPool(policy.total_connections, policy.idle_time)
+        self._pauses = DestinationPauses(policy.pause_first, policy.pause_longest)
+        self._under_way: Counter[int] = Counter()
+        self._leasing: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._opening: set[asyncio.Task[Connection]] = set()
+        self._batches: set[Batch] = set()
+        self._failure: BaseException | None = None
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at the queue at once: there is new work."""
+        self._wake.set()
+
+    async def step(self) -> Step:
+        """What to do now; changes nothing."""
+        now = self._ports.clock.now()
+        free = self._policy.total_connections - self._under_way.total()
+        moments: list[Microseconds] = []
+        startable: list[DueDestination] = []
+        for destination in await self._ports.queue.due_destinations(now):
+            paused_until = self._pauses.until(destination.destination_id, now)
+            if paused_until is not None:
+                moments.append(paused_until)
+            elif len(startable) < free and self._has_room(destination.destination_id):
+                startable.append(destination)
+        if startable:
+            return Deliver(tuple(startable))
+        due_at = await self._ports.queue.next_due_at(now)
+        if due_at is not None:
+            moments.append(due_at)
+        return SleepUntil(min(moments)) if moments else Idle()
+
+    async def deliver_one_batch(self, destination: DueDestination) -> BatchReport:
+        """Lease a batch of ``destination`` and deliver it; returns when every outcome is durable.
+
+        Raises ``StorageError`` where the queue failed. What the other side does never raises.
+        """
+        identity = destination.destination_id
+        deliveries = await self._lease(identity)
+        if not deliveries:
+            return BatchReport()
+        batch = Batch(self._tools, deliveries, lambda: self._open(destination), self._pool.take(identity))
+        self._batches.add(batch)
+        try:
+            report = await batch.deliver()
+        finally:
+            self._batches.discard(batch)
+            if batch.connection is not None:
+                self._pool.give(identity, batch.connection)
+        if report.is_destination_failing:
+            self._pauses.failed(identity, self._ports.clock.now())
+        elif batch.connection is not None:
+            self._pauses.succeeded(identity)
+        return report
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until ``stop`` is set: then nothing more is leased, and what is on the wire gets its answer.
+
+        Raises what the queue raised (``StorageError``), after the other batches have ended.
+        """
+        watch = asyncio.ensure_future(self._watch(stop))
+        try:
+            while not self._stop.is_set:
+                self._wake.clear()
+                match await self.step():
+                    case Deliver(destinations):
+                        for destination in destinations:
+                            self._start(destination)
+                    case SleepUntil(moment):
+                        await self._sleep(timedelta(microseconds=moment - self._ports.clock.now()))
+                    case Idle():
+                        await self._sleep(self._policy.poll)
+        finally:
+            watch.cancel()
+            await self.close()
+        if self._failure is not None:
+            raise self._failure
+
+    async def close(self) -> None:
+        """End the batches under way within the grace time, and say QUIT on every connection."""
+        self._begin_stop()
+        await self._wait(self._policy.grace.total_seconds())
+        for batch in tuple(self._batches):
+            if batch.connection is not None:
+                batch.connection.abort("the worker stopped")
+        await self._wait(_ABORT_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await self._wait(_ABORT_SECONDS)
+        await self._pool.close()
+
+    async def _wait(self, seconds: float) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._begin_stop()
+
+    def _begin_stop(self) -> None:
+        self._stop.is_set = True
+        for opening in self._opening:
+            opening.cancel()
+        self._wake.set()
+
+    async def _sleep(self, duration: timedelta) -> None:
+        # Other processes put work into the queue without a word, so never longer than ``poll``.
+        seconds = max(min(duration, self._policy.poll).total_seconds(), 0.001)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _has_room(self, destination_id: int) -> bool:
+        # While a batch is still being leased nobody knows whether there is more: connections grow one by one.
+        return (
+            destination_id not in self._leasing
+            and self._under_way[destination_id] < self._policy.connection.connections
+        )
+
+    def _start(self, destination: DueDestination) -> None:
+        self._under_way[destination.destination_id] += 1
+        self._leasing.add(destination.destination_id)
+        task = asyncio.ensure_future(self._deliver(destination))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, destination: DueDestination) -> None:
+        identity = destination.destination_id
+        try:
+            await self.deliver_one_batch(destination)
+        except Exception as error:
+            self._failure = self._failure or error
+            self._begin_stop()
+        finally:
+            self._leasing.discard(identity)
+            self._under_way[identity] -= 1
+            if not self._under_way[identity]:
+                del self._under_way[identity]
+            self._wake.set()
+
+    async def _lease(self, identity: int) -> tuple[Delivery, ...]:
+        limit = self._policy.connection.batch
+        if self._stop.is_set:
+            return ()
+        deliveries = tuple(await self._ports.queue.lease(identity, limit, self._ports.clock.now()))
+        self._leasing.discard(identity)
+        if len(deliveries) >= limit:
+            self._wake.set()
+        elif not deliveries:
+            # Due, but not to be had: somebody else is at it. Not to be asked again in the same breath.
+            rest = microseconds(self._policy.poll)
+            self._pauses.rest(identity, Microseconds(self._ports.clock.now() + rest))
+        return deliveries
+
+    async def _open(self, destination: DueDestination) -> Connection:
+        self._pool.shrink(self._policy.total_connections - max(self._under_way.total(), 1))
+        opening = asyncio.ensure_future(self._ports.connector.open(destination.hosts))
+        self._opening.add(opening)
+        try:
+            await asyncio.wait({opening})
+        except asyncio.CancelledError:
+            opening.cancel()
+            opening.add_done_callback(_abort_opened)
+            raise
+        finally:
+            self._opening.discard(opening)
+        if opening.cancelled():
+            raise NoHostError((), "the worker stopped")
+        return opening.result()
+
+
+def _abort_opened(opening: asyncio.Task[Connection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().abort("nobody waits for it any more")

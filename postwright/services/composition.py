@@ -1,0 +1,100 @@
+"""Makes a recipient's message at the moment it is sent: the port ``mta.ports.Composer`` over frozen runs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mailtypes.address import EmailAddress
+from mailtypes.clock import Microseconds, as_datetime
+from mailtypes.errors import InputSyntaxError
+from mta.feedback_token import FeedbackKey
+from mta.message_id import make_message_id
+from mta.ports import CompositionError, Delivery
+from postwright.services.frozen_runs import FrozenRun
+from postwright.store.leases import Lease
+from rendering.compose import MessageHeaders, compose_headers
+from rendering.segments import MessageUrls
+from tracking.tokens import TokenKeys, TokenKind, make
+from tracking.urls import click_url, pixel_url, unsubscribe_url
+
+FeedbackKeys: TypeAlias = Mapping[int, FeedbackKey]
+"""The keys of return paths and Message-IDs by id; a run names the one that was in use when it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What travels with a leased delivery from the queue to the composer."""
+
+    lease: Lease
+    frozen: FrozenRun
+
+
+def contact_data(address: str, fields_json: str) -> dict[str, object]:
+    """The merge data of a contact: its fields and, under ``email``, its address."""
+    return {"contact": {**json.loads(fields_json), "email": address}}
+
+
+class CampaignComposer:
+    """Composes from the run's compiled layout; the same delivery always gives the same bytes."""
+
+    def __init__(self, token_keys: TokenKeys, feedback_keys: FeedbackKeys) -> None:
+        self._token_keys = token_keys
+        self._feedback_keys = feedback_keys
+
+    def compose(self, delivery: Delivery, now: Microseconds) -> bytes:
+        """Headers and body, not yet signed; ``CompositionError`` names the field that cannot be merged."""
+        payload = delivery.payload
+        assert isinstance(payload, Payload)  # the queue of this application made it
+        moment = delivery.first_attempt_at or now
+        try:
+            return self._message(payload, moment)
+        except InputSyntaxError as error:
+            raise CompositionError(error.message) from error
+
+    def _message(self, payload: Payload, moment: Microseconds) -> bytes:
+        lease, frozen = payload.lease, payload.frozen
+        layouts = frozen.variants[lease.variant]
+        data = contact_data(lease.address, lease.merge_data)
+        # What a template does with the date may not differ between two attempts.
+        data["now"] = as_datetime(moment).replace(microsecond=0)
+        key, values = layouts.template.fill(data)
+        layout = layouts[key]
+        urls = self.urls(frozen, lease.id, lease.variant)
+        body = layout.render(values, urls)
+        headers = compose_headers(
+            MessageHeaders(
+                from_address=frozen.from_address,
+                from_name=frozen.run.from_name,
+                to_address=EmailAddress.parse(lease.address),
+                subject=values.subject,
+                date=moment,
+                message_id=make_message_id(
+                    lease.id, frozen.signing_domain, self._feedback_keys[frozen.run.feedback_key_id]
+                ),
+                reply_to=frozen.reply_to,
+                list_unsubscribe=(urls.unsubscribe_url,) if frozen.stream.one_click else (),
+                one_click=frozen.stream.one_click,
+                list_id=frozen.list_id,
+                list_name=frozen.list_name,
+                feedback_id=frozen.feedback_id,
+            )
+        )
+        return b"".join((headers, layout.content_headers, b"\r\n", body))
+
+    def urls(self, frozen: FrozenRun, delivery_id: int, variant: int) -> MessageUrls:
+        """The links of one message; a stream that does not track keeps the targets as they are."""
+        base, keys = frozen.tracking_base, self._token_keys
+
+        def tracked(number: int) -> str:
+            return click_url(base, make(TokenKind.CLICK, delivery_id, number, keys))
+
+        def untracked(number: int) -> str:
+            return frozen.links[variant, number]
+
+        opens = frozen.stream.tracks_opens
+        return MessageUrls(
+            link_url=tracked if frozen.stream.tracks_clicks else untracked,
+            unsubscribe_url=unsubscribe_url(base, make(TokenKind.UNSUBSCRIBE, delivery_id, 0, keys)),
+            pixel_url=pixel_url(base, make(TokenKind.PIXEL, delivery_id, 0, keys)) if opens else None,
+        )

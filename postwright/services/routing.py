@@ -1,0 +1,67 @@
+"""Finds where mail for recipient domains goes, and remembers it for a while."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from dns_checks.driver import Resolver
+from dns_checks.mx import MailRoute, RouteResult, find_mail_hosts
+from mailtypes.clock import MINUTE, Clock, microseconds
+from mailtypes.domain import DomainName
+from postwright.store import routes
+from postwright.store.database import Database
+from postwright.store.routes import Route
+
+_AT_ONCE = 50
+_UNKNOWN_LIFETIME = MINUTE  # could not find out: ask again soon
+
+
+class Router:
+    """Routes of recipient domains, from the table or from the DNS."""
+
+    def __init__(self, database: Database, resolver: Resolver, clock: Clock, lifetime: timedelta) -> None:
+        self._database = database
+        self._resolver = resolver
+        self._clock = clock
+        self._lifetime = microseconds(lifetime)
+
+    async def find(self, workspace_id: int, domains: Sequence[str]) -> dict[str, Route]:
+        """A fresh route for each of these domains (A-labels)."""
+        now = self._clock.now()
+        known = await self._database.read(
+            lambda connection: routes.fresh_routes(connection, workspace_id, list(domains), now)
+        )
+        missing = [domain for domain in domains if domain not in known]
+        if missing:
+            limit = asyncio.Semaphore(_AT_ONCE)
+            found = await asyncio.gather(*(self._ask(domain, limit) for domain in missing))
+            known |= await self._database.write(lambda connection: self._save(connection, workspace_id, found, now))
+        return known
+
+    async def _ask(self, domain: str, limit: asyncio.Semaphore) -> MailRoute:
+        async with limit:
+            return await self._resolver.evaluate(find_mail_hosts(DomainName(domain)))
+
+    def _save(
+        self, connection: Connection, workspace_id: int, found: Sequence[MailRoute], now: int
+    ) -> dict[str, Route]:
+        saved: dict[str, Route] = {}
+        for answer in found:
+            destination_id = None
+            if answer.host_groups:
+                site = "+".join("/".join(sorted(group)) for group in answer.host_groups)
+                provider = provider_of(answer.host_groups[0][0])
+                destination_id = routes.save_destination(connection, workspace_id, site, provider, answer.host_groups)
+            lifetime = _UNKNOWN_LIFETIME if answer.result is RouteResult.UNKNOWN else self._lifetime
+            route = Route(answer.domain.ascii, str(answer.result), answer.cause, destination_id, now + lifetime)
+            routes.save_route(connection, workspace_id, route)
+            saved[route.domain] = route
+        return saved
+
+
+def provider_of(mail_host: str) -> str:
+    """The name that a provider's hosts share: the mail host without its first label, where it has three or more."""
+    labels = mail_host.split(".")
+    return ".".join(labels[1:]) if len(labels) > 2 else mail_host

@@ -1,0 +1,165 @@
+"""The scheduler's steps: write a run's recipients, route and release them, take back what was lost, close the books.
+
+Every step is short, safe to repeat, and safe beside other processes that do the same.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection
+
+from dns_checks.mx import RouteResult
+from experiments.allocation import assign
+from mailtypes.clock import DAY, Clock, Microseconds
+from postwright.services.imports import ContactImports
+from postwright.services.routing import Router
+from postwright.store import budgets, campaigns, domains, events, leases, recipients, routes, workspaces
+from postwright.store.campaigns import Run
+from postwright.store.database import Database
+from postwright.store.domains import SenderDomain
+from postwright.store.routes import Route
+from warmup.plans import PRESETS, allowance
+
+_RELEASE_CHUNK = 2000
+_SHARE_UNITS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleStep:
+    """What one step did; all zero means that there was nothing to do."""
+
+    imported: int = 0
+    prepared: int = 0
+    released: int = 0
+    settled: int = 0
+    reclaimed: int = 0
+    finished: int = 0
+
+    @property
+    def did_something(self) -> bool:
+        """Whether another step may follow at once."""
+        return bool(self.imported or self.prepared or self.released or self.settled or self.reclaimed)
+
+
+class Scheduler:
+    """Does the next thing for every run. ``ambiguous_wait``: microseconds before an ambiguous mail is tried again."""
+
+    def __init__(
+        self, database: Database, clock: Clock, router: Router, imports: ContactImports, ambiguous_wait: int
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._router = router
+        self._imports = imports
+        self._ambiguous_wait = ambiguous_wait
+
+    async def step(self) -> ScheduleStep:
+        """One round over imports, runs, lost leases and statistics."""
+        imported = await self._imports.run_jobs()
+        prepared = released = settled = finished = 0
+        for run in await self._database.read(lambda connection: campaigns.runs_in_state(connection, "preparing")):
+            prepared += await self.prepare(run)
+        for run in await self._database.read(lambda connection: campaigns.runs_in_state(connection, "sending")):
+            run_released, run_settled = await self.release(run)
+            released += run_released
+            settled += run_settled + await self._expire(run)
+            finished += await self._finish(run)
+        reclaimed = await self.reclaim()
+        await self._roll_up()
+        return ScheduleStep(imported, prepared, released, settled, reclaimed, finished)
+
+    async def prepare(self, run: Run) -> int:
+        """Write the next chunk of a run's recipients; returns how many."""
+        variants = await self._database.read(lambda connection: campaigns.variants_of(connection, run.id))
+        shares = [max(1, round(variant.share * _SHARE_UNITS)) for variant in variants]
+        now = self._clock.now()
+
+        def variant_of(address_key: str) -> int:
+            return assign(f"run:{run.id}", address_key, shares) if len(shares) > 1 else 0
+
+        return await self._database.write(
+            lambda connection: recipients.prepare_chunk(connection, run.id, variant_of, now)
+        )
+
+    async def release(self, run: Run) -> tuple[int, int]:
+        """Route the held recipients of a run and make ready what the budget allows; returns (released, failed)."""
+        held = await self._database.read(lambda connection: recipients.held_domains(connection, run.id))
+        if not held:
+            return 0, 0
+        found = await self._router.find(run.workspace_id, held)
+        sender = await self._database.read(lambda connection: domains.get_domain(connection, run.domain_id))
+        provider_of = await self._database.read(lambda connection: routes.providers(connection, run.workspace_id))
+        assert sender is not None  # domains are not deleted while a run refers to them
+        released = failed = 0
+        for route in found.values():
+            if route.destination_id is not None:
+                provider = provider_of[route.destination_id]
+                released += await self._release_domain(run, sender, route, provider)
+            elif route.result == RouteResult.UNKNOWN:
+                await self._explain(run, route.domain, f"Could not find out where the mail goes: {route.cause}")
+            else:
+                failed += await self._fail(run, route)
+        return released, failed
+
+    async def _release_domain(self, run: Run, sender: SenderDomain, route: Route, provider: str) -> int:
+        now = self._clock.now()
+        destination_id = route.destination_id
+        assert destination_id is not None
+        plan = PRESETS.get(sender.ramp_plan or "")
+        if plan is None:
+            return await self._database.write(
+                lambda connection: recipients.release(
+                    connection, run.id, route.domain, destination_id, now, limit=_RELEASE_CHUNK
+                )
+            )
+        budget, day = f"warmup:{sender.id}:{provider}", now // DAY * DAY
+        used = await self._database.read(lambda connection: budgets.reserved(connection, run.workspace_id, budget, day))
+        allowed = allowance(plan, Microseconds(sender.ramp_started_at or now), now, used)
+        if allowed.at_most(1) == 0:
+            await self._explain(run, route.domain, f"{provider}: {allowed.reason}")
+            return 0
+        limit = allowed.limit if allowed.limit is not None else 1 << 62
+
+        def reserve_and_release(connection: Connection) -> int:
+            granted = budgets.reserve(connection, run.workspace_id, budget, (day, limit), _RELEASE_CHUNK)
+            released = recipients.release(connection, run.id, route.domain, destination_id, now, limit=granted)
+            budgets.give_back(connection, run.workspace_id, budget, day, granted - released)
+            return released
+
+        return await self._database.write(reserve_and_release)
+
+    async def _explain(self, run: Run, domain: str, reason: str) -> None:
+        await self._database.write(lambda connection: recipients.explain_wait(connection, run.id, domain, reason))
+
+    async def _fail(self, run: Run, route: Route) -> int:
+        now = self._clock.now()
+        return await self._database.write(
+            lambda connection: recipients.fail_held(
+                connection, run, route.domain, f"{route.cause} ({route.result})", now, limit=_RELEASE_CHUNK
+            )
+        )
+
+    async def _expire(self, run: Run) -> int:
+        now = self._clock.now()
+        if now < run.expires_at:
+            return 0
+        return await self._database.write(lambda connection: recipients.expire(connection, run, now))
+
+    async def _finish(self, run: Run) -> int:
+        now = self._clock.now()
+        return int(await self._database.write(lambda connection: recipients.finish_if_done(connection, run, now)))
+
+    async def reclaim(self) -> int:
+        """Take back leases that ran out, and retry ambiguous deliveries whose time has come; returns how many."""
+        now = self._clock.now()
+        retry_at = now + self._ambiguous_wait
+        unsent, ambiguous = await self._database.write(lambda connection: leases.reap(connection, retry_at, now))
+        retried = await self._database.write(lambda connection: leases.retry_ambiguous(connection, now))
+        return unsent + ambiguous + retried
+
+    async def _roll_up(self) -> None:
+        now = self._clock.now()
+        for workspace in await self._database.read(workspaces.list_workspaces):
+            # Asked first, since a write every tick would keep an idle machine's disk busy.
+            if await self._database.read(partial(events.needs_roll_up, workspace_id=workspace.id, now=now)):
+                await self._database.write(partial(events.roll_up, workspace_id=workspace.id, now=now))

@@ -1,0 +1,185 @@
+"""Sender domains: added, told what to publish, verified."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from sqlalchemy import Connection
+
+from dns_checks.audit import AuditReport, AuditRequest, ExpectedKey, Verdict, checks, combine
+from dns_checks.dkim.keys import parse_key_record
+from dns_checks.driver import Resolver
+from dns_checks.publish import PublishRequest, RecordToPublish, records_to_publish
+from mailtypes.auth import Finding
+from mailtypes.clock import Clock
+from mailtypes.domain import DomainName
+from mailtypes.questions import DnsQuestion, Found, RecordType, TxtRecord
+from postwright.keyrings import KeyRing
+from postwright.services.errors import NotFoundError, RefusedError
+from postwright.services.signing_keys import make_key
+from postwright.store import domains, events, workspaces
+from postwright.store.database import Database
+from postwright.store.domains import DkimKey, SenderDomain
+from warmup.plans import PRESETS
+
+_SELECTOR = "pw1"
+_AUDIT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PublicHosts:
+    """The names of this install that a sender's records point to."""
+
+    mail_host: DomainName
+    tracking_target: DomainName
+
+
+class SenderDomains:
+    """Sender domains of all workspaces."""
+
+    def __init__(
+        self, database: Database, resolver: Resolver, clock: Clock, master: KeyRing, hosts: PublicHosts
+    ) -> None:
+        self._database = database
+        self._resolver = resolver
+        self._clock = clock
+        self._master = master
+        self._hosts = hosts
+
+    async def add(self, workspace_id: int, name_text: str, ramp_plan: str | None = None) -> SenderDomain:
+        """Add a domain with a fresh DKIM key; adding it again gives the one that is there."""
+        name = DomainName.parse(name_text)
+        if len(name.labels) < 2:
+            raise RefusedError("domain_name", f"'{name}' is not a domain to send from.", field="name")
+        if ramp_plan is not None and ramp_plan not in PRESETS:
+            raise RefusedError(
+                "ramp_plan", f"There is no warm-up plan '{ramp_plan}'.", next_step=f"Take one of {', '.join(PRESETS)}."
+            )
+        now = self._clock.now()
+        found = await self._database.read(lambda connection: domains.find_domain(connection, workspace_id, name.ascii))
+        if found is not None:
+            return found
+        hosts = (f"bounce.{name}", f"links.{name}")
+        # The key is made before the transaction, since it takes a tenth of a second; its seal names the domain's id.
+        domain_id = await self._database.write(
+            lambda connection: domains.add_domain(connection, workspace_id, name.ascii, hosts, ramp_plan, now)
+        )
+        await self._add_key(workspace_id, domain_id)
+        return await self.get(workspace_id, name.ascii)
+
+    async def _add_key(self, workspace_id: int, domain_id: int) -> None:
+        key = await asyncio.to_thread(make_key, self._master, workspace_id, domain_id, _SELECTOR, self._clock.now())
+        await self._database.write(lambda connection: domains.add_key(connection, key))
+
+    async def get(self, workspace_id: int, name_text: str) -> SenderDomain:
+        """The domain of that name; raises ``NotFoundError``."""
+        name = DomainName.parse(name_text).ascii
+        found = await self._database.read(lambda connection: domains.find_domain(connection, workspace_id, name))
+        if found is None:
+            raise NotFoundError("sender domain")
+        return found
+
+    async def list(self, workspace_id: int) -> Sequence[SenderDomain]:
+        """All sender domains by name."""
+        return await self._database.read(lambda connection: domains.list_domains(connection, workspace_id))
+
+    async def keys(self, domain: SenderDomain) -> Sequence[DkimKey]:
+        """The DKIM keys of a domain; one is made where a process died between domain and key."""
+        found = await self._database.read(lambda connection: domains.list_keys(connection, domain.id))
+        if not found:
+            await self._add_key(domain.workspace_id, domain.id)
+            found = await self._database.read(lambda connection: domains.list_keys(connection, domain.id))
+        return found
+
+    async def records(self, domain: SenderDomain) -> Sequence[RecordToPublish]:
+        """What to put into the DNS for a domain, with what is published there taken into account."""
+        name = DomainName(domain.name)
+        return_path = DomainName(domain.return_path_host)
+        return records_to_publish(
+            PublishRequest(
+                domain=name,
+                return_path_host=return_path,
+                egress_addresses=await self._egress(domain.workspace_id),
+                keys=_expected(await self.keys(domain)),
+                mail_hosts=(self._hosts.mail_host,),
+                tracking_host=DomainName(domain.tracking_host),
+                tracking_target=self._hosts.tracking_target,
+                existing_spf=await self._published(return_path.ascii, "v=spf1"),
+                has_dmarc=False,
+            )
+        )
+
+    async def _published(self, name: str, version: str) -> str | None:
+        answer = await self._resolver.ask(DnsQuestion(name, RecordType.TXT))
+        records = answer.records if isinstance(answer, Found) else ()
+        texts = [record.joined.decode("ascii", "replace") for record in records if isinstance(record, TxtRecord)]
+        return next((text for text in texts if text.split(" ")[0].lower() == version), None)
+
+    async def verify(self, workspace_id: int, name_text: str) -> tuple[SenderDomain, AuditReport]:
+        """Audit a domain now and keep the result; keys that are visible become active.
+
+        A verified domain stays verified while the world is silent; it fails only where something is really absent.
+        """
+        domain = await self.get(workspace_id, name_text)
+        keys = await self.keys(domain)
+        request = AuditRequest(
+            domain=DomainName(domain.name),
+            return_path_host=DomainName(domain.return_path_host),
+            egress_addresses=await self._egress(workspace_id),
+            keys=_expected(keys),
+            mail_hosts=(self._hosts.mail_host,),
+            tracking_host=DomainName(domain.tracking_host),
+        )
+        outcomes = await asyncio.gather(*(self._resolver.evaluate(check) for check in checks(request)))
+        report = combine(request, outcomes)
+        await self._keep(domain, keys, report)
+        return await self.get(workspace_id, name_text), report
+
+    async def _keep(self, domain: SenderDomain, keys: Sequence[DkimKey], report: AuditReport) -> None:
+        now = self._clock.now()
+        state = {
+            Verdict.VERIFIED: "verified",
+            Verdict.NOT_VERIFIED: "failing" if domain.verified_at else "pending",
+            Verdict.UNKNOWN: domain.state,
+        }[report.verdict]
+        audit = json.dumps(audit_document(report), ensure_ascii=False)
+
+        def store(connection: Connection) -> None:
+            domains.save_audit(connection, domain.id, state, audit, now)
+            if report.facts.dkim is Finding.PRESENT:
+                for key in keys:
+                    if key.state in {"made", "published"}:
+                        domains.set_key_state(connection, key.id, "active", now)
+            if state != domain.state:
+                change = {"domain": domain.name, "before": domain.state, "after": state}
+                event = events.NewEvent(domain.workspace_id, "domain_state_changed", now, data=change)
+                events.append(connection, [event], now)
+
+        await self._database.write(store)
+
+    async def _egress(self, workspace_id: int) -> tuple[IPv4Address | IPv6Address, ...]:
+        sources = await self._database.read(lambda connection: workspaces.list_egress_sources(connection, workspace_id))
+        if not sources:
+            raise RefusedError(
+                "no_egress",
+                "No address to send from is configured.",
+                next_step="Set deliver.egress in the configuration and start Postwright again.",
+            )
+        return tuple(ip_address(source.ip) for source in sources)
+
+
+def _expected(keys: Sequence[DkimKey]) -> tuple[ExpectedKey, ...]:
+    kept = ((key.selector, parse_key_record(key.public_record).public_key) for key in keys if key.state != "retired")
+    return tuple(ExpectedKey(selector, public) for selector, public in kept if public is not None)
+
+
+def audit_document(report: AuditReport) -> dict[str, object]:
+    """A report as JSON, for storing and for the API."""
+    return {
+        "version": _AUDIT_VERSION,
+        "verdict": str(report.verdict),
+        "facts": asdict(report.facts),
+        "findings": [asdict(finding) for finding in report.findings],
+    }

@@ -1,0 +1,215 @@
+"""All settings in one tree: a TOML file, then environment variables over it; unknown keys are errors.
+
+``POSTWRIGHT_CONFIG`` names the file (``postwright.toml`` beside the working directory otherwise). A variable such as
+``POSTWRIGHT_HTTP__PORT`` sets ``port`` of section ``http``. Paths are relative to the file's folder. Durations are in
+seconds or in ISO 8601. ``config.example.toml`` and ``docs/configuration.md`` are generated from this module.
+"""
+
+import os
+import tomllib
+from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mailtypes.errors import ConfigurationError
+
+CONFIG_VARIABLE = "POSTWRIGHT_CONFIG"
+DEFAULT_CONFIG = Path("postwright.toml")
+Address = IPv4Address | IPv6Address
+
+
+class Section(BaseModel):
+    """A part of the tree."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseSettings(Section):
+    """Where everything is kept."""
+
+    url: str = Field(
+        "sqlite:///postwright.db",
+        description="sqlite:///FILE (embedded, one machine) or postgresql://USER@HOST/NAME (any number of machines).",
+    )
+    url_file: Path | None = Field(None, description="A file that holds the URL, for URLs with a password.")
+
+
+class KeySettings(Section):
+    """Files with secrets, made by `postwright init`; each line is `id base64`, the first line is the one in use."""
+
+    master_file: Path = Field(Path("keys/master.key"), description="Encrypts the private DKIM keys in the database.")
+    token_file: Path = Field(Path("keys/token.key"), description="Signs tracking and unsubscribe tokens.")
+    return_path_file: Path = Field(Path("keys/return-path.key"), description="Signs return paths (VERP).")
+
+
+class HttpSettings(Section):
+    """The web application and the API."""
+
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8025, ge=0, le=65535, description="The port to listen on.")
+    public_url: str = Field("http://127.0.0.1:8025", description="How people reach it; https in production.")
+    session_lifetime: timedelta = Field(timedelta(hours=12), description="How long a browser stays signed in.")
+    max_upload: int = Field(64 * 1024 * 1024, gt=0, description="The largest import file, in bytes.")
+
+
+class TrackSettings(Section):
+    """The tracking and unsubscribe endpoints, behind the hosts named in mails."""
+
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8026, ge=0, le=65535, description="The port to listen on.")
+    hostname: str = Field("localhost", description="The host that the tracking hosts of sender domains point to.")
+    public_port: int = Field(443, gt=0, le=65535, description="The port in links; 443 is left out of them.")
+    certificate_file: Path | None = Field(
+        None, description="A certificate chain (PEM), where no proxy in front ends TLS."
+    )
+    certificate_key_file: Path | None = Field(None, description="The certificate's private key (PEM).")
+
+
+class SmtpSettings(Section):
+    """The listener for return paths: bounces come in here."""
+
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(2525, ge=0, le=65535, description="The port to listen on; 25 for the outside world.")
+    hostname: str = Field("localhost", description="The name in the greeting; the MX of the return-path hosts.")
+    max_size: int = Field(10 * 1024 * 1024, gt=0, description="The largest bounce taken, in bytes.")
+
+
+class DnsSettings(Section):
+    """The resolver."""
+
+    nameservers: tuple[Address, ...] = Field((), description="Resolvers to ask; empty: those of the system.")
+    port: int = Field(53, gt=0, le=65535, description="Their port.")
+    timeout: timedelta = Field(timedelta(seconds=5), description="How long one question may take.")
+
+
+class EgressSettings(Section):
+    """One address that mail leaves from."""
+
+    ip: Address = Field(description="The source address; it must be this machine's.")
+    ehlo: str = Field(description="The name said in EHLO; it should be the address's PTR name.")
+
+
+class DeliverSettings(Section):
+    """The delivery engine."""
+
+    processes: int = Field(1, ge=1, le=64, description="How many delivery processes `serve` starts.")
+    egress: tuple[EgressSettings, ...] = Field((), description="Addresses that mail leaves from.")
+    smtp_port: int = Field(25, gt=0, le=65535, description="The port of receiving hosts; 25 but in the sandbox.")
+    allow_private_destinations: bool = Field(
+        False, description="Whether loopback and private addresses may receive; only in the sandbox."
+    )
+    connections_per_destination: int = Field(10, ge=1, le=1000, description="Connections to one destination at a time.")
+    messages_per_connection: int = Field(1000, ge=1, description="Messages after which a connection is closed.")
+    batch: int = Field(100, ge=1, le=1000, description="Deliveries leased at a time.")
+    signing_threads: int = Field(2, ge=1, le=64, description="Threads that compose and sign; OpenSSL leaves the GIL.")
+    lease: timedelta = Field(timedelta(seconds=60), description="How long a worker that vanished keeps its mails.")
+    retry_first: timedelta = Field(timedelta(minutes=5), description="The wait after the first deferral.")
+    retry_factor: float = Field(2.0, ge=1, le=10, description="How much longer each further wait is.")
+    retry_longest: timedelta = Field(timedelta(hours=4), description="The longest wait.")
+    verify_tls: bool = Field(False, description="Whether STARTTLS checks certificates; opportunistic TLS does not.")
+
+
+class ScheduleSettings(Section):
+    """The scheduler: prepares runs, finds routes, releases what the budget allows."""
+
+    tick: timedelta = Field(timedelta(milliseconds=500), description="How often it looks.")
+    route_lifetime: timedelta = Field(timedelta(hours=1), description="How long a route is believed.")
+
+
+class SandboxSettings(Section):
+    """A small Internet on loopback instead of the real one, for trying out and for tests."""
+
+    dir: Path | None = Field(None, description="The sandbox's folder; none: mail goes to the real Internet.")
+
+
+class Settings(BaseSettings):
+    """The whole tree; frozen once read."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="POSTWRIGHT_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
+    database: DatabaseSettings = DatabaseSettings()
+    keys: KeySettings = KeySettings()
+    http: HttpSettings = HttpSettings()
+    track: TrackSettings = TrackSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    dns: DnsSettings = DnsSettings()
+    deliver: DeliverSettings = DeliverSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    sandbox: SandboxSettings = SandboxSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over file; the file's content comes as initial values."""
+        return env_settings, init_settings
+
+
+def config_path() -> Path:
+    """The configuration file that counts: ``POSTWRIGHT_CONFIG`` or the default."""
+    return Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG)).resolve()
+
+
+def read_settings(path: Path | None = None) -> Settings:
+    """Read file and environment; raises ``ConfigurationError`` naming each faulty key."""
+    file = path or config_path()
+    try:
+        content = tomllib.loads(file.read_text("utf-8")) if file.exists() else {}
+        settings = Settings(**content)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{file.name} is not TOML: {error}") from error
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()
+        )
+        raise ConfigurationError(f"{file.name} or the environment: {faults}") from error
+    return _anchored(settings, file.parent)
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    """The settings with their paths made absolute and the database URL read from its file."""
+    keys = settings.keys.model_copy(
+        update={name: folder / getattr(settings.keys, name) for name in KeySettings.model_fields}
+    )
+    track = settings.track.model_copy(
+        update={
+            name: folder / value
+            for name in ("certificate_file", "certificate_key_file")
+            if (value := getattr(settings.track, name)) is not None
+        }
+    )
+    sandbox = settings.sandbox
+    if sandbox.dir is not None:
+        sandbox = sandbox.model_copy(update={"dir": folder / sandbox.dir})
+    changes: dict[str, Any] = {"keys": keys, "track": track, "sandbox": sandbox}
+    changes["database"] = settings.database.model_copy(update={"url": _database_url(settings.database, folder)})
+    return settings.model_copy(update=changes)
+
+
+def _database_url(database: DatabaseSettings, folder: Path) -> str:
+    url = database.url
+    if database.url_file is not None:
+        try:
+            url = (folder / database.url_file).read_text("utf-8").strip()
+        except OSError as error:
+            raise ConfigurationError(f"database.url_file cannot be read: {error.strerror}") from error
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/"):
+        return f"{prefix}{folder / url.removeprefix(prefix)}"
+    return url

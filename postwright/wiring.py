@@ -1,0 +1,216 @@
+"""Joins the rooms: builds every service from the settings. With ``postwright.settings``, the only reader of them."""
+
+import os
+import random
+import socket
+import ssl
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+from dns_checks.cache import CachePolicy
+from dns_checks.driver import Resolver, ResolverPolicy
+from mailtypes.clock import Clock, SystemClock, microseconds
+from mailtypes.domain import DomainName
+from mailtypes.errors import ConfigurationError
+from mta.client import EgressSource, SessionTerms, opportunistic_context
+from mta.connector import OrderedHostConnector
+from mta.engine import DeliveryEngine, EnginePolicy, EnginePorts
+from mta.feedback_token import FeedbackKey
+from mta.ports import ConnectionPolicy, RetryPolicy
+from postwright.keyrings import KeyRing, read_key_ring
+from postwright.services.accounts import Accounts
+from postwright.services.bounces import Bounces
+from postwright.services.campaigns import Campaigns
+from postwright.services.composition import CampaignComposer
+from postwright.services.delivery_queue import StoredQueue, WorkerIdentity
+from postwright.services.engagement import Engagement
+from postwright.services.frozen_runs import FrozenRuns
+from postwright.services.host_addresses import HostAddressResolver
+from postwright.services.imports import ContactImports
+from postwright.services.log import Log
+from postwright.services.preflight import PreflightCheck
+from postwright.services.routing import Router
+from postwright.services.scheduling import Scheduler
+from postwright.services.sender_domains import PublicHosts, SenderDomains
+from postwright.services.signing_keys import StoredKeys
+from postwright.services.suppression_list import SuppressionList
+from postwright.services.templates import Templates
+from postwright.settings import Settings
+from postwright.store.database import Database
+from tracking.tokens import TokenKeys
+
+_NO_CACHE = CachePolicy(longest_ttl=timedelta(0), longest_negative_ttl=timedelta(0), failure_ttl=timedelta(0))
+
+
+@dataclass(frozen=True)
+class Application:
+    """Everything that a process may need, built when it is first asked for. ``close`` when done."""
+
+    settings: Settings
+    clock: Clock
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Application":
+        """An application on the machine's clock."""
+        return cls(settings, SystemClock())
+
+    async def close(self) -> None:
+        """Let go of what was opened."""
+        for name in ("resolver", "fresh_resolver"):
+            if name in self.__dict__:
+                await self.__dict__[name].aclose()
+        if "database" in self.__dict__:
+            await self.database.close()
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether mail goes to the sandbox, where ``.test`` domains and loopback addresses are right."""
+        return self.settings.sandbox.dir is not None
+
+    @cached_property
+    def database(self) -> Database:
+        """The database."""
+        return Database(self.settings.database.url, self.clock)
+
+    @cached_property
+    def resolver(self) -> Resolver:
+        """The resolver for sending."""
+        return self._resolver(ResolverPolicy())
+
+    @cached_property
+    def fresh_resolver(self) -> Resolver:
+        """The resolver for people who have just changed a record: it keeps no answers."""
+        return self._resolver(ResolverPolicy(cache=_NO_CACHE))
+
+    def _resolver(self, policy: ResolverPolicy) -> Resolver:
+        dns = self.settings.dns
+        servers = [str(address) for address in dns.nameservers] or None
+        return Resolver(servers, dns.port, dns.timeout.total_seconds(), clock=self.clock, policy=policy)
+
+    @cached_property
+    def master_keys(self) -> KeyRing:
+        """What private keys are sealed with."""
+        return read_key_ring(self.settings.keys.master_file)
+
+    @cached_property
+    def token_keys(self) -> TokenKeys:
+        """What tracking tokens are signed with."""
+        ring = read_key_ring(self.settings.keys.token_file)
+        return TokenKeys(_number(ring.active), {_number(name): key for name, key in ring.keys.items()})
+
+    @cached_property
+    def feedback_keys(self) -> dict[int, FeedbackKey]:
+        """What return paths and Message-IDs are signed with; the first is in use."""
+        ring = read_key_ring(self.settings.keys.return_path_file)
+        return {_number(name): FeedbackKey(_number(name), key) for name, key in ring.keys.items()}
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Users, sessions, API keys."""
+        return Accounts(self.database, self.clock, self.settings.http.session_lifetime)
+
+    @cached_property
+    def sender_domains(self) -> SenderDomains:
+        """Sender domains and their keys."""
+        hosts = PublicHosts(
+            DomainName.parse(self.settings.smtp.hostname), DomainName.parse(self.settings.track.hostname)
+        )
+        return SenderDomains(self.database, self.fresh_resolver, self.clock, self.master_keys, hosts)
+
+    @cached_property
+    def imports(self) -> ContactImports:
+        """Contact imports."""
+        return ContactImports(self.database, self.clock, test_environment=self.is_sandbox)
+
+    @cached_property
+    def suppression_list(self) -> SuppressionList:
+        """The suppression list."""
+        return SuppressionList(self.database, self.clock, test_environment=self.is_sandbox)
+
+    @cached_property
+    def templates(self) -> Templates:
+        """The template library."""
+        return Templates(self.database, self.clock)
+
+    @cached_property
+    def campaigns(self) -> Campaigns:
+        """Campaigns."""
+        preflight = PreflightCheck(self.database, self.clock, self.settings.track.public_port)
+        return Campaigns(self.database, self.clock, preflight, next(iter(self.feedback_keys)))
+
+    @cached_property
+    def log(self) -> Log:
+        """Events and deliveries."""
+        return Log(self.database)
+
+    @cached_property
+    def engagement(self) -> Engagement:
+        """Opens, clicks, unsubscribes."""
+        return Engagement(self.database, self.clock, self.token_keys)
+
+    @cached_property
+    def bounces(self) -> Bounces:
+        """Mail to return paths."""
+        return Bounces(self.database, self.clock, self.feedback_keys.values())
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """The scheduler's steps."""
+        router = Router(self.database, self.resolver, self.clock, self.settings.schedule.route_lifetime)
+        # A worker that was only slow gets one more lease to tell its outcome before anybody sends again.
+        wait = microseconds(self.settings.deliver.lease)
+        return Scheduler(self.database, self.clock, router, self.imports, wait)
+
+    def stored_queue(self) -> StoredQueue:
+        """The queue as a new worker of this process sees it."""
+        chance = random.SystemRandom()
+        name = f"{socket.gethostname()}:{os.getpid()}:{chance.getrandbits(32):08x}"
+        identity = WorkerIdentity(name, self.settings.deliver.lease)
+        runs = FrozenRuns(self.database, self.settings.track.public_port)
+        return StoredQueue(self.database, runs, self.stored_keys, self.feedback_keys, chance, identity)
+
+    @cached_property
+    def stored_keys(self) -> StoredKeys:
+        """The signing keys."""
+        return StoredKeys(self.database, self.master_keys, self.clock)
+
+    def delivery_engine(self, queue: StoredQueue, executor: Executor) -> DeliveryEngine:
+        """An engine over ``queue``; ``executor`` composes and signs."""
+        deliver = self.settings.deliver
+        if not deliver.egress:
+            raise ConfigurationError("deliver.egress names no address to send from")
+        policy = ConnectionPolicy(
+            connections=deliver.connections_per_destination,
+            messages_per_connection=deliver.messages_per_connection,
+            batch=deliver.batch,
+        )
+        source = EgressSource(deliver.egress[0].ehlo, tuple(str(egress.ip) for egress in deliver.egress))
+        context = ssl.create_default_context() if deliver.verify_tls else opportunistic_context()
+        addresses = HostAddressResolver(self.resolver, deliver.smtp_port)
+        connector = OrderedHostConnector(
+            addresses, SessionTerms(source, policy, context), allow_private=deliver.allow_private_destinations
+        )
+        ports = EnginePorts(
+            queue=queue,
+            composer=CampaignComposer(self.token_keys, self.feedback_keys),
+            keys=self.stored_keys,
+            connector=connector,
+            clock=self.clock,
+            random=random.SystemRandom(),
+        )
+        retry = RetryPolicy(
+            first=deliver.retry_first,
+            factor=deliver.retry_factor,
+            longest=deliver.retry_longest,
+            greylisted=min(deliver.retry_first, RetryPolicy().greylisted),
+        )
+        return DeliveryEngine(ports, EnginePolicy(connection=policy, retry=retry), executor)
+
+
+def _number(key_id: str) -> int:
+    try:
+        return int(key_id)
+    except ValueError as error:
+        raise ConfigurationError(f"the key id '{key_id}' is not a number from 0 to 255") from error

@@ -1,0 +1,252 @@
+"""Message headers as a careful sender writes them (RFC 5322, RFC 2047, RFC 2369, RFC 2919, RFC 8058).
+
+The same headers always give the same bytes. Nothing that ends a line can enter a header: carriage return, line
+feed and NUL are refused, whoever brings them.
+"""
+
+import binascii
+import datetime
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mailtypes.address import EmailAddress
+from mailtypes.clock import SECOND, Microseconds, as_datetime
+from mailtypes.errors import InputSyntaxError, Span
+
+_MAX_LINE = 78  # RFC 5322 section 2.1.1: should
+_MAX_LINE_HARD = 998  # RFC 5322 section 2.1.1: must
+_MAX_ENCODED_WORD = 75  # RFC 2047 section 2
+_MAX_HEADER_CHARACTERS = 10_000
+_FORBIDDEN = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+_NAME = re.compile(r"[!-9;-~]{1,76}\Z")  # RFC 5322 section 2.2: printable ASCII without the colon
+_PLAIN_TEXT = re.compile(r"[!-~]+(?: [!-~]+)*\Z")
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*\Z")
+_MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[!-;=?A-~]+>\Z")
+_LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\Z")
+_FEEDBACK_ID = re.compile(r"[!-9;-~]*(?::[!-9;-~]*){0,3}\Z")
+_LIST_URI = re.compile(r"(?:https?://|mailto:)[!-;=?-~]+\Z")
+_Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")  # RFC 2047 section 5 (3)
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_WRITTEN_HERE = frozenset(
+    {
+        *("from", "to", "reply-to", "subject", "date", "message-id", "mime-version", "bcc"),
+        *("list-unsubscribe", "list-unsubscribe-post", "list-id", "feedback-id"),
+        *("content-type", "content-transfer-encoding", "dkim-signature", "received", "return-path"),
+    }
+)
+
+
+class HeaderSyntaxError(InputSyntaxError):
+    """A header that must not be sent; ``header`` is its name."""
+
+    def __init__(
+        self, message: str, *, header: str, source: str = "", span: Span | None = None, next_step: str = ""
+    ) -> None:
+        super().__init__(message, source=source, span=span, next_step=next_step)
+        self.header = header
+
+
+@dataclass(frozen=True, slots=True)
+class MessageHeaders:
+    """The headers of one message. Names and subject in any script; all else as it goes on the wire.
+
+    ``list_unsubscribe`` are https and mailto addresses without angle brackets; ``one_click`` adds
+    List-Unsubscribe-Post (RFC 8058, needs an https address among them). ``list_id`` is a dotted name,
+    ``message_id`` has its angle brackets.
+    """
+
+    from_address: EmailAddress
+    to_address: EmailAddress
+    subject: str
+    date: Microseconds
+    message_id: str
+    from_name: str = ""
+    to_name: str = ""
+    reply_to: EmailAddress | None = None
+    list_unsubscribe: tuple[str, ...] = ()
+    one_click: bool = False
+    list_id: str = ""
+    list_name: str = ""
+    feedback_id: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+def compose_headers(headers: MessageHeaders) -> bytes:
+    """The header fields, each ending in CRLF, without the empty line; raises ``HeaderSyntaxError``.
+
+    Content-Type is not among them: it comes from ``Layout.content_headers``.
+    """
+    return "".join(_lines(headers)).encode("ascii")
+
+
+def _lines(headers: MessageHeaders) -> Iterator[str]:
+    yield _address_line("From", headers.from_name, headers.from_address)
+    yield _address_line("To", headers.to_name, headers.to_address)
+    if headers.reply_to is not None:
+        yield _address_line("Reply-To", "", headers.reply_to)
+    yield f"Subject: {_text_line('Subject', headers.subject)}\r\n"
+    yield f"Date: {_date(headers.date // SECOND)}\r\n"
+    yield f"Message-ID: {_matching('Message-ID', headers.message_id, _MESSAGE_ID)}\r\n"
+    yield "MIME-Version: 1.0\r\n"
+    yield from _list_lines(headers)
+    for name, value in headers.extra:
+        yield _extra_line(name, value)
+
+
+def _list_lines(headers: MessageHeaders) -> Iterator[str]:
+    uris = headers.list_unsubscribe
+    if uris:
+        written = [f"<{_matching('List-Unsubscribe', uri, _LIST_URI)}>" for uri in uris]
+        yield "List-Unsubscribe: " + ",\r\n ".join(written) + "\r\n"
+    if headers.one_click:
+        if not any(uri.startswith("https://") for uri in uris):  # RFC 8058 section 3.1
+            raise HeaderSyntaxError(
+                "one-click unsubscribe needs an https address in List-Unsubscribe",
+                header="List-Unsubscribe-Post",
+                next_step="Give the https address of the unsubscribe page.",
+            )
+        yield "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    if headers.list_id:
+        yield _list_id_line(headers.list_name, headers.list_id)
+    if headers.feedback_id:
+        yield f"Feedback-ID: {_matching('Feedback-ID', headers.feedback_id, _FEEDBACK_ID)}\r\n"
+
+
+@lru_cache(maxsize=1024)
+def _list_id_line(name: str, list_id: str) -> str:
+    phrase = _phrase("List-Id", name)
+    identifier = f"<{_matching('List-Id', list_id, _LIST_ID)}>"
+    return f"List-Id: {phrase} {identifier}\r\n" if phrase else f"List-Id: {identifier}\r\n"
+
+
+@lru_cache(maxsize=4096)
+def _address_line(header: str, name: str, address: EmailAddress) -> str:
+    if address.needs_smtputf8:
+        raise HeaderSyntaxError(
+            "the part before the @ has characters that need SMTPUTF8 (RFC 6531), which is not offered",
+            header=header,
+            source=address.text,
+            next_step="Use an address in ASCII.",
+        )
+    phrase = _phrase(header, name)
+    if not phrase:
+        return f"{header}: {address.smtp}\r\n"
+    used = len(phrase) - (phrase.rfind("\r\n") + 2 if "\r\n" in phrase else -len(header) - 2)
+    space = " " if used + len(address.smtp) + 3 <= _MAX_LINE else "\r\n "
+    return f"{header}: {phrase}{space}<{address.smtp}>\r\n"
+
+
+def _phrase(header: str, name: str) -> str:
+    _refuse_breaks(header, name)
+    name = " ".join(name.split())
+    if not name or (_ATOMS.match(name) and "=?" not in name and len(name) <= 50):
+        return name
+    if name.isascii() and "=?" not in name and len(name) <= 50:
+        return '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
+    return _encoded_words(name, len(header) + 2)
+
+
+def _text_line(header: str, text: str) -> str:
+    """Unstructured text, folded, in encoded words where it is not plain ASCII."""
+    _refuse_breaks(header, text)
+    first = len(header) + 2
+    if _PLAIN_TEXT.match(text) and "=?" not in text:
+        if first + len(text) <= _MAX_LINE:
+            return text
+        folded = _fold_at_spaces(text, first)
+        if folded is not None:
+            return folded
+    return _encoded_words(text, first) if text else ""
+
+
+def _fold_at_spaces(text: str, first: int) -> str | None:
+    """``text`` with line breaks before spaces; ``None`` where a word is too long for a line."""
+    lines: list[str] = []
+    line, room = "", _MAX_LINE - first
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if len(longer) <= room:
+            line = longer
+            continue
+        if not line or len(word) > _MAX_LINE - 1:
+            return None
+        lines.append(line)
+        line, room = word, _MAX_LINE - 1
+    return "\r\n ".join([*lines, line])
+
+
+def _encoded_words(text: str, first: int) -> str:
+    """RFC 2047 section 2: words of at most 75 characters, none of which splits a character."""
+    octets = text.encode("utf-8", "replace")
+    q_length = sum(1 if octet in _Q_SAFE or octet == 0x20 else 3 for octet in octets)
+    use_q = q_length <= -(-len(octets) // 3) * 4
+    words: list[str] = []
+    chunk = b""
+    for character in text:
+        more = chunk + character.encode("utf-8", "replace")
+        room = min(_MAX_ENCODED_WORD, (_MAX_LINE - first if not words else _MAX_LINE - 1))
+        if chunk and len(_encoded_word(more, use_q)) > room:
+            words.append(_encoded_word(chunk, use_q))
+            more = character.encode("utf-8", "replace")
+        chunk = more
+    words.append(_encoded_word(chunk, use_q))
+    return "\r\n ".join(words)
+
+
+def _encoded_word(octets: bytes, use_q: bool) -> str:
+    if not use_q:
+        return f"=?utf-8?b?{binascii.b2a_base64(octets, newline=False).decode()}?="
+    text = "".join(chr(o) if o in _Q_SAFE else "_" if o == 0x20 else f"={o:02X}" for o in octets)
+    return f"=?utf-8?q?{text}?="
+
+
+def _extra_line(name: str, value: str) -> str:
+    if not _NAME.match(name):
+        raise HeaderSyntaxError(
+            "a header's name has printable ASCII characters without colon and space",
+            header=name,
+            source=name,
+            next_step="Write a name such as X-Campaign.",
+        )
+    if name.lower() in _WRITTEN_HERE:
+        raise HeaderSyntaxError(f"{name} is written by the composer itself", header=name, source=name)
+    written = f"{name}: {_text_line(name, value)}"
+    if any(len(line) > _MAX_LINE_HARD for line in written.split("\r\n")):
+        raise HeaderSyntaxError(f"a line of {name} is longer than {_MAX_LINE_HARD} octets", header=name, source=value)
+    return written + "\r\n"
+
+
+def _matching(header: str, value: str, pattern: re.Pattern[str]) -> str:
+    _refuse_breaks(header, value)
+    if not pattern.match(value) or len(header) + len(value) + 4 > _MAX_LINE_HARD:
+        raise HeaderSyntaxError(
+            f"'{value[:100]}' cannot stand in {header}",
+            header=header,
+            source=value,
+            next_step="Check it for spaces, brackets and characters that are not ASCII.",
+        )
+    return value
+
+
+def _refuse_breaks(header: str, value: str) -> None:
+    if (match := _FORBIDDEN.search(value)) is not None:
+        raise HeaderSyntaxError(
+            f"{header} has a line break or another control character",
+            header=header,
+            source=value,
+            span=Span(match.start(), match.end()),
+            next_step="Remove it.",
+        )
+    if len(value) > _MAX_HEADER_CHARACTERS:
+        raise HeaderSyntaxError(f"{header} is longer than {_MAX_HEADER_CHARACTERS} characters", header=header)
+
+
+@lru_cache(maxsize=256)
+def _date(second: int) -> str:
+    """RFC 5322 section 3.3, in UTC; never in the locale's words."""
+    moment: datetime.datetime = as_datetime(second * SECOND)
+    day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
+    return f"{day}, {moment.day:02} {month} {moment.year} {moment:%H:%M:%S} +0000"

@@ -1,0 +1,453 @@
+"""Liquid, taken apart: which branches a contact takes, and the values that go into them.
+
+A part of a template (body, subject, ...) is parsed once. Each stretch of content and each ``{{ output }}`` gets a
+one-character mark. Running the parsed tree for a contact writes marks instead of text and sets the evaluated
+values aside, so the string of marks is the exact layout (branches taken, loops unrolled) and no value is ever
+compiled. From the marks alone the text of the layout is rebuilt, with slot markers where the values go.
+"""
+
+import difflib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any, TextIO
+
+from liquid import BoundTemplate, Environment, Mode, RenderContext
+from liquid.ast import Node
+from liquid.builtin.content import ContentNode, Literal
+from liquid.builtin.expressions import FilteredExpression, Path, StringLiteral
+from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags.capture_tag import CaptureNode
+from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
+from liquid.builtin.tags.echo_tag import EchoTag
+from liquid.exceptions import LiquidError, LiquidInterrupt, OutputStreamLimitError, ResourceLimitError
+from liquid.stringify import to_liquid_string
+from liquid.utils import ReadOnlyChainMap
+
+from mailtypes.errors import Span
+from rendering.filters import offer_filters
+from rendering.source import MergeField, MergeValueError, TemplateSyntaxError
+
+UNSUBSCRIBE_FIELD = "unsubscribe_url"
+_FIRST_MARK = 0x100
+_MAX_MARKS = 20_000
+_MAX_SOURCE_CHARACTERS = 500_000
+_MAX_VALUES_CHARACTERS = 1_000_000
+_TAGS_NOT_OFFERED = {
+    "include": "Templates cannot read files; put the text here.",
+    "render": "Templates cannot read files; put the text here.",
+    "tablerow": "Write the table with a for loop.",
+    "ifchanged": "Compare the values with if.",
+    "increment": "Count with forloop.index.",
+    "decrement": "Count with forloop.rindex.",
+}
+
+
+class _MergeContext(RenderContext):
+    """Liquid's context with a place for the values, and without Liquid's own clock."""
+
+    __slots__ = ("data", "slot_values")
+
+    def __init__(self, template: BoundTemplate, data: Mapping[str, object]) -> None:
+        super().__init__(template, globals=data)
+        self.scope = ReadOnlyChainMap(self.locals, self.globals, self.counters)
+        self.data = data
+        self.slot_values: list[str] = []
+
+
+class _MarkBuffer(StringIO):
+    """Takes marks, up to a limit; quicker than Liquid's own limited stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.marks: list[str] = []
+
+    def write(self, mark: str) -> int:
+        self.marks.append(mark)
+        if len(self.marks) > _MAX_MARKS:
+            raise OutputStreamLimitError("the template puts out too many pieces", token=None)
+        return 1
+
+
+class _MarkedContent(ContentNode):
+    __slots__ = ("mark",)
+    mark: str
+
+    def render_to_output(self, _: RenderContext, buffer: TextIO) -> int:
+        return buffer.write(getattr(self, "mark", self.text))
+
+
+class _MarkedOutput(OutputNode):
+    __slots__ = ("mark", "quick", "special")
+    mark: str
+    special: bool
+    quick: "_Getter | None"
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        if not hasattr(self, "mark"):  # inside of capture
+            return super().render_to_output(context, buffer)
+        if not self.special:
+            assert isinstance(context, _MergeContext)
+            value = self.quick(context.data) if self.quick is not None else None
+            if value is None:
+                value = to_liquid_string(self.expression.evaluate(context), autoescape=False)
+            context.slot_values.append(value)
+        return buffer.write(self.mark)
+
+
+class _MarkedCycle(CycleNode):
+    __slots__ = ("mark",)
+    mark: str
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        if not hasattr(self, "mark"):
+            return super().render_to_output(context, buffer)
+        chosen = StringIO()
+        super().render_to_output(context, chosen)
+        assert isinstance(context, _MergeContext)
+        context.slot_values.append(chosen.getvalue())
+        return buffer.write(self.mark)
+
+
+class _Content(Literal):
+    node_class = _MarkedContent
+
+
+class _OutputTag(Output):
+    node_class = _MarkedOutput
+
+
+class _Echo(EchoTag):
+    node_class = _MarkedOutput  # type: ignore[assignment]
+
+
+class _Cycle(CycleTag):
+    node_class = _MarkedCycle
+
+
+class _MailEnvironment(Environment):
+    """Liquid with limits: loops, output, local variables; no clock, no files."""
+
+    loop_iteration_limit = 2_000
+    output_stream_limit = 500_000
+    local_namespace_limit = 500_000
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        for name in _TAGS_NOT_OFFERED:
+            self.tags.pop(name, None)
+        for tag in (_Content, _OutputTag, _Echo, _Cycle):
+            self.add_tag(tag)
+        offer_filters(self)
+
+
+_ENVIRONMENT = _MailEnvironment(tolerance=Mode.STRICT)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A stretch of the source that is output as it stands (``start`` is its place in the source)."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A ``{{ merge value }}`` and its place; ``special`` is the unsubscribe link, which no contact's data give."""
+
+    field: str
+    span: Span
+    special: bool
+
+
+Element = Content | Value
+_Getter = Callable[[Mapping[str, object]], str | None]
+
+
+class Merge:
+    """One parsed part of a template. Immutable, so that threads may share it."""
+
+    def __init__(self, source: str, part: str) -> None:
+        """Parse; ``TemplateSyntaxError`` tells the place of what is wrong with the Liquid."""
+        self.source = source
+        self.part = part
+        self.elements: dict[str, Element] = {}
+        self._template = self._parse()
+        self._local_names = _local_names(self._template)
+        self._mark_nodes(self._template.nodes)
+        self._check_filters()
+        self._getters = self._straight_getters()
+        self._straight_key = "".join(self.elements)
+
+    @property
+    def has_control_tags(self) -> bool:
+        """Whether contacts may take different branches."""
+        return self._getters is None
+
+    def evaluate(self, data: Mapping[str, object]) -> tuple[str, list[str]]:
+        """The layout key of a contact and the values in its slots; raises ``MergeValueError``."""
+        context: _MergeContext | None = None
+        try:
+            if self._getters is None:
+                context = _MergeContext(self._template, data)
+                return self._run(context)
+            distinct: list[str] = []
+            for quick, expression in self._getters:
+                value = quick(data) if quick is not None else None
+                if value is None:
+                    context = context or _MergeContext(self._template, data)
+                    value = to_liquid_string(expression.evaluate(context), autoescape=False)
+                distinct.append(value)
+            values = [distinct[index] for index in self._getter_order]
+        except LiquidError as error:
+            raise self._value_error(error) from error
+        self._check_size(values)
+        return self._straight_key, values
+
+    def text(self, key: str, values: Iterable[str]) -> str:
+        """The merged text without any escaping, for headers."""
+        iterator = iter(values)
+        return "".join(
+            element.text if isinstance(element, Content) else next(iterator)
+            for element in map(self.elements.__getitem__, key)
+        )
+
+    def slots(self, key: str) -> list[Value]:
+        """The merge values of a layout in the order of ``evaluate``'s values."""
+        found = (self.elements[mark] for mark in key)
+        return [element for element in found if isinstance(element, Value) and not element.special]
+
+    @property
+    def fields(self) -> list[MergeField]:
+        """The variable paths that have to come from outside, with their places."""
+        variables = self._template.analyze().globals
+        return [
+            MergeField(str(variable), self.part, self._span(variable.span.index, len(str(variable))))
+            for uses in variables.values()
+            for variable in uses
+        ]
+
+    def _parse(self) -> BoundTemplate:
+        if len(self.source) > _MAX_SOURCE_CHARACTERS:
+            raise TemplateSyntaxError(
+                f"the template is longer than {_MAX_SOURCE_CHARACTERS:,} characters",
+                next_step="Shorten it; mail of more than 102 KB is cut by Gmail anyway.",
+                part=self.part,
+            )
+        try:
+            return _ENVIRONMENT.from_string(self.source)
+        except LiquidError as error:
+            raise self._syntax_error(error) from error
+
+    def _mark_nodes(self, nodes: Iterable[Node]) -> None:
+        for node in nodes:
+            if isinstance(node, CaptureNode):
+                self._check_capture(node)
+                continue
+            if isinstance(node, _MarkedContent):
+                start = self.source.index(node.text, node.token.start_index)  # white space control may have cut it
+                node.mark = self._mark(Content(node.text, start))
+            elif isinstance(node, _MarkedOutput):
+                node.special = str(node.expression) == UNSUBSCRIBE_FIELD
+                node.quick = _quick_getter(node.expression, self._local_names)
+                node.mark = self._mark(Value(str(node.expression), self._output_span(node), node.special))
+                self._check_special(node)
+            elif isinstance(node, _MarkedCycle):
+                node.mark = self._mark(Value(str(node), self._output_span(node), False))
+            else:
+                self._mark_nodes(node.children(RenderContext(self._template)))
+
+    def _mark(self, element: Element) -> str:
+        if len(self.elements) >= _MAX_MARKS:
+            raise TemplateSyntaxError(
+                f"the template has more than {_MAX_MARKS:,} merge values", next_step="Shorten it.", part=self.part
+            )
+        mark = chr(_FIRST_MARK + len(self.elements))
+        self.elements[mark] = element
+        return mark
+
+    def _check_special(self, node: _MarkedOutput) -> None:
+        if not node.special and UNSUBSCRIBE_FIELD in str(node.expression):
+            raise TemplateSyntaxError(
+                f"{UNSUBSCRIBE_FIELD} has to stand alone",
+                source=self.source,
+                span=self._output_span(node),
+                next_step=f"Write {{{{ {UNSUBSCRIBE_FIELD} }}}} without a filter.",
+                part=self.part,
+            )
+
+    def _check_capture(self, node: CaptureNode) -> None:
+        # A captured text is a value and values are never compiled, so markup in it would be shown as text.
+        for child in _descendants(node, RenderContext(self._template)):
+            if isinstance(child, ContentNode) and "<" in child.text:
+                start = self.source.index("<", child.token.start_index)
+                raise TemplateSyntaxError(
+                    "capture can hold text only, not markup",
+                    source=self.source,
+                    span=self._span(start, 1),
+                    next_step="Write the markup where it is shown, with if or for around it.",
+                    part=self.part,
+                )
+
+    def _check_filters(self) -> None:
+        for name, places in self._template.analyze().filters.items():
+            if name not in _ENVIRONMENT.filters:
+                raise TemplateSyntaxError(
+                    f"there is no filter '{name}'",
+                    source=self.source,
+                    span=self._span(places[0].index, len(name)),
+                    next_step=_did_you_mean(name, _ENVIRONMENT.filters) or "Remove it; values are escaped by place.",
+                    part=self.part,
+                )
+
+    def _straight_getters(self) -> list[tuple[_Getter | None, Any]] | None:
+        """How to get the values where there are no branches; equal outputs are evaluated once."""
+        nodes = self._template.nodes
+        self._getter_order: list[int] = []
+        if not all(isinstance(node, _MarkedContent | _MarkedOutput) for node in nodes):
+            return None
+        getters: dict[str, tuple[_Getter | None, Any]] = {}
+        order: dict[str, int] = {}
+        for node in nodes:
+            if isinstance(node, _MarkedOutput) and not node.special:
+                name = str(node.expression)
+                getters.setdefault(name, (node.quick, node.expression))
+                self._getter_order.append(order.setdefault(name, len(order)))
+        return list(getters.values())
+
+    def _run(self, context: _MergeContext) -> tuple[str, list[str]]:
+        buffer = _MarkBuffer()
+        for node in self._template.nodes:
+            try:
+                node.render_to_output(context, buffer)
+            except LiquidInterrupt as error:
+                raise LiquidError("break and continue belong inside of a for loop", token=node.token) from error
+            except LiquidError as error:
+                error.token = error.token or node.token
+                raise
+        self._check_size(context.slot_values)
+        return "".join(buffer.marks), context.slot_values
+
+    def _check_size(self, values: list[str]) -> None:
+        if sum(map(len, values)) > _MAX_VALUES_CHARACTERS:
+            longest = max(range(len(values)), key=lambda index: len(values[index]))
+            raise MergeValueError(
+                f"the merged values are longer than {_MAX_VALUES_CHARACTERS} characters",
+                field=f"value {longest + 1}",
+                source=self.source,
+            )
+
+    def _output_span(self, node: Node) -> Span:
+        start = node.token.start_index
+        opening = self.source.rfind("{", 0, start + 2)
+        end = min((p for p in (self.source.find("}}", start), self.source.find("%}", start)) if p >= 0), default=-1)
+        return Span(max(0, opening - 1), end + 2) if opening > 0 and end >= 0 else self._span(start, 1)
+
+    def _span(self, start: int, length: int) -> Span:
+        start = max(0, min(start, len(self.source)))
+        return Span(start, min(start + max(1, length), len(self.source)))
+
+    def _token_span(self, error: LiquidError) -> Span | None:
+        token = error.token
+        if token is None or token.start_index < 0 or token.source != self.source:
+            return None
+        return self._span(token.start_index, len(token.value.split("\n")[0]))
+
+    def _syntax_error(self, error: LiquidError) -> TemplateSyntaxError:
+        message = str(error.message or "the Liquid in this template cannot be read")
+        name = message.partition("unexpected tag '")[2].rstrip("'")
+        next_step = "Check the brackets and quotes at this place."
+        if name:
+            message = f"there is no tag '{name}' for mail" if name in _TAGS_NOT_OFFERED else message
+            next_step = _TAGS_NOT_OFFERED.get(name) or _did_you_mean(name, _ENVIRONMENT.tags) or "Remove the tag."
+        return TemplateSyntaxError(
+            message, source=self.source, span=self._token_span(error), next_step=next_step, part=self.part
+        )
+
+    def _value_error(self, error: LiquidError) -> MergeValueError:
+        span = self._token_span(error)
+        limit = isinstance(error, ResourceLimitError)
+        return MergeValueError(
+            str(error.message),
+            field=self.source[span.start : span.end] if span else self.part,
+            source=self.source,
+            span=span,
+            next_step="Shorten the list or the loop." if limit else "Check the type of the field, or give a default.",
+        )
+
+
+def unknown_paths(fields: Iterable[MergeField], known: Collection[str]) -> Iterator[tuple[MergeField, str]]:
+    """The fields that ``known`` (dotted paths) does not have, each with the nearest known path or an empty text.
+
+    A path below a known one is known (``contact.first_name.size``), as is one above (``contact``).
+    """
+    names = {UNSUBSCRIBE_FIELD, *known}
+    ancestors = {".".join(parts[:n]) for parts in (name.split(".") for name in names) for n in range(1, len(parts))}
+    for field in fields:
+        parts = field.path.split("[")[0].split(".")
+        prefixes = {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
+        whole = ".".join(parts)
+        if names.isdisjoint(prefixes) and whole not in ancestors:
+            yield field, _nearest(whole, names)
+
+
+def _nearest(path: str, names: Collection[str]) -> str:
+    """The known path that was probably meant: a sibling with a similar last name, or one that is much alike."""
+    parent, _, leaf = path.rpartition(".")
+    siblings = sorted(name for name in names if name.rpartition(".")[0] == parent)
+    close = difflib.get_close_matches(leaf, [name.rpartition(".")[2] for name in siblings], 1)
+    if close:
+        return f"{parent}.{close[0]}" if parent else close[0]
+    return next(iter(difflib.get_close_matches(path, sorted(names), 1, cutoff=0.85)), "")
+
+
+def _local_names(template: BoundTemplate) -> frozenset[str]:
+    """Names that tags of the template bind (assign, capture, for), whatever the data call so."""
+    context = RenderContext(template)
+    nodes = [node for top in template.nodes for node in (top, *_descendants(top, context))]
+    return frozenset(str(name) for node in nodes for name in (*node.template_scope(), *node.block_scope()))
+
+
+def _descendants(node: Node, context: RenderContext) -> Iterator[Node]:
+    for child in node.children(context):
+        yield child
+        yield from _descendants(child, context)
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"Did you mean '{close[0]}'?" if close else ""
+
+
+def _quick_getter(expression: object, local_names: Collection[str]) -> _Getter | None:
+    """A getter without Liquid's machinery for plain paths, with or without ``default``; ``None`` is "ask Liquid"."""
+    if not isinstance(expression, FilteredExpression) or not isinstance(expression.left, Path):
+        return None
+    segments = expression.left.path
+    if segments[0] in local_names or not all(
+        isinstance(segment, str) and segment not in {"size", "first", "last"} for segment in segments
+    ):
+        return None
+    filters = expression.filters or []
+    plain_default = (
+        len(filters) == 1
+        and filters[0].name == "default"
+        and len(filters[0].args) == 1
+        and isinstance(filters[0].args[0].value, StringLiteral)
+    )
+    if filters and not plain_default:
+        return None
+
+    def get(data: Mapping[str, object]) -> str | None:
+        value: Any = data
+        try:
+            for segment in segments:
+                value = value[segment]
+        except (KeyError, TypeError, IndexError):
+            return None
+        if type(value) is str:
+            return value if value and not value.isspace() else None
+        return str(value) if type(value) is int else None
+
+    return get

@@ -1,0 +1,237 @@
+"""A part of a message as static pieces, already transfer-encoded, and the slots between them."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from html import escape
+
+from mailtypes.errors import Span
+from rendering.places import ENCODERS, Place
+from rendering.source import MergeValueError
+from rendering.transfer import (
+    SOFT_BREAK,
+    Base64Piece,
+    base64_size,
+    join_base64,
+    quoted_printable,
+    quoted_printable_value,
+)
+
+_URL = re.compile(r"[!#-;=?-~]*\Z")  # printable ASCII without quotes and angle brackets
+_PIXEL = '<img src="{url}" width="1" height="1" alt="" style="display:block;border:0;width:1px;height:1px">'
+_REMEMBERED_LENGTH = 64
+_SHORTEST_PIECE = 3  # a base64 quantum
+
+
+@dataclass(frozen=True, slots=True)
+class MergeSlot:
+    """Takes the merge value of this index, escaped for its place."""
+
+    index: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSlot:
+    """Takes the recipient's address for link ``number``; ``markup`` in HTML, where ``&`` is ``&amp;``."""
+
+    number: int
+    markup: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeSlot:
+    """Takes the recipient's unsubscribe address."""
+
+    markup: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSlot:
+    """Takes the open-tracking image, or nothing where opens are not tracked."""
+
+
+Slot = MergeSlot | LinkSlot | UnsubscribeSlot | PixelSlot
+AddressSlot = LinkSlot | UnsubscribeSlot | PixelSlot
+Piece = str | Slot
+
+
+@dataclass(frozen=True, slots=True)
+class SlotValues:
+    """What one contact's data give: the merge values in the layout's order (not escaped), and the merged subject."""
+
+    values: Sequence[str]
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageUrls:
+    """The addresses made for one message. ``link_url`` gives that of a link number; no pixel where it is ``None``."""
+
+    link_url: Callable[[int], str]
+    unsubscribe_url: str
+    pixel_url: str | None = None
+
+
+class Addresses:
+    """The addresses of one message, asked for once and checked, for the slots of both parts."""
+
+    __slots__ = ("_has_ampersand", "_is_plain", "_links", "_pixel", "_unsubscribe")
+
+    def __init__(self, urls: MessageUrls, numbers: Iterable[int]) -> None:
+        """``ValueError`` where an address made for the message cannot stand in mail."""
+        link_url = urls.link_url
+        self._links = {number: link_url(number) for number in numbers}
+        self._unsubscribe = urls.unsubscribe_url
+        self._pixel = urls.pixel_url
+        given = [*self._links.values(), self._unsubscribe, self._pixel or ""]
+        together = "".join(given)
+        if not _URL.match(together):
+            raise ValueError("an address made for a message has to be ASCII without spaces, quotes and angle brackets")
+        self._has_ampersand = "&" in together
+        self._is_plain = "=" not in together and "." not in {url[:1] for url in given} and max(map(len, given)) < 76
+
+    def text(self, slot: "AddressSlot") -> str:
+        """What goes into the slot."""
+        if isinstance(slot, PixelSlot):
+            return "" if self._pixel is None else _PIXEL.format(url=escape(self._pixel))
+        url = self._links[slot.number] if isinstance(slot, LinkSlot) else self._unsubscribe
+        return url.replace("&", "&amp;") if self._has_ampersand and slot.markup else url
+
+    def quoted(self, slot: "AddressSlot") -> bytes:
+        """The same in quoted-printable."""
+        if self._is_plain and not self._has_ampersand and type(slot) is LinkSlot:
+            return self._links[slot.number].encode() + SOFT_BREAK
+        return quoted_printable_value(self.text(slot))
+
+    def octets(self, slot: "AddressSlot") -> bytes:
+        """The same as octets, for base64."""
+        return self.text(slot).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class SlotOrigin:
+    """Where the merge value of a slot stands in the template, for errors."""
+
+    field: str
+    source: str
+    span: Span
+
+
+class Part:
+    """One text part, encoded in the smaller of quoted-printable and base64 (by its static text)."""
+
+    def __init__(self, pieces: Iterable[Piece], origins: Sequence[SlotOrigin]) -> None:
+        self._pieces = _joined(pieces)
+        self._origins = origins
+        static = "".join(piece for piece in self._pieces if isinstance(piece, str))
+        quoted = len(quoted_printable(static, slot_follows=False))
+        in_base64 = base64_size(len(_crlf(static)))
+        self._quoted = quoted <= in_base64
+        self.static_size = min(quoted, in_base64)
+        self._statics = [self._static(number, piece) for number, piece in enumerate(self._pieces)]
+        positions: dict[Slot, list[int]] = {}
+        for number, piece in enumerate(self._pieces):
+            if not isinstance(piece, str):
+                positions.setdefault(piece, []).append(number)
+        self._merge = [
+            (slot.index, _encoders(slot.place, self._quoted), where)
+            for slot, where in positions.items()
+            if isinstance(slot, MergeSlot)
+        ]
+        self._addresses = [(slot, where) for slot, where in positions.items() if not isinstance(slot, MergeSlot)]
+
+    @property
+    def transfer_encoding(self) -> str:
+        """The Content-Transfer-Encoding, chosen at compiling."""
+        return "quoted-printable" if self._quoted else "base64"
+
+    @property
+    def link_numbers(self) -> frozenset[int]:
+        """The numbers of the links that take an address in this part."""
+        return frozenset(slot.number for slot, _ in self._addresses if isinstance(slot, LinkSlot))
+
+    @property
+    def has_unsubscribe(self) -> bool:
+        """Whether the unsubscribe address is in this part."""
+        return any(isinstance(slot, UnsubscribeSlot) for slot, _ in self._addresses)
+
+    def encode(self, values: Sequence[str], addresses: Addresses) -> list[bytes]:
+        """The part's body for one recipient, to be joined; raises ``MergeValueError`` naming the field."""
+        out = self._statics.copy()
+        index = 0
+        try:
+            for index, (remembered, anew), positions in self._merge:
+                value = values[index]
+                encoded = remembered(value) if len(value) <= _REMEMBERED_LENGTH else anew(value)
+                for position in positions:
+                    out[position] = encoded
+        except ValueError as error:
+            raise self._value_error(index, error) from error
+        encode = addresses.quoted if self._quoted else addresses.octets
+        for slot, positions in self._addresses:
+            encoded = encode(slot)
+            for position in positions:
+                out[position] = encoded
+        return out if self._quoted else join_base64(out)  # type: ignore[return-value]
+
+    def text(self, values: Sequence[str], addresses: Addresses) -> str:
+        """The part as text, not transfer-encoded."""
+        return "".join(
+            piece if isinstance(piece, str) else self._slot_text(piece, values, addresses) for piece in self._pieces
+        )
+
+    def _slot_text(self, slot: Slot, values: Sequence[str], addresses: Addresses) -> str:
+        if not isinstance(slot, MergeSlot):
+            return addresses.text(slot)
+        try:
+            return ENCODERS[slot.place](values[slot.index])
+        except ValueError as error:
+            raise self._value_error(slot.index, error) from error
+
+    def _static(self, number: int, piece: Piece) -> bytes | Base64Piece:
+        if not isinstance(piece, str):
+            return b""
+        if not self._quoted:
+            octets = _crlf(piece)
+            return Base64Piece.of(octets) if len(octets) >= _SHORTEST_PIECE else octets
+        return quoted_printable(piece, slot_follows=number + 1 < len(self._pieces))
+
+    def _value_error(self, index: int, error: ValueError) -> MergeValueError:
+        origin = self._origins[index]
+        return MergeValueError(
+            f"the value of {origin.field} cannot stand here: {error}",
+            field=origin.field,
+            source=origin.source,
+            span=origin.span,
+            next_step="Mend the contact's field, or leave the value out with if.",
+        )
+
+
+@cache
+def _encoders(place: Place, quoted: bool) -> tuple[Callable[[str], bytes], Callable[[str], bytes]]:
+    """How a value is escaped and encoded: once with a memory (names and cities recur), once without."""
+    escape_value = ENCODERS[place]
+    transfer = quoted_printable_value if quoted else _crlf
+
+    def encode(value: str) -> bytes:
+        return transfer(escape_value(value))
+
+    # Typed: a value that its filter marked as encoded equals the same text without the mark.
+    return lru_cache(maxsize=4096, typed=True)(encode), encode
+
+
+def _crlf(text: str) -> bytes:
+    # RFC 2046 section 4.1.1: text has CRLF line ends before it is encoded.
+    return text.replace("\n", "\r\n").encode("utf-8", "replace")
+
+
+def _joined(pieces: Iterable[Piece]) -> list[Piece]:
+    joined: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += piece
+        elif piece != "":
+            joined.append(piece)
+    return joined

@@ -1,0 +1,301 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mta.conversation import Conversation, Done, Ended, Ready, StartTls, Write, WriteContent
+from mta.conversation_table import LOCKSTEP, PIPELINED, Heard, State
+from mta.transmission import Transmission, UnsendableError, Verdict
+
+MESSAGE = b"From: a@a.test\r\nSubject: x\r\n\r\n.dot\r\nbody\r\n"
+EHLO = b"250-peer.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 1000000\r\n"
+
+
+def transmission(message=MESSAGE, rcpt_to="b@b.test", mail_from="a@a.test"):
+    return Transmission.of(mail_from, rcpt_to, message)
+
+
+def opened(ehlo=EHLO, wants_tls=False):
+    conversation = Conversation("me.test", wants_tls=wants_tls)
+    assert conversation.receive(b"220 hi\r\n") == [Write(b"EHLO me.test\r\n")]
+    assert conversation.receive(ehlo) == [Ready()]
+    return conversation
+
+
+def verdict_of(events):
+    [attempt] = [event.attempt for event in events if isinstance(event, Done)]
+    return attempt
+
+
+def test_pipelined_message_takes_two_writes():
+    conversation = opened()
+    [write] = conversation.begin(transmission())
+    assert write.data == b"MAIL FROM:<a@a.test> SIZE=%d\r\nRCPT TO:<b@b.test>\r\nDATA\r\n" % len(MESSAGE)
+    [write] = conversation.receive(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    assert write.data == b"From: a@a.test\r\nSubject: x\r\n\r\n..dot\r\nbody\r\n.\r\n"
+    attempt = verdict_of(conversation.receive(b"250 2.0.0 queued\r\n"))
+    assert attempt.verdict is Verdict.ACCEPTED
+    assert str(attempt.reply.enhanced_status) == "2.0.0"
+    assert conversation.is_ready
+
+
+def test_without_pipelining_each_command_waits():
+    conversation = opened(b"250 peer.test\r\n")
+    assert conversation.begin(transmission()) == [Write(b"MAIL FROM:<a@a.test>\r\n")]
+    assert conversation.receive(b"250 ok\r\n") == [Write(b"RCPT TO:<b@b.test>\r\n")]
+    assert conversation.receive(b"250 ok\r\n") == [Write(b"DATA\r\n")]
+    [write] = conversation.receive(b"354 go\r\n")
+    assert write.data.endswith(b"\r\n.\r\n")
+
+
+def test_ehlo_refused_falls_back_to_helo():
+    conversation = Conversation("me.test", wants_tls=True)
+    conversation.receive(b"220 hi\r\n")
+    assert conversation.receive(b"502 what\r\n") == [Write(b"HELO me.test\r\n")]
+    assert conversation.receive(b"250 fine\r\n") == [Ready()]
+
+
+@pytest.mark.parametrize("answer", [b"250 done\r\n", b"554 no valid recipients\r\n"])
+def test_354_after_a_refused_recipient_gets_nothing_but_the_dot(answer):
+    conversation = opened()
+    conversation.begin(transmission())
+    assert conversation.receive(b"250 ok\r\n550 5.1.1 unknown\r\n354 go\r\n") == [Write(b".\r\n")]
+    attempt = verdict_of(conversation.receive(answer))
+    assert (attempt.verdict, attempt.reply.code) == (Verdict.PERMANENT, 550)
+    [write] = conversation.begin(transmission())
+    assert write.data.startswith(b"RSET\r\nMAIL FROM:")
+
+
+def test_refused_mail_waits_for_the_replies_still_to_come():
+    conversation = opened()
+    conversation.begin(transmission())
+    assert conversation.receive(b"451 4.7.1 later\r\n") == []
+    assert conversation.receive(b"503 no MAIL\r\n") == []
+    attempt = verdict_of(conversation.receive(b"503 no RCPT\r\n"))
+    assert (attempt.verdict, attempt.reply.code) == (Verdict.TRANSIENT, 451)
+    assert conversation.is_ready
+
+
+def test_a_refusal_heard_before_the_connection_broke_counts():
+    conversation = opened()
+    conversation.begin(transmission())
+    conversation.receive(b"250 ok\r\n550 5.1.1 unknown\r\n")
+    assert conversation.lost("gone").verdict is Verdict.PERMANENT
+
+
+def test_lockstep_refused_recipient_resets_before_the_next():
+    conversation = opened(b"250 peer.test\r\n")
+    conversation.begin(transmission())
+    conversation.receive(b"250 ok\r\n")
+    assert verdict_of(conversation.receive(b"550 no\r\n")).verdict is Verdict.PERMANENT
+    assert conversation.begin(transmission()) == [Write(b"RSET\r\n")]
+    assert conversation.receive(b"250 ok\r\n") == [Write(b"MAIL FROM:<a@a.test>\r\n")]
+
+
+def test_lost_before_and_after_the_final_dot():
+    before = opened()
+    before.begin(transmission())
+    assert before.lost("gone").verdict is Verdict.NOT_SENT
+    after = opened()
+    after.begin(transmission())
+    after.receive(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    assert after.lost("gone").verdict is Verdict.UNKNOWN
+    assert opened().lost("gone") is None
+
+
+def test_long_content_keeps_its_dot_back():
+    message = b"Subject: x\r\n\r\n" + b"0123456789abcdef" * 20_000 + b"\r\n"
+    conversation = opened()
+    conversation.begin(transmission(message))
+    [write] = conversation.receive(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    assert isinstance(write, WriteContent)
+    assert conversation.state is State.CONTENT
+    assert write.head + conversation.finish_content() == message + b".\r\n"
+    assert conversation.lost("gone").verdict is Verdict.UNKNOWN
+
+
+def test_refusal_while_content_is_written_ends_the_connection():
+    conversation = opened()
+    conversation.begin(transmission(b"Subject: x\r\n\r\n" + b"a" * 200_000 + b"\r\n"))
+    conversation.receive(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    done, ended = conversation.receive(b"552 5.3.4 too big\r\n")
+    assert done.attempt.verdict is Verdict.PERMANENT
+    assert isinstance(ended, Ended)
+
+
+@pytest.mark.parametrize(
+    "replies", [b"421 bye\r\n", b"250 ok\r\n421 bye\r\n", b"250 ok\r\n250 ok\r\n354 go\r\n421 bye\r\n"]
+)
+def test_421_at_any_step_is_transient_and_ends(replies):
+    conversation = opened()
+    conversation.begin(transmission())
+    events = conversation.receive(replies)
+    assert verdict_of(events).verdict is Verdict.TRANSIENT
+    assert isinstance(events[-1], Ended)
+
+
+def test_an_outcome_earned_before_the_protocol_broke_is_not_lost():
+    conversation = opened()
+    conversation.begin(transmission())
+    conversation.receive(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    done, ended = conversation.receive(b"250 taken\r\nrubbish\r\n")
+    assert done.attempt.verdict is Verdict.ACCEPTED
+    assert isinstance(ended, Ended)
+
+
+@pytest.mark.parametrize(
+    "reply", [b"354 what\r\n", b"200\r\nx\r\n", b"\xff\xfe\r\n", b"199 x\r\n", b"a" * 5000, b"250-x\r\n" * 101]
+)
+def test_broken_protocol_before_the_dot_means_not_sent(reply):
+    conversation = opened()
+    conversation.begin(transmission())
+    done, ended = conversation.receive(reply)
+    assert done.attempt.verdict is Verdict.NOT_SENT
+    assert isinstance(ended, Ended)
+    assert conversation.receive(b"250 ok\r\n") == []
+
+
+def test_250_to_data_is_no_licence_to_send():
+    conversation = opened()
+    conversation.begin(transmission())
+    done, _ = conversation.receive(b"250 ok\r\n250 ok\r\n250 ok\r\n")
+    assert done.attempt.verdict is Verdict.NOT_SENT
+
+
+STARTTLS = b"250-peer.test\r\n250-PIPELINING\r\n250 STARTTLS\r\n"
+
+
+def test_starttls_forgets_what_was_offered_in_clear():
+    conversation = Conversation("me.test", wants_tls=True)
+    conversation.receive(b"220 hi\r\n")
+    assert conversation.receive(STARTTLS) == [Write(b"STARTTLS\r\n")]
+    assert conversation.receive(b"220 go\r\n") == [StartTls()]
+    assert conversation.tls_started() == [Write(b"EHLO me.test\r\n")]
+    assert conversation.receive(b"250 peer.test\r\n") == [Ready()]
+    assert not conversation.extensions.pipelining
+
+
+@pytest.mark.parametrize(
+    "chunks", [[b"220 go\r\n250 injected\r\n"], [b"220 go\r\n", b"250 injected\r\n"], [b"220 go\r\nx"]]
+)
+def test_clear_text_before_the_handshake_ends_the_connection(chunks):
+    conversation = Conversation("me.test", wants_tls=True)
+    conversation.receive(b"220 hi\r\n")
+    conversation.receive(STARTTLS)
+    events = [event for chunk in chunks for event in conversation.receive(chunk)]
+    assert isinstance(events[-1], Ended)
+
+
+def test_starttls_refused_goes_on_in_clear():
+    conversation = Conversation("me.test", wants_tls=True)
+    conversation.receive(b"220 hi\r\n")
+    conversation.receive(STARTTLS)
+    assert conversation.receive(b"454 not now\r\n") == [Ready()]
+    assert not conversation.is_encrypted
+
+
+def test_what_the_host_cannot_take_is_not_sent():
+    too_big = opened(b"250-x\r\n250 SIZE 10\r\n").begin(transmission())
+    assert verdict_of(too_big).cause.startswith("5.3.4")
+    utf8 = opened(b"250-x\r\n250 8BITMIME\r\n").begin(transmission(rcpt_to="דוד@b.test"))
+    assert verdict_of(utf8).cause.startswith("5.6.7")
+    eight_bit = opened(b"250 x\r\n").begin(transmission(b"Subject: x\r\n\r\n\xd7\x90\r\n"))
+    assert verdict_of(eight_bit).cause.startswith("5.6.3")
+
+
+def test_parameters_as_offered():
+    conversation = opened()
+    [write] = conversation.begin(transmission("Subject: א\r\n\r\nא\r\n".encode(), rcpt_to="דוד@b.test", mail_from=""))
+    assert write.data.startswith(b"MAIL FROM:<> SIZE=19 BODY=8BITMIME SMTPUTF8\r\nRCPT TO:<\xd7\x93")
+
+
+@pytest.mark.parametrize(
+    "path", ["a@b\r\nDATA", "a b@c", "<a@b>", "a\0@b", "a\x85".encode("latin1").decode("latin1") * 200, "\ud800@b"]
+)
+def test_envelope_that_would_break_out_is_refused(path):
+    with pytest.raises(UnsendableError):
+        transmission(rcpt_to=path)
+    with pytest.raises(UnsendableError):
+        transmission(mail_from=path)
+
+
+@pytest.mark.parametrize("message", [b"a\n.\nMAIL FROM:<x>\r\n", b"a\r.\r\n", b"a\r\n\rb\r\n", b"a\0\r\n"])
+def test_content_that_would_smuggle_is_refused(message):
+    with pytest.raises(UnsendableError):
+        transmission(message)
+
+
+@pytest.mark.parametrize("name", ["a b", "x\r\nMAIL", "", "a" * 256])
+def test_ehlo_name_is_checked(name):
+    with pytest.raises(ValueError):
+        Conversation(name, wants_tls=False)
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from([b"", b".", b"..", b".a", b"a", b"a."]), max_size=4).map(b"\r\n".join), max_size=4
+    ).map(b"\r\n".join)
+)
+def test_dots_come_back_as_they_were(message):
+    content = transmission(message).content
+    lines = content.split(b"\r\n")
+    assert lines[-2:] == [b".", b""]
+    assert b"." not in lines[:-2]
+    restored = b"\r\n".join(line.removeprefix(b".") for line in lines[:-2])
+    assert restored in (message, message.removesuffix(b"\r\n"))
+
+
+REPLY = st.sampled_from(
+    [
+        b"220 x\r\n",
+        b"250 ok\r\n",
+        b"250-a\r\n",
+        EHLO,
+        STARTTLS,
+        b"354 go\r\n",
+        b"421 bye\r\n",
+        b"450 x\r\n",
+        b"550 x\r\n",
+    ]
+)
+
+
+@given(st.lists(st.one_of(st.binary(max_size=40), REPLY), max_size=30), st.booleans())
+def test_whatever_is_heard_nothing_raises_and_every_message_has_one_outcome(chunks, wants_tls):
+    conversation = Conversation("me.test", wants_tls=wants_tls)
+    begun = done = 0
+    for chunk in chunks:
+        events = conversation.receive(chunk)
+        done += sum(isinstance(event, Done) for event in events)
+        assert sum(isinstance(event, Ended) for event in events) <= 1
+        if any(isinstance(event, StartTls) for event in events) and conversation.state is State.HANDSHAKE:
+            conversation.tls_started()
+        if conversation.is_ready:
+            begun += 1
+            done += sum(isinstance(event, Done) for event in conversation.begin(transmission()))
+    done += conversation.lost("end") is not None
+    assert begun == done
+
+
+@given(
+    st.binary(max_size=200).map(lambda tail: EHLO + b"250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n" + tail),
+    st.integers(1, 7),
+)
+def test_how_bytes_are_cut_makes_no_difference(heard, size):
+    def play(pieces):
+        conversation = Conversation("me.test", wants_tls=False)
+        events = conversation.receive(b"220 hi\r\n") + conversation.receive(EHLO)
+        events += conversation.begin(transmission())
+        for piece in pieces:
+            events += conversation.receive(piece)
+        return events
+
+    tail = heard[len(EHLO) :]
+    assert play([tail]) == play([tail[at : at + size] for at in range(0, len(tail), size)])
+
+
+@pytest.mark.parametrize("table", [LOCKSTEP, PIPELINED])
+def test_every_state_that_is_reached_takes_421_and_can_end(table):
+    reached = {State.GREETING} | {after for after, _ in table.values()}
+    for state in reached - {State.HANDSHAKE, State.ENDED}:
+        assert (state, Heard.CLOSING) in table or state in {State.RSET}
+    assert not any(before is State.ENDED for before, _ in table)

@@ -1,0 +1,128 @@
+"""Whatever an author writes, it compiles or is refused with ``TemplateSyntaxError``, and in time."""
+
+import contextlib
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rendering import MergeValueError, MessageUrls, TemplateSource, TemplateSyntaxError, parse_template
+from rendering.links import find_links, mask_liquid
+from rendering.lint import lint_layout, lint_template
+from rendering.markup import Tag, scan
+
+URLS = MessageUrls(lambda n: f"https://t.test/{n}", "https://t.test/u", "https://t.test/p")
+FRAGMENTS = [
+    *("<p>", "</p>", "<a href=", '"https://a.test/', '">', "'", '"', "<!--", "-->", "<!--[if mso]>", "<![endif]-->"),
+    *("{{ v }}", "{{ v | upcase }}", "{% if v %}", "{% else %}", "{% endif %}", "{% for i in l %}", "{% endfor %}"),
+    *(
+        "{{",
+        "}}",
+        "{%",
+        "%}",
+        "{{ unsubscribe_url }}",
+        "<style>",
+        "</style>",
+        "p{color:",
+        "}",
+        "<mj-text>",
+        "</mj-text>",
+    ),
+    *(
+        "<mjml><mj-body>",
+        "</mj-body></mjml>",
+        "<mj-section><mj-column>",
+        "</mj-column></mj-section>",
+        "<mj-button href='",
+    ),
+    *(
+        "<",
+        ">",
+        " ",
+        "\n",
+        "text",
+        "שלום",
+        "&amp;",
+        "&",
+        "</body>",
+        "<body>",
+        "style=",
+        "<table><tr><td>",
+        "\x00",
+        "\ue000",
+    ),
+    *(
+        "{% raw %}",
+        "{% endraw %}",
+        "{% comment %}",
+        "{% endcomment %}",
+        "{% capture c %}",
+        "{% endcapture %}",
+        "{{- v -}}",
+    ),
+]
+sources = st.lists(st.sampled_from(FRAGMENTS), max_size=25).map("".join)
+data = st.fixed_dictionaries(
+    {"v": st.sampled_from(["x", "<b>", "", "https://x.test"]), "l": st.lists(st.just(1), max_size=2)}
+)
+
+
+@given(sources, st.sampled_from(["html", "mjml"]), data)
+@settings(max_examples=600, deadline=None)
+def test_an_author_gets_a_mail_or_an_explanation(source: str, body_format, contact) -> None:
+    with contextlib.suppress(TemplateSyntaxError, MergeValueError):
+        template = parse_template(TemplateSource(source, body_format, "S"))
+        lint_template(template)
+        key, values = template.fill(contact)
+        layout = template.compile(key)
+        body = layout.render(values, URLS)
+        assert max(map(len, body.split(b"\r\n"))) <= 76
+        lint_layout(layout, values, URLS, marketing=True)
+
+
+@given(sources)
+@settings(max_examples=300, deadline=None)
+def test_places_are_places(source: str) -> None:
+    masked = mask_liquid(source)
+    assert len(masked) == len(source)
+    for item in scan(masked):
+        assert 0 <= item.start <= item.end <= len(source)
+        if isinstance(item, Tag):
+            assert source[item.start] == "<"
+            for attribute in item.attributes:
+                assert item.start < attribute.start <= attribute.value_start <= attribute.value_end <= attribute.end
+    _, edits = find_links(source)
+    assert all(before.end <= after.start for before, after in zip(edits, edits[1:], strict=False))
+    try:
+        parse_template(TemplateSource(source, "mjml", "S"))
+    except TemplateSyntaxError as error:
+        assert error.explain()
+        if error.span is not None:
+            assert error.span.end <= len(error.source)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "<",
+        "<a ",
+        "<a href='",
+        "<!--",
+        "<!--[if",
+        " ",
+        "{{ v }}",
+        '<p "',
+        "<style>",
+        "<b><!--[if mso]>",
+        "&",
+        "</p>",
+        '<p a="{{ v }}">x</p>',
+    ],
+)
+def test_a_hostile_template_takes_no_longer_than_its_length(unit: str) -> None:
+    source = unit * (30_000 // len(unit))
+    began = time.perf_counter()
+    with contextlib.suppress(TemplateSyntaxError):
+        parse_template(TemplateSource("x" + source + '"', "html", "S"))
+    assert time.perf_counter() - began < 10
