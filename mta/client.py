@@ -19,6 +19,8 @@ from mta.ports import ConnectionPolicy
 from mta.transmission import Attempt, Transmission, Verdict
 
 _QUIT_SECONDS = 5.0
+# An idle session is the pool's affair; the handshake has its own limit in ``start_tls``.
+_NOT_TIMED = frozenset({State.READY, State.HANDSHAKE})
 _GREETING = frozenset({State.GREETING})
 _CONTENT = frozenset({State.CONTENT, State.FINAL, State.DOT_MOOT})
 
@@ -233,6 +235,8 @@ class Connection(asyncio.Protocol):
     def _end(self, cause: str, reply: SmtpReply | None, kind: type[UnusableHostError] = UnusableHostError) -> None:
         if self._ended is not None:
             return
+        if self._handshake is not None and not self.tls_version:
+            kind = TlsFailedError  # whichever noticed first, the handshake or the transport
         self._ended = kind(cause, remote=str(self.remote), reply=reply)
         if self._timer is not None:
             self._timer.cancel()
@@ -285,5 +289,5 @@ class Connection(asyncio.Protocol):
         self._timer = None
         if self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._on_timer)
-        elif not self._conversation.is_ready:  # an idle session is the pool's affair
+        elif self._conversation.state not in _NOT_TIMED:
             self.abort(f"no reply in time in {self._conversation.state}")

@@ -158,6 +158,7 @@ class Conversation:
             while not self._is_in(State.ENDED, State.HANDSHAKE) and (reply := self._reader.next_reply()) is not None:
                 self._hear(reply)
             if self._is_in(State.HANDSHAKE) and self._reader.has_bytes:
+                self._events = [event for event in self._events if not isinstance(event, StartTls)]
                 self._break("clear text arrived where the TLS handshake was to begin")
         except ReplySyntaxError as error:
             self._break(f"{error.message}: {error.source[:80]!r}" if error.source else error.message)

@@ -100,7 +100,8 @@ class ChunkPreparer:
                 signers[who] = self._signer.signers(*who)
             message = self._composer.compose(delivery, now)
             signed = sign_all(signers[who], message, now) + message
-            return Prepared(delivery, Transmission.of(delivery.mail_from, delivery.rcpt_to, signed))
+            transmission = Transmission.of(delivery.mail_from, delivery.rcpt_to, signed, is_checked=True)
+            return Prepared(delivery, transmission)
         except (CompositionError, NoSigningKeyError, UnsignableMessageError) as error:
             return Prepared(delivery, None, f"{type(error).__name__}: {error}")
         except SurroundingsError:

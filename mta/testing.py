@@ -98,6 +98,8 @@ class ScriptedPeer:
             self._server.close()
         for writer in tuple(self._writers):
             writer.transport.abort()
+        for session in tuple(self._sessions):
+            session.cancel()
         if self._sessions:
             await asyncio.wait(self._sessions)
 

@@ -50,13 +50,18 @@ class Transmission:
     needs_smtputf8: bool
 
     @classmethod
-    def of(cls, mail_from: str, rcpt_to: str, message: bytes) -> "Transmission":
-        """Check the envelope and the line ends; raise ``UnsendableError``. ``mail_from`` may be empty (``<>``)."""
+    def of(cls, mail_from: str, rcpt_to: str, message: bytes, *, is_checked: bool = False) -> "Transmission":
+        """Check the envelope and the line ends; raise ``UnsendableError``. ``mail_from`` may be empty (``<>``).
+
+        ``is_checked`` leaves the content alone: for what a DKIM ``Signer`` has just signed, since it refuses bare CR,
+        bare LF and NUL itself, and a second look at 30 KB costs a quarter of an RSA signature.
+        """
         check_path(mail_from)
         check_path(rcpt_to)
         if not rcpt_to:
             raise UnsendableError("5.1.3 the message has no recipient")
-        check_content(message)
+        if not is_checked:
+            check_content(message)
         is_8bit = not message.isascii()
         return cls(
             mail_from=mail_from,
@@ -80,8 +85,9 @@ def check_path(path: str) -> None:
 
 def check_content(message: bytes) -> None:
     """Raise ``UnsendableError`` for a bare CR or LF or a NUL (RFC 5321 section 2.3.8): they let mail be smuggled."""
-    pairs = message.count(b"\r\n")
-    if message.count(b"\n") != pairs or message.count(b"\r") != pairs:
+    # Looking for what is not there is fast, counting what is there 400 times is not.
+    without_line_ends = message.replace(b"\r\n", b"")
+    if b"\n" in without_line_ends or b"\r" in without_line_ends:
         raise UnsendableError("5.6.0 the message has a carriage return or line feed that stands alone")
     if b"\x00" in message:
         raise UnsendableError("5.6.0 the message has a NUL character")

@@ -74,9 +74,15 @@ class Comment:
 Item = Tag | Text | RawText | Comment
 
 
-def scan(html: str, start: int = 0, end: int | None = None) -> Iterator[Item]:
-    """The items of ``html[start:end]`` in order, without gaps but for quotes; never fails."""
-    stop = len(html) if end is None else end
+def scan(html: str, *, conditional: bool = True) -> Iterator[Item]:
+    """The items of ``html`` in order; never fails, and takes time in proportion to the length.
+
+    The insides of conditional comments come after the comment itself; without ``conditional`` they are left out.
+    """
+    return _scan(html, 0, len(html), conditional)
+
+
+def _scan(html: str, start: int, stop: int, conditional: bool) -> Iterator[Item]:
     position = text_start = start
     while (position := html.find("<", position, stop)) >= 0:
         item = _markup_at(html, position, stop)
@@ -90,8 +96,8 @@ def scan(html: str, start: int = 0, end: int | None = None) -> Iterator[Item]:
         if isinstance(item, Tag):
             yield from (raw := list(_raw_text_after(html, item, stop)))
             position = raw[-1].end if raw else position
-        elif isinstance(item, Comment) and (inside := _conditional_inside(html, item)):
-            yield from scan(html, *inside)
+        elif conditional and isinstance(item, Comment) and (inside := _conditional_inside(html, item)):
+            yield from _scan(html, *inside, False)  # comments do not nest
         text_start = position
     if text_start < stop:
         yield Text(text_start, stop)

@@ -7,141 +7,36 @@ compiled. From the marks alone the text of the layout is rebuilt, with slot mark
 """
 
 import difflib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from io import StringIO
-from typing import Any, TextIO
+from typing import Any
 
-from liquid import BoundTemplate, Environment, Mode, RenderContext
+from liquid import BoundTemplate, RenderContext
 from liquid.ast import Node
-from liquid.builtin.content import ContentNode, Literal
-from liquid.builtin.expressions import FilteredExpression, Path, StringLiteral
-from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.content import ContentNode
 from liquid.builtin.tags.capture_tag import CaptureNode
-from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
-from liquid.builtin.tags.echo_tag import EchoTag
-from liquid.exceptions import LiquidError, LiquidInterrupt, OutputStreamLimitError, ResourceLimitError
+from liquid.exceptions import LiquidError, LiquidInterrupt, ResourceLimitError
 from liquid.stringify import to_liquid_string
-from liquid.utils import ReadOnlyChainMap
 
 from mailtypes.errors import Span
-from rendering.filters import offer_filters
+from rendering.liquid_environment import (
+    ENVIRONMENT,
+    MAX_MARKS,
+    TAGS_NOT_OFFERED,
+    Getter,
+    MarkBuffer,
+    MarkedContent,
+    MarkedCycle,
+    MarkedOutput,
+    MergeContext,
+    quick_getter,
+)
 from rendering.source import MergeField, MergeValueError, TemplateSyntaxError
 
 UNSUBSCRIBE_FIELD = "unsubscribe_url"
 _FIRST_MARK = 0x100
-_MAX_MARKS = 20_000
 _MAX_SOURCE_CHARACTERS = 500_000
 _MAX_VALUES_CHARACTERS = 1_000_000
-_TAGS_NOT_OFFERED = {
-    "include": "Templates cannot read files; put the text here.",
-    "render": "Templates cannot read files; put the text here.",
-    "tablerow": "Write the table with a for loop.",
-    "ifchanged": "Compare the values with if.",
-    "increment": "Count with forloop.index.",
-    "decrement": "Count with forloop.rindex.",
-}
-
-
-class _MergeContext(RenderContext):
-    """Liquid's context with a place for the values, and without Liquid's own clock."""
-
-    __slots__ = ("data", "slot_values")
-
-    def __init__(self, template: BoundTemplate, data: Mapping[str, object]) -> None:
-        super().__init__(template, globals=data)
-        self.scope = ReadOnlyChainMap(self.locals, self.globals, self.counters)
-        self.data = data
-        self.slot_values: list[str] = []
-
-
-class _MarkBuffer(StringIO):
-    """Takes marks, up to a limit; quicker than Liquid's own limited stream."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.marks: list[str] = []
-
-    def write(self, mark: str) -> int:
-        self.marks.append(mark)
-        if len(self.marks) > _MAX_MARKS:
-            raise OutputStreamLimitError("the template puts out too many pieces", token=None)
-        return 1
-
-
-class _MarkedContent(ContentNode):
-    __slots__ = ("mark",)
-    mark: str
-
-    def render_to_output(self, _: RenderContext, buffer: TextIO) -> int:
-        return buffer.write(getattr(self, "mark", self.text))
-
-
-class _MarkedOutput(OutputNode):
-    __slots__ = ("mark", "quick", "special")
-    mark: str
-    special: bool
-    quick: "_Getter | None"
-
-    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        if not hasattr(self, "mark"):  # inside of capture
-            return super().render_to_output(context, buffer)
-        if not self.special:
-            assert isinstance(context, _MergeContext)
-            value = self.quick(context.data) if self.quick is not None else None
-            if value is None:
-                value = to_liquid_string(self.expression.evaluate(context), autoescape=False)
-            context.slot_values.append(value)
-        return buffer.write(self.mark)
-
-
-class _MarkedCycle(CycleNode):
-    __slots__ = ("mark",)
-    mark: str
-
-    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        if not hasattr(self, "mark"):
-            return super().render_to_output(context, buffer)
-        chosen = StringIO()
-        super().render_to_output(context, chosen)
-        assert isinstance(context, _MergeContext)
-        context.slot_values.append(chosen.getvalue())
-        return buffer.write(self.mark)
-
-
-class _Content(Literal):
-    node_class = _MarkedContent
-
-
-class _OutputTag(Output):
-    node_class = _MarkedOutput
-
-
-class _Echo(EchoTag):
-    node_class = _MarkedOutput  # type: ignore[assignment]
-
-
-class _Cycle(CycleTag):
-    node_class = _MarkedCycle
-
-
-class _MailEnvironment(Environment):
-    """Liquid with limits: loops, output, local variables; no clock, no files."""
-
-    loop_iteration_limit = 2_000
-    output_stream_limit = 500_000
-    local_namespace_limit = 500_000
-
-    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
-        super().setup_tags_and_filters(extra=extra)
-        for name in _TAGS_NOT_OFFERED:
-            self.tags.pop(name, None)
-        for tag in (_Content, _OutputTag, _Echo, _Cycle):
-            self.add_tag(tag)
-        offer_filters(self)
-
-
-_ENVIRONMENT = _MailEnvironment(tolerance=Mode.STRICT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +57,6 @@ class Value:
 
 
 Element = Content | Value
-_Getter = Callable[[Mapping[str, object]], str | None]
 
 
 class Merge:
@@ -187,16 +81,16 @@ class Merge:
 
     def evaluate(self, data: Mapping[str, object]) -> tuple[str, list[str]]:
         """The layout key of a contact and the values in its slots; raises ``MergeValueError``."""
-        context: _MergeContext | None = None
+        context: MergeContext | None = None
         try:
             if self._getters is None:
-                context = _MergeContext(self._template, data)
+                context = MergeContext(self._template, data)
                 return self._run(context)
             distinct: list[str] = []
             for quick, expression in self._getters:
                 value = quick(data) if quick is not None else None
                 if value is None:
-                    context = context or _MergeContext(self._template, data)
+                    context = context or MergeContext(self._template, data)
                     value = to_liquid_string(expression.evaluate(context), autoescape=False)
                 distinct.append(value)
             values = [distinct[index] for index in self._getter_order]
@@ -236,7 +130,7 @@ class Merge:
                 part=self.part,
             )
         try:
-            return _ENVIRONMENT.from_string(self.source)
+            return ENVIRONMENT.from_string(self.source)
         except LiquidError as error:
             raise self._syntax_error(error) from error
 
@@ -245,29 +139,29 @@ class Merge:
             if isinstance(node, CaptureNode):
                 self._check_capture(node)
                 continue
-            if isinstance(node, _MarkedContent):
+            if isinstance(node, MarkedContent):
                 start = self.source.index(node.text, node.token.start_index)  # white space control may have cut it
                 node.mark = self._mark(Content(node.text, start))
-            elif isinstance(node, _MarkedOutput):
+            elif isinstance(node, MarkedOutput):
                 node.special = str(node.expression) == UNSUBSCRIBE_FIELD
-                node.quick = _quick_getter(node.expression, self._local_names)
+                node.quick = quick_getter(node.expression, self._local_names)
                 node.mark = self._mark(Value(str(node.expression), self._output_span(node), node.special))
                 self._check_special(node)
-            elif isinstance(node, _MarkedCycle):
+            elif isinstance(node, MarkedCycle):
                 node.mark = self._mark(Value(str(node), self._output_span(node), False))
             else:
                 self._mark_nodes(node.children(RenderContext(self._template)))
 
     def _mark(self, element: Element) -> str:
-        if len(self.elements) >= _MAX_MARKS:
+        if len(self.elements) >= MAX_MARKS:
             raise TemplateSyntaxError(
-                f"the template has more than {_MAX_MARKS:,} merge values", next_step="Shorten it.", part=self.part
+                f"the template has more than {MAX_MARKS:,} merge values", next_step="Shorten it.", part=self.part
             )
         mark = chr(_FIRST_MARK + len(self.elements))
         self.elements[mark] = element
         return mark
 
-    def _check_special(self, node: _MarkedOutput) -> None:
+    def _check_special(self, node: MarkedOutput) -> None:
         if not node.special and UNSUBSCRIBE_FIELD in str(node.expression):
             raise TemplateSyntaxError(
                 f"{UNSUBSCRIBE_FIELD} has to stand alone",
@@ -292,32 +186,32 @@ class Merge:
 
     def _check_filters(self) -> None:
         for name, places in self._template.analyze().filters.items():
-            if name not in _ENVIRONMENT.filters:
+            if name not in ENVIRONMENT.filters:
                 raise TemplateSyntaxError(
                     f"there is no filter '{name}'",
                     source=self.source,
                     span=self._span(places[0].index, len(name)),
-                    next_step=_did_you_mean(name, _ENVIRONMENT.filters) or "Remove it; values are escaped by place.",
+                    next_step=_did_you_mean(name, ENVIRONMENT.filters) or "Remove it; values are escaped by place.",
                     part=self.part,
                 )
 
-    def _straight_getters(self) -> list[tuple[_Getter | None, Any]] | None:
+    def _straight_getters(self) -> list[tuple[Getter | None, Any]] | None:
         """How to get the values where there are no branches; equal outputs are evaluated once."""
         nodes = self._template.nodes
         self._getter_order: list[int] = []
-        if not all(isinstance(node, _MarkedContent | _MarkedOutput) for node in nodes):
+        if not all(isinstance(node, MarkedContent | MarkedOutput) for node in nodes):
             return None
-        getters: dict[str, tuple[_Getter | None, Any]] = {}
+        getters: dict[str, tuple[Getter | None, Any]] = {}
         order: dict[str, int] = {}
         for node in nodes:
-            if isinstance(node, _MarkedOutput) and not node.special:
+            if isinstance(node, MarkedOutput) and not node.special:
                 name = str(node.expression)
                 getters.setdefault(name, (node.quick, node.expression))
                 self._getter_order.append(order.setdefault(name, len(order)))
         return list(getters.values())
 
-    def _run(self, context: _MergeContext) -> tuple[str, list[str]]:
-        buffer = _MarkBuffer()
+    def _run(self, context: MergeContext) -> tuple[str, list[str]]:
+        buffer = MarkBuffer()
         for node in self._template.nodes:
             try:
                 node.render_to_output(context, buffer)
@@ -359,8 +253,8 @@ class Merge:
         name = message.partition("unexpected tag '")[2].rstrip("'")
         next_step = "Check the brackets and quotes at this place."
         if name:
-            message = f"there is no tag '{name}' for mail" if name in _TAGS_NOT_OFFERED else message
-            next_step = _TAGS_NOT_OFFERED.get(name) or _did_you_mean(name, _ENVIRONMENT.tags) or "Remove the tag."
+            message = f"there is no tag '{name}' for mail" if name in TAGS_NOT_OFFERED else message
+            next_step = TAGS_NOT_OFFERED.get(name) or _did_you_mean(name, ENVIRONMENT.tags) or "Remove the tag."
         return TemplateSyntaxError(
             message, source=self.source, span=self._token_span(error), next_step=next_step, part=self.part
         )
@@ -418,36 +312,3 @@ def _descendants(node: Node, context: RenderContext) -> Iterator[Node]:
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), 1)
     return f"Did you mean '{close[0]}'?" if close else ""
-
-
-def _quick_getter(expression: object, local_names: Collection[str]) -> _Getter | None:
-    """A getter without Liquid's machinery for plain paths, with or without ``default``; ``None`` is "ask Liquid"."""
-    if not isinstance(expression, FilteredExpression) or not isinstance(expression.left, Path):
-        return None
-    segments = expression.left.path
-    if segments[0] in local_names or not all(
-        isinstance(segment, str) and segment not in {"size", "first", "last"} for segment in segments
-    ):
-        return None
-    filters = expression.filters or []
-    plain_default = (
-        len(filters) == 1
-        and filters[0].name == "default"
-        and len(filters[0].args) == 1
-        and isinstance(filters[0].args[0].value, StringLiteral)
-    )
-    if filters and not plain_default:
-        return None
-
-    def get(data: Mapping[str, object]) -> str | None:
-        value: Any = data
-        try:
-            for segment in segments:
-                value = value[segment]
-        except (KeyError, TypeError, IndexError):
-            return None
-        if type(value) is str:
-            return value if value and not value.isspace() else None
-        return str(value) if type(value) is int else None
-
-    return get

@@ -5,8 +5,11 @@ Text keeps its logical order, so right-to-left text stays right-to-left. Lines a
 
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
+from html import unescape
 
+from rendering.markup import Tag, Text, scan
+
+_MAX_DEPTH = 500
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 )
@@ -25,8 +28,14 @@ def html_to_text(html: str, address_of: Callable[[str], tuple[str, str]]) -> str
     author wrote, which is not printed twice where it is the link's text as well.
     """
     writer = _Writer(address_of)
-    writer.feed(html)
-    writer.close()
+    for item in scan(html, conditional=False):
+        if isinstance(item, Text):
+            writer.add_text(unescape(html[item.start : item.end]))
+        elif isinstance(item, Tag) and item.closing:
+            writer.close_tag(item.name)
+        elif isinstance(item, Tag):
+            values = {a.name: unescape(html[a.value_start : a.value_end]) for a in reversed(item.attributes)}
+            writer.open_tag(item.name, values)
     return writer.text()
 
 
@@ -35,9 +44,8 @@ def shown_address(href: str) -> str:
     return href if href.strip().lower().startswith(_SHOWN_SCHEMES) else ""
 
 
-class _Writer(HTMLParser):
+class _Writer:
     def __init__(self, address_of: Callable[[str], tuple[str, str]]) -> None:
-        super().__init__(convert_charrefs=True)
         self._address_of = address_of
         self._pieces: list[str] = []
         self._open: list[tuple[str, bool]] = []  # tag, whether its inside is hidden
@@ -47,20 +55,14 @@ class _Writer(HTMLParser):
         lines = [line.strip() for line in "".join(self._pieces).split("\n")]
         return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n") + "\n"
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = {name: value or "" for name, value in attrs}
+    def open_tag(self, tag: str, attributes: dict[str, str]) -> None:
         hidden = self._hidden or tag in _SKIPPED or _HIDDEN.search(attributes.get("style", "")) is not None
-        if tag not in _VOID:
+        if tag not in _VOID and len(self._open) < _MAX_DEPTH:
             self._open.append((tag, hidden))
         if not hidden:
             self._begin(tag, attributes)
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in _VOID:
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, tag: str) -> None:
+    def close_tag(self, tag: str) -> None:
         if not any(name == tag for name, _ in self._open):
             return
         was_hidden = self._hidden
@@ -71,10 +73,10 @@ class _Writer(HTMLParser):
         if tag == "a":
             self._end_link()
         elif tag in ("td", "th"):
-            self._pieces.append(" ")
+            self.add_text(" ")
         self._break_line(tag)
 
-    def handle_data(self, data: str) -> None:
+    def add_text(self, data: str) -> None:
         if self._hidden:
             return
         text = _SPACE.sub(" ", data)
@@ -96,7 +98,7 @@ class _Writer(HTMLParser):
         elif tag == "li":
             self._pieces.append("- ")
         elif tag == "img":
-            self.handle_data(attributes.get("alt", ""))
+            self.add_text(attributes.get("alt", ""))
         elif tag == "a":
             self._links.append((attributes.get("href", ""), len(self._pieces)))
 
@@ -126,5 +128,4 @@ class _Writer(HTMLParser):
             self._pieces.append("\n" * (count - present))
 
     def _at_space(self) -> bool:
-        last = next((piece for piece in reversed(self._pieces) if piece), "\n")
-        return last[-1].isspace()
+        return not self._pieces or self._pieces[-1][-1].isspace()

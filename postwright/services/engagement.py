@@ -41,8 +41,11 @@ class Engagement:
         """The pixel was fetched, by whomever."""
         await self._record(claims, "opened", {})
 
-    async def clicked(self, claims: TokenClaims) -> str | None:
-        """Record a click and return its target, ``None`` where there is none (any more)."""
+    async def clicked(self, claims: TokenClaims, *, is_fetch: bool) -> str | None:
+        """Record a click and return its target, ``None`` where there is none (any more).
+
+        ``is_fetch`` is false for HEAD, by which only machines look: it is answered, and counts as no click.
+        """
         run_id = run_of_delivery(claims.delivery_id)
         delivery = await self._delivery(claims)
         if delivery is None:
@@ -52,7 +55,8 @@ class Engagement:
         )
         if target is None or not is_trackable(target):
             return None
-        await self._record(claims, "clicked", {"link": claims.link})
+        if is_fetch:
+            await self._record(claims, "clicked", {"link": claims.link})
         return target
 
     async def unsubscribe_page(self, claims: TokenClaims) -> UnsubscribePage | None:

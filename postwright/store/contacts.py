@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select, text
 
 from mailtypes.clock import Microseconds
 from postwright.store.records import fetch_all, fetch_one, insert_row, page, select_as, table
-from postwright.store.rowsets import TEXT, rows_json, rowset
+from postwright.store.rowsets import TEXT, rows_json, rowset, storable
 
 _contact, _list, _membership = table("contact"), table("contact_list"), table("list_membership")
 _COLUMNS = {"address": TEXT, "address_key": TEXT, "domain": TEXT, "fields": TEXT}
@@ -92,7 +92,9 @@ def put_on_list(
                 "address": contact.address,
                 "address_key": contact.address_key,
                 "domain": contact.domain,
-                "fields": json.dumps(dict(contact.fields), ensure_ascii=False),
+                "fields": json.dumps(
+                    {storable(name): storable(value) for name, value in contact.fields.items()}, ensure_ascii=False
+                ),
             }
             for contact in contacts
         ]

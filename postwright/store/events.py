@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mailtypes.clock import SECOND, Microseconds, as_datetime
 from postwright.store.records import fetch_all, select_as, table
+from postwright.store.rowsets import storable
 
 _event, _count, _watermark = table("event"), table("event_count"), table("watermark")
 SCHEMA_VERSION = 1
@@ -72,7 +73,7 @@ def append(connection: Connection, events: Sequence[NewEvent], now: Microseconds
                 "run_id": event.run_id,
                 "delivery_id": event.delivery_id,
                 "contact_id": event.contact_id,
-                "data": json.dumps(event.data, ensure_ascii=False, separators=(",", ":")),
+                "data": storable(json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))),
             }
             for event_id, event in zip(ids, events, strict=True)
         ],

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -299,3 +301,14 @@ def test_every_state_that_is_reached_takes_421_and_can_end(table):
     for state in reached - {State.HANDSHAKE, State.ENDED}:
         assert (state, Heard.CLOSING) in table or state in {State.RSET}
     assert not any(before is State.ENDED for before, _ in table)
+
+
+@given(st.lists(st.sampled_from([b"\r\n", b"\r", b"\n", b"a", b"."]), max_size=12).map(b"".join))
+def test_the_check_of_line_ends_agrees_with_its_definition(message):
+    bare = re.search(rb"\r(?!\n)|(?<!\r)\n", message) is not None
+    try:
+        transmission(message)
+    except UnsendableError:
+        assert bare
+    else:
+        assert not bare

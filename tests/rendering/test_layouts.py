@@ -230,6 +230,13 @@ def test_doctype_comments_and_at_rules_survive_either_inliner(html_template, htm
         assert "&lt;1&gt;</p>" in rendered
 
 
+def test_a_document_type_is_added_where_there_is_none_and_kept_where_there_is(html_template, html_of) -> None:
+    old = '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">'
+    for style in ("", "<style>p{color:red}</style>", '<style>p{color:red}</style><p style=": x">y</p>'):
+        assert html_of(html_template(f"{style}<p>x</p>"), {}).startswith("<!DOCTYPE html>")
+        assert html_of(html_template(f"{old}<html><body>{style}<p>x</p></body></html>"), {}).startswith(old)
+
+
 def test_the_pixel_stands_before_the_end_of_the_body_or_not_at_all(html_template) -> None:
     template = html_template("<html><body><p>x {{ v }}</p></body></html>")
     key, values = template.fill({})

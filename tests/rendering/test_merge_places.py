@@ -190,6 +190,22 @@ def test_a_marked_value_is_not_taken_for_the_same_text_unmarked(html_template, h
         assert "q=a%2Bb" in html_of(plain, {"v": "a+b"})
         assert "q=a%2Bb" in html_of(encoded, {"v": "a+b"})
         assert "q=%252B" in html_of(plain, {"v": "%2B"})
+    two = html_template(
+        '<a href="https://a.test/?q={{ v | url_encode }}">1</a>'
+        '<a href="https://a.test/?q={{ w | newline_to_br }}">2</a>'
+    )
+    key, filled = two.fill({"v": "c+d", "w": "c%2Bd"})
+    body = two.compile(key).render(filled, URLS)
+    assert b"c%2Bd=" in body
+    assert b"c%252Bd=" in body
+
+
+def test_a_value_in_a_host_name_cannot_choose_the_host(html_template, html_of) -> None:
+    template = html_template('<a href="https://{{ v }}.acme.test/x">x</a>')
+    for value in ("evil.test/", "evil.test?", "evil.test#", "me@evil.test:80", "evil.test\\"):
+        rendered = html_of(template, {"v": value})
+        assert urlsplit(rendered.split('href="')[1].split('"')[0]).netloc.endswith(".acme.test")
+        assert "@" not in rendered
 
 
 @given(values)

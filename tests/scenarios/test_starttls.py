@@ -1,3 +1,5 @@
+import pytest
+
 from mta.testing import Reaction, ScriptedPeer
 
 
@@ -32,19 +34,25 @@ async def test_starttls_refused_goes_in_clear_text(rig, server_tls):
         assert world.queue.outcomes[0].tls == ""
 
 
-async def test_failed_handshake_is_tried_again_in_clear_text(rig, server_tls):
-    broken = Reaction("220 go\r\nthis is no handshake", disconnect=False)
-    hang_up = Reaction("220 go", disconnect=True)
-    for reaction in (hang_up,):
-        async with ScriptedPeer({"STARTTLS": [reaction]}, tls=server_tls) as peer:
-            world = rig(peer, with_tls=True)
-            world.add(1)
-            await world.deliver()
-            assert world.states() == ["delivered"]
-            assert peer.connections == 2
-    async with ScriptedPeer({"STARTTLS": [broken]}, tls=server_tls) as peer:
+@pytest.mark.parametrize(
+    "reaction",
+    [Reaction("220 go", disconnect=True), Reaction("220 go", take_octets=10_000)],
+    ids=["hangs up", "falls silent"],
+)
+async def test_failed_handshake_is_tried_again_in_clear_text(rig, server_tls, reaction):
+    async with ScriptedPeer({"STARTTLS": [reaction]}, tls=server_tls) as peer:
         world = rig(peer, with_tls=True)
         world.add(1)
         await world.deliver()
-        assert world.states() == ["deferred"]  # injected clear text is not a failed handshake
+        assert world.states() == ["delivered"]
+        assert peer.connections == 2
+
+
+async def test_injected_clear_text_is_not_a_failed_handshake(rig, server_tls):
+    async with ScriptedPeer({"STARTTLS": ["220 go\r\n250 injected"]}, tls=server_tls) as peer:
+        world = rig(peer, with_tls=True)
+        world.add(1)
+        await world.deliver()
+        assert world.states() == ["deferred"]
         assert "clear text" in world.queue.outcomes[0].cause
+        assert peer.connections == 1

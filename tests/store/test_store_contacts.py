@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -96,9 +97,7 @@ async def test_processes_that_import_the_same_people_in_another_order(
 
     async def import_all(database: Database, rows: list[contacts.NewContact]) -> None:
         for _ in range(4):
-            await database.write(
-                lambda connection: contacts.put_on_list(connection, target, rows, "import", world.now)
-            )
+            await database.write(lambda connection: contacts.put_on_list(connection, target, rows, "import", world.now))
 
     await asyncio.gather(import_all(open_database(), new), import_all(open_database(), new[::-1]))
     assert await world.read(contacts.count_list, target.id) == 150
@@ -174,13 +173,8 @@ async def test_the_last_reference_takes_the_bytes_along(world: Any) -> None:
 async def test_processes_that_store_the_same_bytes(world: Any, open_database: Callable[[], Database]) -> None:
     databases = [open_database() for _ in range(3)]
     for number in range(10):
-        content = f"content {number}".encode()
-        ids = await asyncio.gather(
-            *(
-                one.write(lambda connection: blobs.put_blob(connection, world.workspace, content, world.now))
-                for one in databases
-            )
-        )
+        put = partial(blobs.put_blob, workspace_id=world.workspace, content=f"content {number}".encode(), now=world.now)
+        ids = await asyncio.gather(*(one.write(put) for one in databases))
         assert len(set(ids)) == 1
         for left in (2, 1, 0):
             await world.write(blobs.release_blob, ids[0])

@@ -148,9 +148,7 @@ async def test_processes_that_roll_up_while_others_write(world: Any, open_databa
     async def roll(database: Database) -> None:
         for step in range(20):
             moment = world.now + step * SECOND
-            await database.write(
-                lambda connection, moment=moment: events.roll_up(connection, world.workspace, moment)
-            )
+            await database.write(lambda connection, moment=moment: events.roll_up(connection, world.workspace, moment))
 
     await asyncio.gather(*(write(one) for one in writers), *(roll(one) for one in rollers))
     await world.write(events.roll_up, world.workspace, world.now + 100 * SECOND)

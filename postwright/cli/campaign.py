@@ -1,0 +1,162 @@
+"""``postwright campaign``: create, pre-flight, send, pause, resume, cancel, watch."""
+
+from collections.abc import Awaitable, Callable
+
+import typer
+
+from postwright.cli.exits import Exit, problem_text
+from postwright.cli.session import JsonOption, console, print_json, print_table, run
+from postwright.services.campaigns import CampaignDraft, Campaigns, CampaignStatus
+from postwright.services.errors import NotFoundError
+from postwright.services.preflight import Preflight
+from postwright.store.campaigns import Campaign
+from postwright.store.contacts import list_lists
+from postwright.store.workspaces import Workspace
+from postwright.wiring import Application
+
+app = typer.Typer(help="Campaigns: one template to one list.", no_args_is_help=True)
+_NAME = typer.Argument(help="The campaign's name.")
+
+
+@app.command("create")
+def create(
+    name: str = _NAME,
+    target: str = typer.Option(..., "--list", help="The list it goes to."),
+    template: str = typer.Option(..., help="The template."),
+    from_address: str = typer.Option(..., "--from", help="The From address, in a sender domain."),
+    from_name: str = typer.Option("", help="The name beside it."),
+    reply_to: str | None = typer.Option(None, help="Where answers go."),
+    subject: str = typer.Option("", help="The subject; the template's own by default."),
+    stream: str = typer.Option("marketing", help="marketing or transactional."),
+) -> None:
+    """Create a draft."""
+
+    async def work(application: Application, workspace: Workspace) -> Campaign:
+        lists = await application.database.read(lambda connection: list_lists(connection, workspace.id))
+        templates = await application.templates.list(workspace.id)
+        list_id = next((one.id for one, _ in lists if one.name == target), 0)
+        template_id = next((one.template.id for one in templates if one.template.name == template), 0)
+        draft = CampaignDraft(name, list_id, template_id, from_address, from_name, reply_to, subject, stream)
+        return await application.campaigns.create(workspace.id, draft)
+
+    campaign = run(work)
+    console.print(f"Draft '{campaign.name}'. Next: postwright campaign preflight '{campaign.name}'", markup=False)
+
+
+@app.command("preflight")
+def preflight(name: str = _NAME, as_json: bool = JsonOption) -> None:
+    """Show what would keep a campaign from being sent. Exit 1 where something does."""
+
+    async def work(application: Application, workspace: Workspace) -> Preflight:
+        campaign = await _find(application.campaigns, workspace, name)
+        return await application.campaigns.preflight(workspace.id, campaign.id)
+
+    found = run(work)
+    if as_json:
+        print_json(
+            {
+                "blocking": [_document(one) for one in found.blocking],
+                "advisory": [_document(one) for one in found.advisory],
+                "recipients": found.recipients,
+                "sampled": found.sampled,
+                "largest_html": found.largest_html,
+            }
+        )
+    else:
+        for mark, problems in (("[red]✗[/]", found.blocking), ("[yellow]![/]", found.advisory)):
+            for problem in problems:
+                console.print(mark, end=" ")
+                console.print(problem_text(problem), markup=False, soft_wrap=True)
+        console.print(
+            f"{found.recipients:,} contacts on the list; {found.sampled:,} merged; largest HTML {found.largest_html:,}"
+            f" octets; {found.layouts} layouts."
+        )
+    if found.blocking:
+        raise typer.Exit(int(Exit.REFUSED))
+
+
+def _document(problem: object) -> dict[str, object]:
+    return {name: getattr(problem, name) for name in type(problem).__slots__}  # type: ignore[attr-defined]
+
+
+def _acting(action: Callable[[Campaigns], Callable[[int, int], Awaitable[CampaignStatus]]], name: str) -> None:
+    async def work(application: Application, workspace: Workspace) -> CampaignStatus:
+        campaign = await _find(application.campaigns, workspace, name)
+        return await action(application.campaigns)(workspace.id, campaign.id)
+
+    _print_status(run(work), as_json=False)
+
+
+@app.command("send")
+def send(name: str = _NAME) -> None:
+    """Pre-flight and send a draft now; `postwright serve` does the sending."""
+    _acting(lambda campaigns: campaigns.send, name)
+
+
+@app.command("pause")
+def pause(name: str = _NAME) -> None:
+    """Stop sending for now."""
+    _acting(lambda campaigns: campaigns.pause, name)
+
+
+@app.command("resume")
+def resume(name: str = _NAME) -> None:
+    """Go on with a paused campaign."""
+    _acting(lambda campaigns: campaigns.resume, name)
+
+
+@app.command("cancel")
+def cancel(name: str = _NAME) -> None:
+    """Send no more of it, for good."""
+    _acting(lambda campaigns: campaigns.cancel, name)
+
+
+@app.command("status")
+def status(name: str = _NAME, as_json: bool = JsonOption) -> None:
+    """Show where a campaign's recipients stand."""
+
+    async def work(application: Application, workspace: Workspace) -> CampaignStatus:
+        campaign = await _find(application.campaigns, workspace, name)
+        return await application.campaigns.status(workspace.id, campaign.id)
+
+    _print_status(run(work), as_json=as_json)
+
+
+@app.command("list")
+def list_campaigns(as_json: bool = JsonOption) -> None:
+    """List the campaigns."""
+    found = run(lambda application, workspace: application.campaigns.list(workspace.id, limit=10_000))
+    if as_json:
+        for one in found:
+            print_json({"name": one.name, "state": one.state, "subject": one.subject})
+        return
+    rows = [(one.name, one.state, one.subject) for one in found]
+    print_table(("campaign", "state", "subject"), rows, empty="No campaign yet: postwright campaign create NAME …")
+
+
+async def _find(campaigns: Campaigns, workspace: Workspace, name: str) -> Campaign:
+    found = await campaigns.find(workspace.id, name)
+    if found is None:
+        raise NotFoundError(f"campaign as '{name}'")
+    return found
+
+
+def _print_status(found: CampaignStatus, *, as_json: bool) -> None:
+    counts = found.counts
+    if as_json:
+        print_json(
+            {
+                "name": found.campaign.name,
+                "state": found.campaign.state,
+                "run": found.run.state if found.run else None,
+                "counts": counts.by_state if counts else {},
+                "deferred_ever": counts.deferred_ever if counts else 0,
+                "ambiguous_ever": counts.ambiguous_ever if counts else 0,
+                "events": found.events,
+            }
+        )
+        return
+    console.print(f"[bold]{found.campaign.name}[/] is {found.campaign.state}.")
+    if counts:
+        rows = [(state, f"{number:,}") for state, number in sorted(counts.by_state.items())]
+        print_table(("state", "recipients"), rows, empty="No recipient yet.")

@@ -1,0 +1,95 @@
+"""``postwright domain``: sender domains, what to publish for them, whether they are verified."""
+
+from collections.abc import Sequence
+
+import typer
+
+from dns_checks.audit import AuditReport, Verdict
+from dns_checks.publish import RecordToPublish, as_zone_text
+from mailtypes.auth import Finding
+from postwright.cli.exits import Exit
+from postwright.cli.session import JsonOption, console, print_json, print_table, run
+from postwright.services.sender_domains import audit_document
+from postwright.store.domains import SenderDomain
+from postwright.store.workspaces import Workspace
+from postwright.wiring import Application
+
+app = typer.Typer(help="Domains that mail is sent from.", no_args_is_help=True)
+_MARKS = {Finding.PRESENT: "[green]✓[/]", Finding.ABSENT: "[red]✗[/]", Finding.UNKNOWN: "[dim]?[/]"}
+
+
+@app.command("add")
+def add(
+    name: str = typer.Argument(help="The domain of the From address."),
+    ramp: str | None = typer.Option(None, help="A warm-up plan: sendgrid, billionmail, postmark or ipost."),
+    as_json: bool = JsonOption,
+) -> None:
+    """Add a sender domain, make its key, and print what to publish."""
+
+    async def work(application: Application, workspace: Workspace) -> tuple[SenderDomain, Sequence[RecordToPublish]]:
+        domain = await application.sender_domains.add(workspace.id, name, ramp)
+        return domain, await application.sender_domains.records(domain)
+
+    domain, records = run(work)
+    _print_records(domain, records, as_json=as_json, as_zone=False)
+
+
+@app.command("records")
+def records(
+    name: str = typer.Argument(help="A sender domain."),
+    as_zone: bool = typer.Option(False, "--zone", help="Print a zone file (RFC 1035) instead."),
+    as_json: bool = JsonOption,
+) -> None:
+    """Print what to publish for a domain."""
+
+    async def work(application: Application, workspace: Workspace) -> tuple[SenderDomain, Sequence[RecordToPublish]]:
+        domain = await application.sender_domains.get(workspace.id, name)
+        return domain, await application.sender_domains.records(domain)
+
+    domain, found = run(work)
+    _print_records(domain, found, as_json=as_json, as_zone=as_zone)
+
+
+def _print_records(domain: SenderDomain, found: Sequence[RecordToPublish], *, as_json: bool, as_zone: bool) -> None:
+    if as_zone:
+        typer.echo(as_zone_text(tuple(found)), nl=False)
+    elif as_json:
+        for one in found:
+            print_json({"name": str(one.name), "type": one.record_type, "value": one.value, "purpose": one.purpose})
+    else:
+        rows = [(str(one.name), str(one.record_type), one.value) for one in found]
+        console.print(f"Publish these records, then run: postwright domain verify {domain.name}\n")
+        print_table(("name", "type", "value"), rows, empty="Nothing to publish.")
+
+
+@app.command("verify")
+def verify(name: str = typer.Argument(help="A sender domain."), as_json: bool = JsonOption) -> None:
+    """Check a domain's records now. Exit 0 verified, 1 not verified, 2 could not find out."""
+
+    async def work(application: Application, workspace: Workspace) -> tuple[SenderDomain, AuditReport]:
+        return await application.sender_domains.verify(workspace.id, name)
+
+    domain, report = run(work)
+    if as_json:
+        print_json({"domain": domain.name, "state": domain.state, **audit_document(report)})
+    else:
+        for finding in report.findings:
+            console.print(f"{_MARKS[finding.state]} {finding.sentence}", soft_wrap=True)
+            if finding.state is not Finding.PRESENT and finding.next_step:
+                console.print(f"  {finding.next_step}", style="dim", soft_wrap=True)
+        console.print(f"\n[bold]{domain.name}[/] is {domain.state}.")
+    raise typer.Exit(
+        int({Verdict.VERIFIED: Exit.OK, Verdict.NOT_VERIFIED: Exit.REFUSED}.get(report.verdict, Exit.UNKNOWN))
+    )
+
+
+@app.command("list")
+def list_domains(as_json: bool = JsonOption) -> None:
+    """List the sender domains."""
+    found = run(lambda application, workspace: application.sender_domains.list(workspace.id))
+    if as_json:
+        for one in found:
+            print_json({"name": one.name, "state": one.state, "ramp": one.ramp_plan})
+        return
+    rows = [(one.name, one.state, one.ramp_plan or "none") for one in found]
+    print_table(("domain", "state", "warm-up"), rows, empty="No sender domain yet: postwright domain add NAME")

@@ -1,0 +1,1 @@
+"""Setting an install up and checking it."""

@@ -1,0 +1,1 @@
+"""The roles as running processes, and the tree of them."""

@@ -1,0 +1,76 @@
+"""One process of Postwright: an event loop with some roles, ended by SIGTERM or SIGINT."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import uvloop
+
+from postwright.serving.roles import Role, run_role
+from postwright.settings import Settings
+from postwright.store import schema
+from postwright.store.workspaces import list_workspaces, set_egress_sources
+from postwright.wiring import Application
+
+
+def run_roles(settings: Settings, roles: Sequence[Role], *, follow_parent: bool = False) -> None:
+    """Run roles until a signal; returns when everything accepted is kept and every connection is closed.
+
+    With ``follow_parent`` the end of standard input counts as a signal: whoever began this process is gone.
+    """
+    configure_logging(settings.log_level)
+    uvloop.run(_run(settings, roles, follow_parent))
+
+
+async def _run(settings: Settings, roles: Sequence[Role], follow_parent: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if follow_parent:
+        _stop_at_end_of_input(stop)
+    application = Application.open(settings)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for role in roles:
+                group.create_task(run_role(role, application, stop))
+    finally:
+        await application.close()
+
+
+def _stop_at_end_of_input(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def readable() -> None:
+        if not os.read(0, 1024):
+            loop.remove_reader(0)
+            stop.set()
+
+    loop.add_reader(0, readable)
+
+
+async def prepare(settings: Settings) -> None:
+    """What has to be true before any role begins: the schema is current, the pools have the configured addresses."""
+    await asyncio.to_thread(schema.upgrade, settings.database.url)
+    application = Application.open(settings)
+    sources = [(str(egress.ip), egress.ehlo) for egress in settings.deliver.egress]
+    try:
+        for workspace in await application.database.read(list_workspaces):
+            await application.database.write(partial(set_egress_sources, workspace_id=workspace.id, sources=sources))
+    finally:
+        await application.close()
+
+
+def configure_logging(level: str) -> None:
+    """One line an event on standard error: time, level, place, sentence."""
+    logging.basicConfig(
+        level=level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
+        force=True,
+    )

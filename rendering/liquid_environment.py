@@ -1,0 +1,174 @@
+"""Python-liquid made fit for mail: limits, no files, no clock, and nodes that write marks instead of text."""
+
+from collections.abc import Callable, Collection, Mapping
+from io import StringIO
+from typing import Any, TextIO
+
+from liquid import BoundTemplate, Environment, Mode, RenderContext
+from liquid.builtin.content import ContentNode, Literal
+from liquid.builtin.expressions import FilteredExpression, Path, StringLiteral
+from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
+from liquid.builtin.tags.echo_tag import EchoTag
+from liquid.exceptions import OutputStreamLimitError
+from liquid.stringify import to_liquid_string
+from liquid.utils import ReadOnlyChainMap
+
+from rendering.filters import offer_filters
+
+Getter = Callable[[Mapping[str, object]], str | None]
+MAX_MARKS = 20_000
+"""How many pieces a template may have, and put out."""
+TAGS_NOT_OFFERED = {
+    "include": "Templates cannot read files; put the text here.",
+    "render": "Templates cannot read files; put the text here.",
+    "tablerow": "Write the table with a for loop.",
+    "ifchanged": "Compare the values with if.",
+    "increment": "Count with forloop.index.",
+    "decrement": "Count with forloop.rindex.",
+}
+"""Tags that Liquid knows and mail does not, with what to write instead."""
+
+
+class MergeContext(RenderContext):
+    """Liquid's context with a place for the values, and without Liquid's own clock."""
+
+    __slots__ = ("data", "slot_values")
+
+    def __init__(self, template: BoundTemplate, data: Mapping[str, object]) -> None:
+        super().__init__(template, globals=data)
+        self.scope = ReadOnlyChainMap(self.locals, self.globals, self.counters)
+        self.data = data
+        self.slot_values: list[str] = []
+
+
+class MarkBuffer(StringIO):
+    """Takes marks, up to a limit; quicker than Liquid's own limited stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.marks: list[str] = []
+
+    def write(self, mark: str) -> int:
+        """Take one mark."""
+        self.marks.append(mark)
+        if len(self.marks) > MAX_MARKS:
+            raise OutputStreamLimitError("the template puts out too many pieces", token=None)
+        return 1
+
+
+class MarkedContent(ContentNode):
+    """Content that writes its mark; inside of ``capture``, where it has none, its text."""
+
+    __slots__ = ("mark",)
+    mark: str
+
+    def render_to_output(self, _: RenderContext, buffer: TextIO) -> int:
+        """Write the mark."""
+        return buffer.write(getattr(self, "mark", self.text))
+
+
+class MarkedOutput(OutputNode):
+    """An output that writes its mark and sets its value aside."""
+
+    __slots__ = ("mark", "quick", "special")
+    mark: str
+    special: bool
+    quick: "Getter | None"
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """Write the mark."""
+        if not hasattr(self, "mark"):  # inside of capture
+            return super().render_to_output(context, buffer)
+        if not self.special:
+            assert isinstance(context, MergeContext)
+            value = self.quick(context.data) if self.quick is not None else None
+            if value is None:
+                value = to_liquid_string(self.expression.evaluate(context), autoescape=False)
+            context.slot_values.append(value)
+        return buffer.write(self.mark)
+
+
+class MarkedCycle(CycleNode):
+    """A ``cycle`` that writes its mark and sets its value aside."""
+
+    __slots__ = ("mark",)
+    mark: str
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """Write the mark."""
+        if not hasattr(self, "mark"):
+            return super().render_to_output(context, buffer)
+        chosen = StringIO()
+        super().render_to_output(context, chosen)
+        assert isinstance(context, MergeContext)
+        context.slot_values.append(chosen.getvalue())
+        return buffer.write(self.mark)
+
+
+class _Content(Literal):
+    node_class = MarkedContent
+
+
+class _OutputTag(Output):
+    node_class = MarkedOutput
+
+
+class _Echo(EchoTag):
+    node_class = MarkedOutput  # type: ignore[assignment]
+
+
+class _Cycle(CycleTag):
+    node_class = MarkedCycle
+
+
+class _MailEnvironment(Environment):
+    """Liquid with limits: loops, output, local variables; no clock, no files."""
+
+    loop_iteration_limit = 2_000
+    output_stream_limit = 500_000
+    local_namespace_limit = 500_000
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        for name in TAGS_NOT_OFFERED:
+            self.tags.pop(name, None)
+        for tag in (_Content, _OutputTag, _Echo, _Cycle):
+            self.add_tag(tag)
+        offer_filters(self)
+
+
+ENVIRONMENT = _MailEnvironment(tolerance=Mode.STRICT)
+
+
+def quick_getter(expression: object, local_names: Collection[str]) -> Getter | None:
+    """A getter without Liquid's machinery for plain paths, with or without ``default``; ``None`` is "ask Liquid"."""
+    if not isinstance(expression, FilteredExpression) or not isinstance(expression.left, Path):
+        return None
+    segments = expression.left.path
+    if segments[0] in local_names or not all(
+        isinstance(segment, str) and segment not in {"size", "first", "last"} for segment in segments
+    ):
+        return None
+    filters = expression.filters or []
+    plain_default = (
+        len(filters) == 1
+        and filters[0].name == "default"
+        and len(filters[0].args) == 1
+        and isinstance(filters[0].args[0].value, StringLiteral)
+    )
+    if filters and not plain_default:
+        return None
+
+    def get(data: Mapping[str, object]) -> str | None:
+        value: Any = data
+        try:
+            for segment in segments:
+                value = value[segment]
+        except (KeyError, TypeError, IndexError):
+            return None
+        if type(value) is str:
+            return value if value and not value.isspace() else None
+        return str(value) if type(value) is int else None
+
+    return get
