@@ -44,7 +44,7 @@ class Delivery:
 class AttemptOutcome:
     """What became of one attempt; ``reply`` is the other side's word, ``cause`` ours where there was none.
 
-    ``transmitted_at`` is the moment the message's attempt began. ``retry_at`` is set with ``Happening.TRANSIENT``.
+    ``retry_at`` is set with ``Happening.TRANSIENT``.
     ``remote`` is the host and address spoken to, ``tls`` the protocol version where the connection was encrypted.
     """
 

@@ -10,7 +10,9 @@ import re
 import css_inline
 
 _DOCTYPE = re.compile(r"\A\s*(<!doctype[^>]*>)", re.IGNORECASE)
-_INLINER = css_inline.CSSInliner(keep_style_tags=True, keep_at_rules=True, load_remote_stylesheets=False)
+_INLINER = css_inline.CSSInliner(
+    keep_style_tags=True, keep_at_rules=True, keep_link_tags=True, load_remote_stylesheets=False
+)
 
 
 class CssError(Exception):

@@ -19,7 +19,8 @@ from rendering.transfer import (
 )
 
 _URL = re.compile(r"[!#-;=?-~]*\Z")  # printable ASCII without quotes and angle brackets
-_PIXEL = '<img src="{url}" width="1" height="1" alt="" style="display:block;border:0;width:1px;height:1px">'
+_PIXEL = ('<img src="', '" width="1" height="1" alt="" style="display:block;border:0;width:1px;height:1px">')
+_QUOTED_PIXEL = tuple(quoted_printable(piece, slot_follows=True) for piece in _PIXEL)
 _REMEMBERED_LENGTH = 64
 _SHORTEST_PIECE = 3  # a base64 quantum
 
@@ -95,14 +96,17 @@ class Addresses:
     def text(self, slot: "AddressSlot") -> str:
         """What goes into the slot."""
         if isinstance(slot, PixelSlot):
-            return "" if self._pixel is None else _PIXEL.format(url=escape(self._pixel))
+            return "" if self._pixel is None else escape(self._pixel).join(_PIXEL)
         url = self._links[slot.number] if isinstance(slot, LinkSlot) else self._unsubscribe
         return url.replace("&", "&amp;") if self._has_ampersand and slot.markup else url
 
     def quoted(self, slot: "AddressSlot") -> bytes:
         """The same in quoted-printable."""
-        if self._is_plain and not self._has_ampersand and type(slot) is LinkSlot:
-            return self._links[slot.number].encode() + SOFT_BREAK
+        if isinstance(slot, PixelSlot):
+            return b"" if self._pixel is None else quoted_printable_value(escape(self._pixel)).join(_QUOTED_PIXEL)
+        if self._is_plain and not self._has_ampersand:
+            url = self._links[slot.number] if isinstance(slot, LinkSlot) else self._unsubscribe
+            return url.encode() + SOFT_BREAK
         return quoted_printable_value(self.text(slot))
 
     def octets(self, slot: "AddressSlot") -> bytes:

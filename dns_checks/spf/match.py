@@ -58,8 +58,6 @@ def _match_mx(session: Session, spec: MacroString | None, prefix: DualPrefix, do
     exchanges = [record for record in records if isinstance(record, MxRecord)]
     session.budget.check_mx_names(len(exchanges))
     for record in sorted(exchanges, key=lambda exchange: exchange.preference):
-        if not record.exchange:  # a null MX (RFC 7505) is not a host
-            continue
         addresses = yield from session.look_up(record.exchange, session.address_type)
         match = _match_addresses(session, addresses, prefix, target, record.exchange)
         if match.matched:

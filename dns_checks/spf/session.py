@@ -70,7 +70,7 @@ class Session:
     def look_up(self, name: str, record_type: RecordType) -> Generator[DnsQuestion, DnsAnswer, tuple[DnsRecord, ...]]:
         """The records for a term. Finding none costs a void; ``LookupFailed`` where there was no answer.
 
-        A name that cannot be asked for has no records, and costs nothing.
+        A name that cannot be asked for, such as a null MX's (RFC 7505), has no records and costs nothing.
         """
         if not is_askable(name):
             return ()

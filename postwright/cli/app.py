@@ -43,7 +43,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
-        error.show()
+        typer.echo(f"{error}\nTry: postwright --help", err=True)
         raise SystemExit(int(Exit.USAGE)) from None
     except typer.Abort:
         raise SystemExit(130) from None

@@ -65,9 +65,11 @@ def import_contacts(
 async def _wait(imports: ContactImports, workspace_id: int, job_id: int) -> ImportJob:
     """Do the job here, unless the scheduler has taken it; then wait for the scheduler."""
     await imports.run_job(await imports.job(workspace_id, job_id))
-    while (job := await imports.job(workspace_id, job_id)).state not in {"finished", "failed"}:
+    while True:
+        job = await imports.job(workspace_id, job_id)
+        if job.state in {"finished", "failed"}:
+            return job
         await asyncio.sleep(0.2)
-    return job
 
 
 def _write_report(path: Path, refusals: list[Refusal]) -> None:

@@ -15,6 +15,7 @@ from postwright.store.workspaces import Workspace
 from postwright.wiring import Application
 
 app = typer.Typer(help="Domains that mail is sent from.", no_args_is_help=True)
+_EXITS = {Verdict.VERIFIED: Exit.OK, Verdict.NOT_VERIFIED: Exit.REFUSED, Verdict.UNKNOWN: Exit.UNKNOWN}
 _MARKS = {Finding.PRESENT: "[green]✓[/]", Finding.ABSENT: "[red]✗[/]", Finding.UNKNOWN: "[dim]?[/]"}
 
 
@@ -78,9 +79,7 @@ def verify(name: str = typer.Argument(help="A sender domain."), as_json: bool = 
             if finding.state is not Finding.PRESENT and finding.next_step:
                 console.print(f"  {finding.next_step}", style="dim", soft_wrap=True)
         console.print(f"\n[bold]{domain.name}[/] is {domain.state}.")
-    raise typer.Exit(
-        int({Verdict.VERIFIED: Exit.OK, Verdict.NOT_VERIFIED: Exit.REFUSED}.get(report.verdict, Exit.UNKNOWN))
-    )
+    raise typer.Exit(int(_EXITS[report.verdict]))
 
 
 @app.command("list")

@@ -82,7 +82,10 @@ class ContactImports:
 
     async def run_job(self, job: ImportJob) -> None:
         """Bring one job to its end, from where it stands; each chunk is one transaction with the job's counters."""
-        content = await self._database.read(lambda connection: blobs.get_blob(connection, job.blob_id))
+        blob_id = job.blob_id
+        if blob_id is None:
+            return  # it has come to its end already
+        content = await self._database.read(lambda connection: blobs.get_blob(connection, blob_id))
         header, rows = _open_table(content)
         column = _address_column(header)
         seen: dict[str, int] = {}
@@ -100,7 +103,7 @@ class ContactImports:
 
         def finish(connection: Connection) -> None:
             imports.finish_job(connection, job.id, now)
-            blobs.release_blob(connection, job.blob_id)
+            blobs.release_blob(connection, blob_id)
 
         await self._database.write(finish)
 

@@ -19,7 +19,7 @@ class ImportJob:
     id: int
     workspace_id: int
     list_id: int
-    blob_id: int
+    blob_id: int | None
     file_name: str
     state: str
     rows_read: int
@@ -116,11 +116,11 @@ def advance(connection: Connection, job: ImportJob, progress: Progress) -> bool:
 
 
 def finish_job(connection: Connection, job_id: int, now: Microseconds, *, cause: str = "") -> None:
-    """End a job: finished, or failed where there is a cause."""
+    """End a job: finished, or failed where there is a cause. It lets go of its file; the caller releases the blob."""
     connection.execute(
         update(_job)
         .where(_job.c.id == job_id)
-        .values(state="failed" if cause else "finished", cause=cause, finished_at=now)
+        .values(state="failed" if cause else "finished", cause=cause, finished_at=now, blob_id=None)
     )
 
 

@@ -84,14 +84,15 @@ def _store(connection: Connection, workspace_id: int, item: NewSuppression, now:
     values = {name: getattr(item, name) for name in NewSuppression.__slots__} | {"created_at": now}
     statement = insert(_suppression).values(workspace_id=workspace_id, **values)
     given = statement.excluded
-    return connection.execute(
+    stored = connection.execute(
         statement.on_conflict_do_update(
             index_elements=["workspace_id", "address_key", "scope", "scope_id"],
             set_={name: given[name] for name in ("reason", "source_event_id", "expires_at", "created_at")},
             where=_suppression.c.expires_at.is_not(None)
             & (given.expires_at.is_(None) | (given.expires_at > _suppression.c.expires_at)),
-        )
-    ).rowcount
+        ).returning(_suppression.c.id)
+    )
+    return len(stored.all())
 
 
 def _stop_queued(connection: Connection, workspace_id: int, item: NewSuppression, now: Microseconds) -> None:

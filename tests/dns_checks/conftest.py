@@ -55,6 +55,7 @@ class NameServer(asyncio.DatagramProtocol):
         self.asked: Counter[DnsQuestion] = Counter()
         self.over_tcp = 0
         self.follow_aliases = True
+        self.refer = False
         self.delay = 0.0
         self.refuse = False
         self.authenticated = False
@@ -121,6 +122,10 @@ class NameServer(asyncio.DatagramProtocol):
     def _respond(self, query: dns.message.Message, limit: int) -> dns.message.Message:
         response = dns.message.make_response(query, recursion_available=True)
         question = self._question(query)
+        if self.refer:
+            response.flags &= ~(dns.flags.RA | dns.flags.AA)
+            response.authority.append(dns.rrset.from_text("test.", 300, "IN", "NS", "ns.test."))
+            return response
         if self.refuse:
             response.set_rcode(dns.rcode.REFUSED)
             return response
@@ -154,7 +159,7 @@ class NameServer(asyncio.DatagramProtocol):
             owner = target
         texts = [presentation(record) for record in found.records]
         response.answer.append(dns.rrset.from_text_list(owner, found.ttl, "IN", question.record_type.value, texts))
-        if self.authenticated and query.flags & dns.flags.AD:
+        if self.authenticated:
             response.flags |= dns.flags.AD
 
 

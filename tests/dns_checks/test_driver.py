@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from dns_checks.cache import CachePolicy
+from dns_checks.cache import CachePolicy, DnsCache
 from dns_checks.driver import Resolver, ResolverPolicy
 from dns_checks.spf import SpfResult, check_host
 from dns_checks.testing import Zone
@@ -128,6 +128,20 @@ async def test_a_failure_is_kept_for_a_second_only(serve: Any, clock: ManualCloc
     assert isinstance(await resolver.ask(question), Found)
 
 
+def test_answers_are_kept_no_longer_than_the_policy_says(clock: ManualClock) -> None:
+    cache = DnsCache(clock, CachePolicy())
+    week = 7 * 86400
+    cache.put(MAIL, Found((), week))
+    cache.put(DnsQuestion("nobody.test", RecordType.A), Absent(Absence.NO_SUCH_NAME, week))
+    clock.advance(timedelta(hours=1))
+    assert cache.get(DnsQuestion("nobody.test", RecordType.A)) is None
+    clock.advance(timedelta(hours=22))
+    assert cache.get(MAIL) == Found((), 3600)
+    clock.advance(timedelta(hours=1))
+    assert cache.get(MAIL) is None
+    assert len(cache) == 0
+
+
 async def test_the_cache_forgets_what_was_unused_for_longest(serve: Any, clock: ManualClock) -> None:
     server = await serve(ZONE)
     resolver = resolver_for(server, clock, cache=CachePolicy(answers=2))
@@ -199,6 +213,12 @@ async def test_a_refusal_is_no_answer(serve: Any, clock: ManualClock) -> None:
     server.refuse = True
     assert await resolver_for(server, clock).ask(MAIL) == Unanswered("refused")
     assert server.asked[MAIL] == 2  # both rounds
+
+
+async def test_a_referral_is_no_absence(serve: Any, clock: ManualClock) -> None:
+    server = await serve(ZONE)
+    server.refer = True
+    assert await resolver_for(server, clock).ask(MAIL) == Unanswered("the server only refers to others")
 
 
 @pytest.mark.parametrize("trouble", ["refuses", "fails", "is silent"])

@@ -24,6 +24,7 @@ address.test.   MX 10 192.0.2.1.
                 A 192.0.2.1
 twice.test.     MX 10 mail.twice.test.
                 MX 20 MAIL.twice.test.
+                MX 20 other.twice.test.
 half.test.      AAAA 2001:db8::2
 ;; SERVFAIL broken.test
 ;; TIMEOUT half.test A
@@ -42,7 +43,7 @@ def route(domain: str) -> MailRoute:
         ("many.test", (("b.many.test", "a.many.test"), ("backup.many.test",))),
         ("alias.test", (("b.many.test", "a.many.test"), ("backup.many.test",))),
         ("mixed.test", (("mail.mixed.test",),)),
-        ("twice.test", (("mail.twice.test",),)),
+        ("twice.test", (("mail.twice.test",), ("other.twice.test",))),
     ],
 )
 def test_hosts_by_preference(domain: str, groups: tuple[tuple[str, ...], ...]) -> None:

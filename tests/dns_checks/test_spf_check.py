@@ -198,6 +198,37 @@ def test_a_local_part_that_is_not_ascii_matches_nothing(term: str) -> None:
     assert verdict.result is SpfResult.FAIL
 
 
+def test_the_clients_best_name_is_the_one_nearest_to_the_domain() -> None:
+    pointers = ["other.test", "mail.a.test", "a.test"]
+    for known, best in [(1, "other.test"), (2, "mail.a.test"), (3, "a.test")]:
+        zone = Zone.from_records(
+            {
+                ("a.test", RecordType.TXT): ["v=spf1 -all exp=e.test"],
+                ("e.test", RecordType.TXT): ["%{p}"],
+                ("1.2.0.192.in-addr.arpa", RecordType.PTR): pointers[:known],
+                **{(name, RecordType.A): [CLIENT] for name in pointers},
+            }
+        )
+        assert check(zone).explanation == best
+
+
+def test_mail_hosts_are_looked_up_by_preference() -> None:
+    zone = zone_of("""
+        a.test. TXT "v=spf1 mx -all"
+        a.test. MX 20 second.a.test.
+        a.test. MX 10 first.a.test.
+        first.a.test. A 192.0.2.1
+        second.a.test. A 192.0.2.1
+    """)
+    assert check(zone).trace[0].detail == "first.a.test has 192.0.2.1/32"
+    assert check(zone, limits=SpfLimits(mx_names=2)).result is SpfResult.PASS
+
+
+def test_a_name_that_ends_in_a_number_is_not_asked_for() -> None:
+    zone = Zone.from_records({("192.0.2.1", RecordType.TXT): ["v=spf1 -all"]})
+    assert check(zone, "192.0.2.1").result is SpfResult.NONE
+
+
 def test_limits_can_be_set() -> None:
     zone = zone_of("""
         a.test. TXT "v=spf1 a:v1.test a:v2.test a:v3.test mx:m.test -all"

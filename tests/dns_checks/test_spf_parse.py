@@ -140,6 +140,7 @@ def test_not_meant_as_spf(text: bytes) -> None:
         ("%{d2}.trusted-domains.example.net", "example.com.trusted-domains.example.net"),
         ("%{S}", "strong-bad%40email.example.com"),
         ("%{d99999999}", "email.example.com"),
+        ("%{d10}", "email.example.com"),
         ("%{d002}", "example.com"),
         ("a%%b%_c%-d", "a%b c%20d"),
     ],
@@ -161,6 +162,7 @@ def test_a_long_name_loses_labels_on_the_left() -> None:
     labels = ".".join(["x" * 60] * 5)
     name = expand_domain(spec, {"l": labels})
     assert name == ".".join(["x" * 60] * 3 + ["example", "com"])
+    assert expand_domain(spec, {"l": "ab." + "x" * 241}) == "x" * 241 + ".example.com"  # 253 octets stay whole
     assert len(expand_domain(spec, {"l": "y." + "x" * 239 + ".zz"})) <= 253
 
 

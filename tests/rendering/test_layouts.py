@@ -237,6 +237,19 @@ def test_a_document_type_is_added_where_there_is_none_and_kept_where_there_is(ht
         assert html_of(html_template(f"{old}<html><body>{style}<p>x</p></body></html>"), {}).startswith(old)
 
 
+def test_style_sheets_of_others_are_kept_and_never_loaded(html_template, html_of, tmp_path) -> None:
+    sheet = tmp_path / "local.css"
+    sheet.write_text("p { color: lime }")
+    for href in ("https://fonts.test/a.css", str(sheet), sheet.as_uri()):
+        for broken in ("", '<p style=": x">y</p>'):
+            link = f'<link rel="stylesheet" href="{href}">'
+            rendered = html_of(
+                html_template(f"<html><head>{link}<style>p{{margin:0}}</style></head>{broken}<p>x</p></html>"), {}
+            )
+            assert f'href="{href}"' in rendered
+            assert "lime" not in rendered
+
+
 def test_the_pixel_stands_before_the_end_of_the_body_or_not_at_all(html_template) -> None:
     template = html_template("<html><body><p>x {{ v }}</p></body></html>")
     key, values = template.fill({})

@@ -151,7 +151,7 @@ class World:
         )
         return self
 
-    def contact(self, name: str, domain: str = "example.test", **fields: str) -> contacts.NewContact:
+    def contact(self, name: str, domain: str = "example.test", /, **fields: str) -> contacts.NewContact:
         return contacts.NewContact(f"{name}@{domain}", f"{name}@{domain}", domain, fields)
 
     async def contact_list(self, name: str, names: list[str]) -> contacts.ContactList:

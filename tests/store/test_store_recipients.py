@@ -5,14 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 
 from mailtypes.clock import HOUR
 from mta.delivery import DeliveryState, Happening, next_state
 from postwright.store import campaigns, contacts, leases, recipients, suppressions
 from postwright.store.database import Database
 from postwright.store.public_ids import delivery_id, run_of_delivery
-from postwright.store.records import table
 from postwright.store.suppressions import NewSuppression, Scope
 
 
@@ -188,19 +186,6 @@ async def test_holding_cancelling_and_expiring_take_a_limited_number(world: Any)
     assert await world.write(recipients.expire, run, run.expires_at - 1, limit=2) == 0
     assert await world.write(recipients.expire, run, run.expires_at, limit=2) == 2
     assert await world.write(recipients.expire, run, run.expires_at, limit=2) == 1
-
-
-async def test_who_would_be_tried_too_late_expires_now(world: Any) -> None:
-    run = await world.released(2)
-    first, _ = await world.rows(run)
-    delivery = table("delivery")
-    await world.write(
-        lambda connection: connection.execute(
-            update(delivery).where(delivery.c.id == first).values(next_attempt_at=run.expires_at)
-        )
-    )
-    assert await world.write(recipients.expire, run, world.now) == 1
-    assert (await world.rows(run))[first].state == "expired"
 
 
 async def test_a_run_is_counted(world: Any) -> None:

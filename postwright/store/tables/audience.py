@@ -45,14 +45,14 @@ class ListMembership(SQLModel, table=True):
 
 
 class ImportJob(SQLModel, table=True):
-    """One import of a file: ``state`` is waiting, running, finished or failed; ``position`` is in bytes."""
+    """One import of a file: ``state`` is waiting, running, finished or failed; ``blob_id`` ends with the job."""
 
     __tablename__ = "import_job"
     __table_args__ = (UniqueConstraint("workspace_id", "id"),)
     id: int | None = row_id()
     workspace_id: int = reference("workspace.id")
     list_id: int = reference("contact_list.id")
-    blob_id: int = reference("blob.id")
+    blob_id: int | None = Field(default=None, foreign_key="blob.id", sa_type=BIG)
     file_name: str
     state: str
     rows_read: int = big(0)

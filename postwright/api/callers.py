@@ -1,0 +1,127 @@
+"""Who calls: bearer keys (RFC 6750) are checked before anything of a request is read, scopes before it is done."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response, Security
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from mailtypes.clock import Clock
+from postwright.api.references import References
+from postwright.services.accounts import Accounts, Client, KeyScope
+from postwright.services.campaigns import Campaigns
+from postwright.services.imports import ContactImports
+from postwright.services.log import Log
+from postwright.services.sender_domains import SenderDomains
+from postwright.services.suppression_list import SuppressionList
+from postwright.services.templates import Templates
+from postwright.store.database import Database
+
+_LONGEST_KEY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServices:
+    """What the API stands on; ``max_upload`` is the largest import file in octets."""
+
+    clock: Clock
+    database: Database
+    accounts: Accounts
+    sender_domains: SenderDomains
+    imports: ContactImports
+    suppression_list: SuppressionList
+    templates: Templates
+    campaigns: Campaigns
+    log: Log
+    max_upload: int = 64 * 1024 * 1024
+
+    @property
+    def references(self) -> References:
+        """Names and ids of what an answer refers to."""
+        return References(self.database)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An API client in the middle of a request."""
+
+    services: ApiServices
+    client: Client
+
+    @property
+    def workspace_id(self) -> int:
+        """The workspace whose key was shown."""
+        return self.client.workspace_id
+
+
+class NotAuthenticatedError(Exception):
+    """No good key was shown; ``was_shown`` tells whether there was any."""
+
+    def __init__(self, *, was_shown: bool) -> None:
+        super().__init__(
+            "The API key is not known, has expired or was revoked." if was_shown else "The request shows no API key."
+        )
+        self.was_shown = was_shown
+
+
+class MissingScopeError(Exception):
+    """The key is good, but not for this."""
+
+    def __init__(self, scope: KeyScope) -> None:
+        super().__init__(f"The API key lacks the scope '{scope}'.")
+        self.scope = scope
+
+
+def authenticated_route(services: ApiServices) -> type[APIRoute]:
+    """A route class that knows its caller before a single octet of the body is read."""
+
+    class AuthenticatedRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handler = super().get_route_handler()
+
+            async def authenticate_and_handle(request: Request) -> Response:
+                request.state.caller = Caller(services, await _client(services.accounts, request))
+                return await handler(request)
+
+            return authenticate_and_handle
+
+    return AuthenticatedRoute
+
+
+async def _client(accounts: Accounts, request: Request) -> Client:
+    kind, _, key = request.headers.get("authorization", "").partition(" ")
+    key = key.strip()
+    if kind.lower() != "bearer" or not key:
+        raise NotAuthenticatedError(was_shown=False)
+    client = await accounts.client(key) if len(key) <= _LONGEST_KEY else None
+    if client is None:
+        raise NotAuthenticatedError(was_shown=True)
+    return client
+
+
+_BEARER = HTTPBearer(
+    auto_error=False,
+    scheme_name="apiKey",
+    bearerFormat="pw_live_...",
+    description="An API key of the workspace, as `postwright apikey` or `POST /v1/api-keys` made it.",
+)
+
+
+def _requires(scope: KeyScope) -> Callable[..., Awaitable[Caller]]:
+    async def caller_with_scope(
+        request: Request,
+        _documented: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    ) -> Caller:
+        caller: Caller = request.state.caller
+        if scope not in caller.client.scopes:
+            raise MissingScopeError(scope)
+        return caller
+
+    return caller_with_scope
+
+
+Reader = Annotated[Caller, Depends(_requires(KeyScope.READ))]
+Sender = Annotated[Caller, Depends(_requires(KeyScope.SEND))]
+Admin = Annotated[Caller, Depends(_requires(KeyScope.ADMIN))]

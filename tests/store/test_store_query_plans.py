@@ -1,0 +1,112 @@
+"""The hot statements stay on their partial indexes on SQLite, which matches them by their text."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event
+
+from mailtypes.clock import MINUTE, SystemClock
+from mta.delivery import DeliveryState, Happening
+from postwright.store import leases, recipients, suppressions
+from postwright.store.database import Database, open_engine, read_url
+from postwright.store.public_ids import delivery_id
+from postwright.store.records import table
+
+NOW = 1_700_000_000_000_000
+STATES = [str(state) for state in DeliveryState]
+
+
+@pytest.fixture(scope="module", params=["fresh", "analysed"])
+def filled(request: pytest.FixtureRequest, migrated_sqlite: Any, tmp_path_factory: Any) -> Iterator[Engine]:
+    """A database with some thousand deliveries, most of which have arrived; with and without statistics."""
+    path = tmp_path_factory.mktemp("plans") / "postwright.sqlite3"
+    path.write_bytes(migrated_sqlite.read_bytes())
+    engine = open_engine(read_url(f"sqlite:///{path}"))
+    rows = [
+        {
+            "run_id": run, "id": delivery_id(run, number), "workspace_id": 1, "contact_id": number,
+            "address": f"{number}@x.test", "address_key": f"{number}@x.test", "domain": f"d{number % 50}.test",
+            "variant": 0, "merge_data": "{}", "state": STATES[number % 11] if number % 20 == 0 else "delivered",
+            "destination_id": number % 7 + 1, "queued_at": NOW, "expires_at": NOW, "next_attempt_at": NOW + number,
+        }
+        for run in range(1, 5)
+        for number in range(1, 1001)
+    ]  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(table("delivery").insert(), rows)
+        if request.param == "analysed":
+            connection.exec_driver_sql("ANALYZE")
+    yield engine
+    engine.dispose()
+
+
+def _lease(number: int = 1) -> leases.Lease:
+    return leases.Lease(delivery_id(1, number), 1, 1, None, 1, 1, "a", "a", 0, "{}", 0, 0, None)
+
+
+def _outcome(happening: Happening) -> leases.Outcome:
+    return leases.Outcome(_lease(), happening, NOW, NOW, 250, "", {})
+
+
+WORK: dict[str, tuple[set[str], Callable[[Connection], object]]] = {
+    "lease": ({"ix_delivery_due"}, lambda c: leases.lease(c, "w", 3, 100, MINUTE, NOW)),
+    "due_destinations": ({"ix_delivery_due"}, lambda c: leases.due_destinations(c, NOW)),
+    "next_due_at": ({"ix_delivery_due"}, lambda c: leases.next_due_at(c, NOW)),
+    "reap": ({"ix_delivery_leased"}, lambda c: leases.reap(c, NOW, NOW)),
+    "renew": ({"ix_delivery_leased"}, lambda c: leases.renew(c, "w", MINUTE)),
+    "retry_ambiguous": ({"ix_delivery_ambiguous"}, lambda c: leases.retry_ambiguous(c, NOW)),
+    "mark": (set(), lambda c: leases.mark_transmitting(c, [_lease()], MINUTE, NOW)),
+    "record": (set(), lambda c: leases.record(c, [_outcome(one) for one in leases.EVENT_KIND], NOW)),
+    "stop_leased": (set(), lambda c: suppressions.stop_leased(c, [_lease()], NOW)),
+    "held_domains": ({"ix_delivery_held"}, lambda c: recipients.held_domains(c, 2)),
+    "release": ({"ix_delivery_held"}, lambda c: recipients.release(c, 2, "d1.test", 1, NOW, limit=10)),
+    "explain_wait": ({"ix_delivery_held"}, lambda c: recipients.explain_wait(c, 2, "d1.test", "x", limit=10)),
+    "hold": (set(), lambda c: recipients.hold(c, 2, "paused")),
+    "suppress": (
+        {"ix_delivery_address"},
+        lambda c: suppressions.suppress(
+            c, 1, [suppressions.NewSuppression("a", "a", suppressions.Scope.ALL, 0, "x")], NOW
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_no_hot_statement_reads_all_deliveries(filled: Engine, name: str) -> None:
+    indexes, work = WORK[name]
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        if not many and "delivery" in statement:
+            statements.append((statement, parameters))
+
+    event.listen(filled, "before_cursor_execute", note)
+    plans: list[str] = []
+    with filled.connect() as connection:
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        try:
+            work(connection)
+        finally:
+            event.remove(filled, "before_cursor_execute", note)
+        for statement, parameters in statements:
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans += [str(row[-1]) for row in rows]
+        connection.rollback()
+    assert statements
+    whole = [line for line in plans if re.match(r"SCAN (delivery|d)\b", line) and not _allowed(name, line)]
+    assert not whole, plans
+    for index in indexes:
+        assert any(index in line for line in plans), plans
+
+
+def _allowed(name: str, line: str) -> bool:
+    # The earliest moment over all destinations has to look at all that wait, but at nothing that has arrived.
+    return name == "next_due_at" and "ix_delivery_due" in line
+
+
+async def test_the_database_object_uses_the_same_engine_settings(sqlite_url: str) -> None:
+    database = Database(sqlite_url, SystemClock())
+    assert await database.read(lambda c: c.exec_driver_sql("PRAGMA query_only").scalar_one()) == 1
+    await database.close()
