@@ -96,6 +96,11 @@ class Merge:
             values = [distinct[index] for index in self._getter_order]
         except LiquidError as error:
             raise self._value_error(error) from error
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            # Filters let some of Python's own errors through, for instance where a number is too large.
+            raise self._value_error(
+                LiquidError(f"a filter cannot work with a value ({type(error).__name__})", token=None)
+            ) from error
         self._check_size(values)
         return self._straight_key, values
 

@@ -50,7 +50,7 @@ def serve(
         settings = read_settings()
         if not role:
             environment = {**os.environ, CONFIG_VARIABLE: str(config_path())}
-            raise typer.Exit(supervise(settings, environment))
+            raise typer.Exit(supervise(settings, environment, follow_parent=follow_parent))
         if prepare_first:
             asyncio.run(prepare(settings))
         run_roles(settings, role, follow_parent=follow_parent)

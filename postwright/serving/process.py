@@ -27,12 +27,7 @@ def run_roles(settings: Settings, roles: Sequence[Role], *, follow_parent: bool 
 
 
 async def _run(settings: Settings, roles: Sequence[Role], follow_parent: bool) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    if follow_parent:
-        _stop_at_end_of_input(stop)
+    stop = stop_event(follow_parent=follow_parent)
     application = Application.open(settings)
     try:
         async with asyncio.TaskGroup() as group:
@@ -42,15 +37,21 @@ async def _run(settings: Settings, roles: Sequence[Role], follow_parent: bool) -
         await application.close()
 
 
-def _stop_at_end_of_input(stop: asyncio.Event) -> None:
+def stop_event(*, follow_parent: bool) -> asyncio.Event:
+    """Set by SIGTERM or SIGINT and, with ``follow_parent``, by the end of standard input."""
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
 
     def readable() -> None:
         if not os.read(0, 1024):
             loop.remove_reader(0)
             stop.set()
 
-    loop.add_reader(0, readable)
+    if follow_parent:
+        loop.add_reader(0, readable)
+    return stop
 
 
 async def prepare(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from postwright.serving.process import configure_logging, prepare
+from postwright.serving.process import configure_logging, prepare, stop_event
 from postwright.serving.roles import Role
 from postwright.settings import Settings
 
@@ -25,18 +25,15 @@ class _Child:
     process: asyncio.subprocess.Process | None = None
 
 
-def supervise(settings: Settings, environment: Mapping[str, str]) -> int:
+def supervise(settings: Settings, environment: Mapping[str, str], *, follow_parent: bool = False) -> int:
     """Run every role in a process of its own until a signal; returns the exit status of the tree."""
     configure_logging(settings.log_level)
-    return asyncio.run(_supervise(settings, environment))
+    return asyncio.run(_supervise(settings, environment, follow_parent))
 
 
-async def _supervise(settings: Settings, environment: Mapping[str, str]) -> int:
+async def _supervise(settings: Settings, environment: Mapping[str, str], follow_parent: bool) -> int:
     await prepare(settings)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_event(follow_parent=follow_parent)
     children = _children(settings)
     keepers = [asyncio.ensure_future(_keep(child, environment, stop)) for child in children]
     await stop.wait()

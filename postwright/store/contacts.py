@@ -101,8 +101,11 @@ def put_on_list(
     )
     values = {"rows": rows, "workspace": target.workspace_id, "list": target.id, "now": now, "source": source}
     given = rowset(connection, "given", _COLUMNS)
+    # CROSS JOIN, since SQLite then keeps the order: each given row finds its contact by the unique key. The other way
+    # round it would read the whole JSON for every contact there is.
     same = "contact.workspace_id = :workspace AND contact.address_key = given.address_key"
-    known = int(connection.execute(text(f"SELECT count(*) FROM contact JOIN {given} ON {same}"), values).scalar_one())
+    counting = text(f"SELECT count(*) FROM {given} CROSS JOIN contact WHERE {same}")
+    known = int(connection.execute(counting, values).scalar_one())
     if connection.dialect.name == "postgresql":
         merged = "CAST(CAST(contact.fields AS JSONB) || CAST(excluded.fields AS JSONB) AS TEXT)"
     else:
@@ -119,7 +122,7 @@ def put_on_list(
     connection.execute(
         text(
             "INSERT INTO list_membership (workspace_id, list_id, contact_id, joined_at, source)"
-            f" SELECT :workspace, :list, contact.id, :now, :source FROM contact JOIN {given} ON {same} WHERE true"
+            f" SELECT :workspace, :list, contact.id, :now, :source FROM {given} CROSS JOIN contact WHERE {same}"
             " ON CONFLICT DO NOTHING"
         ),
         values,

@@ -214,8 +214,7 @@ def _some(run_id: int, limit: int, *conditions: ColumnElement[bool]) -> ColumnEl
     few = (
         select(_delivery.c.run_id, _delivery.c.id)
         .where(_delivery.c.run_id == run_id, *conditions)
-        .order_by(_delivery.c.id)
-        .limit(limit)
+        .limit(limit)  # in no order: sorted by id, SQLite would rather read the whole run than use the state's index
         # PostgreSQL: rows that another process is changing are left to it; in a WITH, so that the limit holds.
         .with_for_update(skip_locked=True)
         .cte("chosen", nesting=True)

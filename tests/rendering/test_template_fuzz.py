@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rendering import MergeValueError, MessageUrls, TemplateSource, TemplateSyntaxError, parse_template
 from rendering.links import find_links, mask_liquid
 from rendering.lint import lint_layout, lint_template
+from rendering.liquid_environment import ENVIRONMENT
 from rendering.markup import Tag, scan
 
 URLS = MessageUrls(lambda n: f"https://t.test/{n}", "https://t.test/u", "https://t.test/p")
@@ -109,6 +110,34 @@ def test_refusals_have_a_place_in_their_source(source: str) -> None:
         assert error.explain()
         assert error.next_step
         assert error.span is None or error.span.end <= len(error.source)
+
+
+anything = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=5),
+        st.just("big").map(lambda _: 10**5000),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("abw"), inner, max_size=2)),
+    max_leaves=4,
+)
+
+
+@pytest.mark.parametrize("filter_name", sorted(ENVIRONMENT.filters))
+@given(st.tuples(anything, anything, anything))
+@settings(max_examples=25, deadline=None)
+def test_filters_meet_any_data_with_a_value_or_a_merge_error(filter_name, three) -> None:
+    v, w, x = three
+    for arguments in ("", ": w", ": w, x"):
+        for form in ("{{% if true %}}{}{{% endif %}}", "{}"):
+            with contextlib.suppress(MergeValueError):
+                template = parse_template(
+                    TemplateSource("b", "html", form.format(f"{{{{ v | {filter_name}{arguments} }}}}"))
+                )
+                template.fill({"v": v, "w": w, "x": x})
 
 
 @pytest.mark.parametrize(

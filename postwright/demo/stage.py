@@ -1,0 +1,273 @@
+"""The demo's stage: a folder with a configuration, the sandbox, and Postwright itself as processes of their own.
+
+Everything lies in the folder, so a demo that was cut off goes on where it stopped.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from socket import SO_REUSEADDR, SOL_SOCKET, socket
+
+import httpx
+
+from mailtypes.clock import SystemClock
+from mailtypes.errors import SurroundingsError
+from postwright.install.initialise import initialise
+from postwright.sandbox.authority import Authority
+from postwright.sandbox.layout import SandboxLayout
+from postwright.sandbox.process import SandboxProcess
+from postwright.sandbox.zones import publish_zone
+from postwright.services.accounts import Accounts, KeyScope, Role
+from postwright.settings import CONFIG_VARIABLE, read_settings
+from postwright.store.database import Database
+
+SENDER_DOMAIN = "news.acme.test"
+ADMIN = "admin@acme.test"
+_EGRESS = "127.0.0.2"
+_HOST = "127.0.0.1"
+_START_SECONDS = 60
+_STOP_SECONDS = 60
+
+# What the demo's own DNS says of the machine that Postwright would run on.
+_ZONES = {
+    "postwright.test": f"mta1 A {_EGRESS}\nmx A {_EGRESS}\ntrack A {_HOST}\n",
+    "2.0.0.127.in-addr.arpa": "@ PTR mta1.postwright.test.\n",
+}
+
+_CONFIG = """\
+# The demo's configuration: everything on loopback, mail goes to the sandbox.
+log_level = "warning"
+
+[database]
+url = "sqlite:///data/postwright.db"
+
+[http]
+port = {http_port}
+public_url = "http://127.0.0.1:{http_port}"
+
+[smtp]
+hostname = "mx.postwright.test"
+host = "127.0.0.2"
+port = {smtp_port}
+
+[track]
+hostname = "track.postwright.test"
+port = {track_port}
+public_port = {track_port}
+certificate_file = "{certificate}"
+certificate_key_file = "{certificate_key}"
+
+[dns]
+nameservers = ["{dns_address}"]
+port = {dns_port}
+
+[deliver]
+smtp_port = {sandbox_smtp_port}
+allow_private_destinations = true
+retry_first = 4  # the sandbox's greylisting is quick, too
+lease = 6
+
+[[deliver.egress]]
+ip = "{egress}"
+ehlo = "mta1.postwright.test"
+
+[sandbox]
+dir = "sandbox"
+"""
+
+
+class StageError(SurroundingsError):
+    """The demo could not be set up; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What the demo remembers between two starts."""
+
+    http_port: int
+    password: str
+    api_key: str
+    finished: bool = False
+
+
+class Stage:
+    """The folder and the processes; use as ``with Stage.set_up(...) as stage``."""
+
+    def __init__(self, folder: Path, notes: Notes, layout: SandboxLayout, sandbox: SandboxProcess) -> None:
+        self.folder = folder
+        self.notes = notes
+        self.layout = layout
+        self._sandbox = sandbox
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def set_up(cls, folder: Path, http_port: int) -> "Stage":
+        """Begin with a clean folder, or go on in one whose demo has not finished."""
+        folder = folder.resolve()
+        notes = _read_notes(folder)
+        if notes is not None and notes.finished:
+            shutil.rmtree(folder)
+            notes = None
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_port(notes.http_port if notes else http_port)
+        sandbox = SandboxProcess(_sandbox_layout(folder))
+        layout = sandbox.start()
+        try:
+            if notes is None:
+                notes = _prepare(folder, layout, http_port)
+            stage = cls(folder, notes, layout, sandbox)
+            stage._start_server()
+        except BaseException:
+            sandbox.stop()
+            raise
+        return stage
+
+    @property
+    def url(self) -> str:
+        """Where the web application is."""
+        return f"http://{_HOST}:{self.notes.http_port}"
+
+    @property
+    def log_file(self) -> Path:
+        """What Postwright's processes say."""
+        return self.folder / "postwright.log"
+
+    def mark_finished(self) -> None:
+        """The next demo begins with a clean folder."""
+        self.notes = replace(self.notes, finished=True)
+        _write_notes(self.folder, self.notes)
+
+    def _start_server(self) -> None:
+        environment = {**os.environ, CONFIG_VARIABLE: str(self.folder / "postwright.toml")}
+        with self.log_file.open("ab") as log:
+            # The pipe tells Postwright when the demo is gone, however it went.
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "postwright", "serve", "--follow-parent"],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        asyncio.run(self._wait_until_ready())
+
+    async def _wait_until_ready(self) -> None:
+        async with httpx.AsyncClient(base_url=self.url, timeout=2) as client:
+            for _ in range(_START_SECONDS * 5):
+                assert self._server is not None  # begun by the only caller
+                if self._server.poll() is not None:
+                    break
+                try:
+                    if (await client.get("/readyz")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(0.2)
+        raise StageError(f"Postwright did not start; what it said is in {self.log_file}.")
+
+    def __enter__(self) -> "Stage":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server is not None and self._server.poll() is None:
+            self._server.send_signal(signal.SIGTERM)
+            try:
+                self._server.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+        self._sandbox.stop()
+
+
+def _sandbox_layout(folder: Path) -> SandboxLayout:
+    directory = folder / "sandbox"
+    try:
+        return SandboxLayout.load(directory)
+    except FileNotFoundError:
+        return SandboxLayout(directory, greylist_delay=timedelta(seconds=3))
+
+
+def _prepare(folder: Path, layout: SandboxLayout, http_port: int) -> Notes:
+    """Configuration, keys, database, admin, API key; what was done before a cut is done again, harmlessly."""
+    clock = SystemClock()
+    issued = Authority(layout.authority_directory, clock).issue([f"links.{SENDER_DOMAIN}"])
+    for name, text in _ZONES.items():
+        publish_zone(layout.zones_directory, name, text)
+    track_port, smtp_port = _free_ports(2)
+    config = folder / "postwright.toml"
+    config.write_text(
+        _CONFIG.format(
+            http_port=http_port,
+            smtp_port=smtp_port,
+            track_port=track_port,
+            certificate=issued.certificate_path,
+            certificate_key=issued.key_path,
+            dns_address=layout.dns_address,
+            dns_port=layout.dns_port,
+            sandbox_smtp_port=layout.smtp_port,
+            egress=_EGRESS,
+        ),
+        encoding="utf-8",
+    )
+    password, api_key = asyncio.run(_people(config))
+    notes = Notes(http_port, password, api_key)
+    _write_notes(folder, notes)
+    return notes
+
+
+async def _people(config: Path) -> tuple[str, str]:
+    clock = SystemClock()
+    done = await initialise(config, ADMIN, "main", clock)
+    settings = read_settings(config)
+    database = Database(settings.database.url, clock)
+    try:
+        accounts = Accounts(database, clock, settings.http.session_lifetime)
+        password = secrets.token_urlsafe(9)
+        await accounts.save_user(done.workspace_id, ADMIN, password, Role.ADMIN)
+        _, api_key = await accounts.create_key(done.workspace_id, "demo", frozenset({KeyScope.ADMIN}))
+    finally:
+        await database.close()
+    return password, api_key
+
+
+def _read_notes(folder: Path) -> Notes | None:
+    try:
+        return Notes(**json.loads((folder / "demo.json").read_text("utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def _write_notes(folder: Path, notes: Notes) -> None:
+    draft = folder / "demo.json.new"
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(asdict(notes)), encoding="utf-8")
+    draft.replace(folder / "demo.json")
+
+
+def _free_ports(count: int) -> list[int]:
+    with_sockets = [socket() for _ in range(count)]
+    try:
+        for one in with_sockets:
+            one.bind((_HOST, 0))
+        return [int(one.getsockname()[1]) for one in with_sockets]
+    finally:
+        for one in with_sockets:
+            one.close()
+
+
+def _check_port(port: int) -> None:
+    with socket() as probe:
+        probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise StageError(
+                f"Port {port} is in use. End what listens there, or choose another: postwright demo --http-port N"
+            ) from error
