@@ -111,10 +111,15 @@ def _too_many_tries(request: Request, error: Exception) -> Response:
 def _storage(request: Request, error: Exception) -> Response:
     full = isinstance(error, StorageFullError)
     _LOG.error("request %s: %s", edge_of(request.scope).request_id, error)
-    detail = "There is no room left to store this." if full else "The database cannot take this now."
+    # A connection that was lost at the commit leaves open whether it took place; a full disk does not.
+    detail = (
+        "There is no room left to store this; nothing of it was kept."
+        if full
+        else "The database cannot take this now. Look whether it was stored before you send it again."
+    )
     pause = str(_FULL_PAUSE if full else _STORAGE_PAUSE)
     code = "storage_full" if full else "storage_unavailable"
-    return problem(request.scope, 503, code, f"{detail} Nothing of it was kept.", headers={"Retry-After": pause})
+    return problem(request.scope, 503, code, detail, headers={"Retry-After": pause})
 
 
 def _not_authenticated(request: Request, error: Exception) -> Response:
@@ -123,9 +128,7 @@ def _not_authenticated(request: Request, error: Exception) -> Response:
     challenge = 'Bearer realm="postwright"' + (', error="invalid_token"' if error.was_shown else "")
     next_step = "Send the header 'Authorization: Bearer pw_live_...' with a key of this workspace."
     item = ProblemItem(code="not_authenticated", detail=str(error), next_step=next_step)
-    return problem(
-        request.scope, 401, "not_authenticated", str(error), [item], headers={"WWW-Authenticate": challenge}
-    )
+    return problem(request.scope, 401, "not_authenticated", str(error), [item], headers={"WWW-Authenticate": challenge})
 
 
 def _missing_scope(request: Request, error: Exception) -> Response:
@@ -142,6 +145,7 @@ def _http(request: Request, error: Exception) -> Response:
     details = {
         404: ("unknown_path", f"There is nothing at {request.url.path[:200]}."),
         405: ("method_not_allowed", f"{request.method} cannot be used here."),
+        400: ("unreadable_body", "The body cannot be read as what its Content-Type says."),
         413: ("body_too_large", error.detail),
         415: ("unsupported_media_type", error.detail),
     }

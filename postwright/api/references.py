@@ -52,7 +52,7 @@ class References:
             raise NotFoundError("list")
         return Reference(id=outward(LIST, found.created_at, found.id), name=found.name)
 
-    async def list_names(self, workspace_id: int, list_ids: Iterable[int]) -> Mapping[int, str]:
+    async def list_ids(self, workspace_id: int, list_ids: Iterable[int]) -> Mapping[int, str]:
         """The public ids of lists."""
 
         def read(connection: Connection) -> dict[int, str]:
@@ -61,7 +61,7 @@ class References:
 
         return await self._database.read(read)
 
-    async def suppression(self, workspace_id: int, address_text: str) -> list[Suppression]:
+    async def suppressions(self, workspace_id: int, address_text: str) -> list[Suppression]:
         """The suppressions of one address; raises ``AddressSyntaxError``."""
         key = EmailAddress.parse(address_text).key
         return await self._database.read(
@@ -77,9 +77,7 @@ class References:
 
     async def parts_of(self, drafts: Sequence[Campaign]) -> Mapping[int, CampaignParts]:
         """What each of these campaigns is made of, by campaign id."""
-        return await self._database.read(
-            lambda connection: {draft.id: _parts(connection, draft) for draft in drafts}
-        )
+        return await self._database.read(lambda connection: {draft.id: _parts(connection, draft) for draft in drafts})
 
     async def runs(self, run_ids: Iterable[int]) -> Mapping[int, str]:
         """The public ids of runs."""

@@ -187,11 +187,8 @@ class Stage:
 
 
 def _sandbox_layout(folder: Path) -> SandboxLayout:
-    directory = folder / "sandbox"
-    try:
-        return SandboxLayout.load(directory)
-    except FileNotFoundError:
-        return SandboxLayout(directory, greylist_delay=timedelta(seconds=3))
+    fresh = SandboxLayout(folder / "sandbox", greylist_delay=timedelta(seconds=3))
+    return SandboxLayout.load(fresh.directory) if fresh.file.exists() else fresh
 
 
 def _prepare(folder: Path, layout: SandboxLayout, http_port: int) -> Notes:

@@ -1,21 +1,76 @@
 """The web application and the API as one ASGI application."""
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
 
 from postwright import __version__
-from postwright.api.app import create_router, install_error_handlers
-from postwright.web.app import create_pages, static_files
+from postwright.api import ApiServices, create_router, install_error_handlers
+from postwright.sandbox.layout import SandboxLayout
+from postwright.sandbox.mailboxes import Mailboxes
+from postwright.web import WebServices, create_pages, not_found_page, static_files
 from postwright.wiring import Application
 
 
 def create_app(application: Application) -> FastAPI:
     """Pages, API, health and metrics."""
-    app = FastAPI(
-        title="Postwright", version=__version__, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json"
-    )
+    pages = _web_services(application)
+    app = FastAPI(title="Postwright", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(create_router(_api_services(application)))
-    app.include_router(create_pages(_web_services(application)))
+    app.include_router(create_pages(pages))
     app.mount("/static", static_files())
-    install_error_handlers(app)
     _add_health(app, application)
+    app.add_exception_handler(HTTPException, not_found_page(pages))
+    install_error_handlers(app)
     return app
+
+
+def _api_services(application: Application) -> ApiServices:
+    return ApiServices(
+        clock=application.clock,
+        database=application.database,
+        accounts=application.accounts,
+        sender_domains=application.sender_domains,
+        imports=application.imports,
+        suppression_list=application.suppression_list,
+        templates=application.templates,
+        campaigns=application.campaigns,
+        log=application.log,
+        max_upload=application.settings.http.max_upload,
+    )
+
+
+def _web_services(application: Application) -> WebServices:
+    folder = application.settings.sandbox.dir
+    return WebServices(
+        accounts=application.accounts,
+        campaigns=application.campaigns,
+        sender_domains=application.sender_domains,
+        imports=application.imports,
+        templates=application.templates,
+        log=application.log,
+        clock=application.clock,
+        mailboxes=Mailboxes(SandboxLayout.load(folder).mailboxes_path) if folder is not None else None,
+        secure_cookies=application.settings.http.public_url.startswith("https://"),
+        max_upload=application.settings.http.max_upload,
+    )
+
+
+def _add_health(app: FastAPI, application: Application) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> Response:
+        try:
+            await application.database.read(lambda connection: connection.execute(text("SELECT 1")).scalar_one())
+        except (SQLAlchemyError, OSError):
+            return Response("the database does not answer\n", status_code=503, media_type="text/plain")
+        return Response("ready\n", media_type="text/plain")
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

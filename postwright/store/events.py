@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mailtypes.clock import SECOND, Microseconds, as_datetime
 from postwright.store.records import fetch_all, select_as, table
-from postwright.store.rowsets import storable
+from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset, storable
 
 _event, _count, _watermark = table("event"), table("event_count"), table("watermark")
 SCHEMA_VERSION = 1
@@ -59,26 +59,36 @@ def append(connection: Connection, events: Sequence[NewEvent], now: Microseconds
     recorded_at = max(now, _rolled_up_to(connection, {event.workspace_id for event in events}))
     moment = as_datetime(recorded_at)
     month = moment.year * 100 + moment.month
+    rows = [
+        {
+            "month": month,
+            "id": event_id,
+            "workspace_id": event.workspace_id,
+            "schema_version": SCHEMA_VERSION,
+            "kind": event.kind,
+            "occurred_at": event.occurred_at,
+            "recorded_at": recorded_at,
+            "run_id": event.run_id,
+            "delivery_id": event.delivery_id,
+            "contact_id": event.contact_id,
+            "data": storable(json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))),
+        }
+        for event_id, event in zip(ids, events, strict=True)
+    ]
+    given = rowset(connection, "given", _COLUMNS)
     connection.execute(
-        _event.insert(),
-        [
-            {
-                "month": month,
-                "id": event_id,
-                "workspace_id": event.workspace_id,
-                "schema_version": SCHEMA_VERSION,
-                "kind": event.kind,
-                "occurred_at": event.occurred_at,
-                "recorded_at": recorded_at,
-                "run_id": event.run_id,
-                "delivery_id": event.delivery_id,
-                "contact_id": event.contact_id,
-                "data": storable(json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))),
-            }
-            for event_id, event in zip(ids, events, strict=True)
-        ],
+        text(f"INSERT INTO event ({_NAMES}) SELECT {_NAMES} FROM {given}"),  # noqa: S608  all of it is ours
+        {"rows": rows_json(rows)},
     )
     return ids
+
+
+_COLUMNS = dict.fromkeys(("month", "id", "workspace_id", "schema_version"), BIGINT) | {
+    "kind": TEXT,
+    **dict.fromkeys(("occurred_at", "recorded_at", "run_id", "delivery_id", "contact_id"), BIGINT),
+    "data": TEXT,
+}
+_NAMES = ", ".join(_COLUMNS)
 
 
 def _rolled_up_to(connection: Connection, workspaces: set[int]) -> int:

@@ -158,7 +158,7 @@ def release(
     return _move(
         connection,
         Happening.RELEASE,
-        _some(run_id, limit, _delivery.c.domain == domain, _delivery.c.state == literal_column("'held'")),
+        _some(run_id, limit, *_held_at(domain)),
         {
             "destination_id": destination_id,
             "waits_for": "",
@@ -171,19 +171,13 @@ def release(
 
 def explain_wait(connection: Connection, run_id: int, domain: str, reason: str, *, limit: int = 10_000) -> int:
     """Write down why the held recipients of a domain wait."""
-    chosen = _some(
-        run_id,
-        limit,
-        _delivery.c.domain == domain,
-        _delivery.c.state == literal_column("'held'"),
-        _delivery.c.waits_for != reason,
-    )
+    chosen = _some(run_id, limit, *_held_at(domain), _delivery.c.waits_for != reason)
     return connection.execute(update(_delivery).where(chosen).values(waits_for=reason)).rowcount
 
 
 def fail_held(connection: Connection, run: Run, domain: str, cause: str, now: Microseconds, *, limit: int) -> int:
     """Fail held recipients whose domain takes no mail, with an event each."""
-    chosen = _some(run.id, limit, _delivery.c.domain == domain, _delivery.c.state == literal_column("'held'"))
+    chosen = _some(run.id, limit, *_held_at(domain))
     return _settle(connection, run, Happening.PERMANENT, chosen, cause, now)
 
 
@@ -206,15 +200,23 @@ def expire(connection: Connection, run: Run, now: Microseconds, *, limit: int = 
         limit,
         _delivery.c.state.in_(states_before(Happening.EXPIRE)),
         _delivery.c.expires_at <= now,
+        by_state=True,
     )
     return _settle(connection, run, Happening.EXPIRE, chosen, "", now)
 
 
-def _some(run_id: int, limit: int, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+def _held_at(domain: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    # As a range, since with an equality SQLite prefers the primary key, and reads all who have arrived already.
+    return _delivery.c.domain.between(domain, domain), _delivery.c.state == literal_column("'held'")
+
+
+def _some(run_id: int, limit: int, *conditions: ColumnElement[bool], by_state: bool = False) -> ColumnElement[bool]:
+    """Up to ``limit`` of a run; ``by_state`` leads SQLite to the index where it would read the whole run instead."""
     few = (
         select(_delivery.c.run_id, _delivery.c.id)
         .where(_delivery.c.run_id == run_id, *conditions)
-        .limit(limit)  # in no order: sorted by id, SQLite would rather read the whole run than use the state's index
+        .order_by(*([_delivery.c.state] if by_state else []))  # never by id: that is the whole run again
+        .limit(limit)
         # PostgreSQL: rows that another process is changing are left to it; in a WITH, so that the limit holds.
         .with_for_update(skip_locked=True)
         .cte("chosen", nesting=True)

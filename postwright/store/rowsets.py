@@ -23,6 +23,8 @@ def rowset(connection: Connection, name: str, columns: Mapping[str, str], parame
 
 def storable(words: str) -> str:
     """Somebody else's words as both databases take them: no NUL (PostgreSQL) and no half of a surrogate pair."""
+    if words.isascii() and "\x00" not in words:
+        return words
     return words.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 

@@ -14,7 +14,7 @@ from mailtypes.errors import StorageError
 from postwright.sandbox.mailboxes import Mailboxes, MailboxSummary, ReceivedMessage
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.log import address_key
-from postwright.web.headers import MAIL_FRAME_POLICY, UNTRUSTED_MAIL_POLICY
+from postwright.web.headers import MAIL_FRAME_POLICY, PAGE_POLICY, UNTRUSTED_MAIL_POLICY
 from postwright.web.mail_reading import MAX_SHOWN, read_mail
 from postwright.web.site import Site
 
@@ -31,12 +31,12 @@ class MailboxPages:
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
-        router.add_api_route("/sandbox", self.list, methods=["GET"])
+        router.add_api_route("/sandbox", self.index, methods=["GET"])
         router.add_api_route("/sandbox/{message_id}", self.show, methods=["GET"])
         router.add_api_route("/sandbox/{message_id}/html", self.html, methods=["GET"])
         router.add_api_route("/sandbox/{message_id}/source", self.source, methods=["GET"])
 
-    async def list(
+    async def index(
         self,
         request: Request,
         provider: str = "",
@@ -84,8 +84,8 @@ class MailboxPages:
             "source": source[:MAX_SHOWN],
             "is_cut": max(len(source), len(mail.plain_text)) > MAX_SHOWN,
         }
-        policy = {"policy": MAIL_FRAME_POLICY} if chosen == "html" else {}
-        return self._site.page(request, "mail", context, **policy)
+        policy = MAIL_FRAME_POLICY if chosen == "html" else PAGE_POLICY
+        return self._site.page(request, "mail", context, policy=policy)
 
     async def html(self, message_id: int) -> Response:
         """A mail's HTML as it came, for the frame."""

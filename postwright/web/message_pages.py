@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from postwright.services.errors import RefusedError
+from postwright.services.errors import Problem, RefusedError
 from postwright.services.log import address_key
 from postwright.store.campaigns import Campaign
 from postwright.store.events import EventFilter
@@ -32,7 +32,9 @@ class MessagePages:
 
     async def search(self, request: Request, address: str = "", after: int = Query(0, ge=0, lt=1 << 63)) -> Response:
         """The messages to one address."""
-        workspace_id, problems, found = visitor_of(request).workspace_id, (), []
+        workspace_id = visitor_of(request).workspace_id
+        problems: tuple[Problem, ...] = ()
+        found: list[DeliveryRecord] = []
         if address.strip():
             try:
                 wanted = DeliveryFilter(address_key=address_key(address[:320]))

@@ -114,6 +114,6 @@ def _environment() -> Environment:
 def _readable_domain(name: str) -> str:
     """A domain in the letters of its language; the page shows the A-labels beside it."""
     try:
-        return str(DomainName.parse(name))
+        return DomainName.parse(name).unicode
     except InputSyntaxError:
         return name

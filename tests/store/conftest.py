@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, create_engine, make_url, select, text
 from sqlalchemy.pool import NullPool
@@ -18,12 +19,13 @@ from postwright.store import campaigns, contacts, domains, leases, recipients, r
 from postwright.store.database import Database
 from postwright.store.public_ids import delivery_id
 from postwright.store.records import table
+from postwright.store.tables import metadata
 
 NOW = 1_700_000_000 * SECOND
 
 
 class Postgres:
-    """A server of this session, with a migrated database that each test gets a copy of."""
+    """A server of this session, with a migrated database that is emptied after each test."""
 
     def __init__(self, server: Any) -> None:
         self._server = server
@@ -36,12 +38,23 @@ class Postgres:
         # The server lives as long as the tests do; nothing on its disk has to outlast a crash.
         self._execute("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off")
         self._execute("SELECT pg_reload_conf()", "CREATE DATABASE migrated")
-        schema.upgrade(server.get_uri("migrated"))
+        self.migrated = str(server.get_uri("migrated"))
+        schema.upgrade(self.migrated)
 
-    def create(self, template: str = "migrated") -> str:
-        """The URL of a new database: a migrated one, or an empty one from ``template1``."""
+    def clear(self) -> None:
+        """Empty the migrated database; what a failed test has left open is ended first."""
+        self._execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'migrated'",
+        )
+        # A copy of the database, or TRUNCATE, would make some hundred files each time.
+        deletes = "; ".join(f"DELETE FROM {one.name}" for one in reversed(metadata.sorted_tables))
+        with psycopg.connect(self.migrated, autocommit=True) as connection:
+            connection.execute(deletes.encode())
+
+    def create(self) -> str:
+        """The URL of a new database without tables."""
         name = f"test_{next(self._numbers)}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        self._execute(f"CREATE DATABASE {name}")
         return str(self._server.get_uri(name))
 
     def drop(self, url: str) -> None:
@@ -86,9 +99,8 @@ def sqlite_url(tmp_path: Path, migrated_sqlite: Path) -> str:
 
 @pytest.fixture
 def postgres_url(postgres: Postgres) -> Iterator[str]:
-    url = postgres.create()
-    yield url
-    postgres.drop(url)
+    yield postgres.migrated
+    postgres.clear()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -98,7 +110,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'empty.sqlite3'}"
     else:
         server = request.getfixturevalue("postgres")
-        url = server.create("template1")
+        url = server.create()
         yield url
         server.drop(url)
 

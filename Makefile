@@ -1,0 +1,55 @@
+# The two commands of a newcomer are `make demo` and `make test`; `make check` is the whole gate.
+PYTHON ?= python3
+ENV := .venv
+BIN := $(ENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+STAMP := $(ENV)/.installed
+
+.PHONY: env demo test check format docs lock bench chaos clean
+
+env: $(STAMP)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Postwright needs Python 3.11 to 3.13; name one: make demo PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(ENV)
+	$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: env
+	$(BIN)/postwright demo $(ARGS)
+
+test: env
+	$(BIN)/python -m pytest $(ARGS)
+
+check: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate_docs.py --check
+	$(BIN)/python scripts/check_lock.py
+	$(BIN)/python scripts/check_wheel.py
+
+format: env
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+docs: env
+	$(BIN)/python scripts/generate_docs.py
+
+lock: env
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --constraint requirements.lock --group dev pyproject.toml \
+		--output-file requirements-dev.lock
+
+bench: env
+	$(BIN)/python benchmarks/send.py $(ARGS)
+
+chaos: env
+	CHAOS_ROUNDS=50 $(BIN)/python -m pytest -m chaos --timeout=1800 $(ARGS)
+
+clean:
+	rm -rf $(ENV) postwright-demo

@@ -1,0 +1,276 @@
+"""Campaigns: created, pre-flighted, sent, paused, resumed, cancelled, watched."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from postwright.api.callers import Caller, Reader, Sender
+from postwright.api.cursors import make_page, read_cursor
+from postwright.api.parameters import PageQuery
+from postwright.api.references import CampaignParts
+from postwright.api.representations import (
+    CAMPAIGN,
+    LIST,
+    RUN,
+    TEMPLATE,
+    Answer,
+    Moment,
+    Page,
+    ProblemItem,
+    Reference,
+    Text,
+    Wanted,
+    inward,
+    inward_field,
+    moment,
+    optional_moment,
+    outward,
+)
+from postwright.services.campaigns import CampaignDraft, Campaigns, CampaignStatus
+from postwright.store.campaigns import Campaign, Run
+from postwright.store.recipients import RunCounts
+
+
+class NewCampaign(Wanted):
+    """A mail to a list. `subject` empty: the template's own."""
+
+    name: Text = Field(max_length=200)
+    list: str = Field(max_length=60, description="The list's id.")
+    template: str = Field(max_length=60, description="The template's id.")
+    from_address: Text = Field(max_length=512, description="An address at a sender domain of the workspace.")
+    from_name: Text = Field("", max_length=200)
+    reply_to: Text | None = Field(None, max_length=512)
+    subject: Text = Field("", max_length=1000)
+    stream: Text = Field("marketing", max_length=100)
+
+
+class CampaignSummary(Answer):
+    """A campaign."""
+
+    id: str
+    name: str
+    state: str = Field(description="draft, sending, paused, finished or cancelled")
+    list: Reference
+    template: Reference
+    domain: str
+    stream: str
+    from_address: str
+    from_name: str
+    reply_to: str | None
+    subject: str
+    created_at: Moment
+
+
+class RunShown(Answer):
+    """One execution of a campaign."""
+
+    id: str
+    number: int
+    state: str = Field(description="preparing, sending, paused, finished or cancelled")
+    created_at: Moment
+    expires_at: Moment
+    finished_at: Moment | None
+
+
+class Counts(Answer):
+    """Where the recipients stand; `deferred_ever` and `ambiguous_ever` count those who were so at any time."""
+
+    total: int
+    settled: int
+    by_state: dict[str, int]
+    deferred_ever: int
+    ambiguous_ever: int
+
+
+class Rates(Answer):
+    """Parts from 0 to 1, none where there is nothing to divide by.
+
+    `settled`, `delivered` and `failed` (with the expired ones) are parts of all recipients so far; `bounced` and
+    `unsubscribed` are events for each delivered message.
+    """
+
+    settled: float | None
+    delivered: float | None
+    failed: float | None
+    bounced: float | None
+    unsubscribed: float | None
+
+
+class CampaignShown(CampaignSummary):
+    """A campaign with its newest run, where its recipients stand, and its events by kind (some seconds behind)."""
+
+    run: RunShown | None
+    counts: Counts | None
+    rates: Rates | None
+    events: dict[str, int]
+
+
+class PreflightShown(Answer):
+    """`blocking` problems keep a campaign from being sent, `advisory` ones are to be weighed."""
+
+    may_send: bool
+    blocking: list[ProblemItem]
+    advisory: list[ProblemItem]
+    recipients: int
+    sampled: int = Field(description="How many contacts were merged for the check.")
+    layouts: int
+    largest_html: int = Field(description="Octets of the largest HTML part.")
+
+
+async def create_campaign(wanted: NewCampaign, caller: Sender, response: Response) -> CampaignShown:
+    """Store a draft. Every field that is wrong is named."""
+    draft = CampaignDraft(
+        name=wanted.name,
+        list_id=inward_field(LIST, wanted.list, "list"),
+        template_id=inward_field(TEMPLATE, wanted.template, "template"),
+        from_address=wanted.from_address,
+        from_name=wanted.from_name,
+        reply_to=wanted.reply_to,
+        subject=wanted.subject,
+        stream=wanted.stream,
+    )
+    campaign = await caller.services.campaigns.create(caller.workspace_id, draft)
+    shown = await _shown(caller, CampaignStatus(campaign, None, None, {}))
+    response.headers["Location"] = f"/v1/campaigns/{shown.id}"
+    return shown
+
+
+async def list_campaigns(caller: Reader, query: PageQuery) -> Page[CampaignSummary]:
+    """Campaigns in the order in which they were created."""
+    (after,) = read_cursor("campaigns", query.cursor)
+    rows = await caller.services.campaigns.list(caller.workspace_id, after=after, limit=query.limit + 1)
+    parts = await caller.services.references.parts_of(rows)
+    return make_page(
+        "campaigns",
+        rows,
+        query.limit,
+        lambda campaign: _summary(campaign, parts[campaign.id]),
+        lambda campaign: (campaign.id,),
+        query.cursor,
+    )
+
+
+async def get_campaign(campaign_id: str, caller: Reader) -> CampaignShown:
+    """Where a campaign stands."""
+    return await _do(Campaigns.status, caller, campaign_id)
+
+
+async def preflight_campaign(campaign_id: str, caller: Sender) -> PreflightShown:
+    """What would keep the campaign from being sent, found on real contacts; nothing is changed."""
+    found = await caller.services.campaigns.preflight(caller.workspace_id, inward(CAMPAIGN, campaign_id))
+    return PreflightShown(
+        may_send=not found.blocking,
+        blocking=[ProblemItem.of(problem) for problem in found.blocking],
+        advisory=[ProblemItem.of(problem) for problem in found.advisory],
+        recipients=found.recipients,
+        sampled=found.sampled,
+        layouts=found.layouts,
+        largest_html=found.largest_html,
+    )
+
+
+async def send_campaign(campaign_id: str, caller: Sender) -> CampaignShown:
+    """Pre-flight a draft, freeze it, and begin to send. Durable when this is answered."""
+    return await _do(Campaigns.send, caller, campaign_id)
+
+
+async def pause_campaign(campaign_id: str, caller: Sender) -> CampaignShown:
+    """Stop after what is being transmitted just now."""
+    return await _do(Campaigns.pause, caller, campaign_id)
+
+
+async def resume_campaign(campaign_id: str, caller: Sender) -> CampaignShown:
+    """Go on where the pause began."""
+    return await _do(Campaigns.resume, caller, campaign_id)
+
+
+async def cancel_campaign(campaign_id: str, caller: Sender) -> CampaignShown:
+    """Send no more of it, for good."""
+    return await _do(Campaigns.cancel, caller, campaign_id)
+
+
+def add_campaign_routes(router: APIRouter) -> None:
+    """The routes of campaigns."""
+    one = "/campaigns/{campaign_id}"
+    router.add_api_route("/campaigns", create_campaign, methods=["POST"], status_code=201)
+    router.add_api_route("/campaigns", list_campaigns, methods=["GET"])
+    router.add_api_route(one, get_campaign, methods=["GET"])
+    router.add_api_route(f"{one}/preflight", preflight_campaign, methods=["POST"])
+    router.add_api_route(f"{one}/send", send_campaign, methods=["POST"], status_code=202)
+    router.add_api_route(f"{one}/pause", pause_campaign, methods=["POST"])
+    router.add_api_route(f"{one}/resume", resume_campaign, methods=["POST"])
+    router.add_api_route(f"{one}/cancel", cancel_campaign, methods=["POST"])
+
+
+async def _do(
+    action: Callable[[Campaigns, int, int], Awaitable[CampaignStatus]], caller: Caller, campaign_id: str
+) -> CampaignShown:
+    status = await action(caller.services.campaigns, caller.workspace_id, inward(CAMPAIGN, campaign_id))
+    return await _shown(caller, status)
+
+
+async def _shown(caller: Caller, status: CampaignStatus) -> CampaignShown:
+    campaign = status.campaign
+    parts = await caller.services.references.parts_of([campaign])
+    return CampaignShown(
+        **dict(_summary(campaign, parts[campaign.id])),
+        run=_run(status.run) if status.run else None,
+        counts=_counts(status.counts) if status.counts else None,
+        rates=_rates(status.counts, status.events) if status.counts else None,
+        events=status.events,
+    )
+
+
+def _summary(campaign: Campaign, parts: CampaignParts) -> CampaignSummary:
+    return CampaignSummary(
+        id=outward(CAMPAIGN, campaign.created_at, campaign.id),
+        name=campaign.name,
+        state=campaign.state,
+        list=parts.contact_list,
+        template=parts.template,
+        domain=parts.domain,
+        stream=parts.stream,
+        from_address=campaign.from_address,
+        from_name=campaign.from_name,
+        reply_to=campaign.reply_to,
+        subject=campaign.subject,
+        created_at=moment(campaign.created_at),
+    )
+
+
+def _run(run: Run) -> RunShown:
+    return RunShown(
+        id=outward(RUN, run.created_at, run.id),
+        number=run.number,
+        state=run.state,
+        created_at=moment(run.created_at),
+        expires_at=moment(run.expires_at),
+        finished_at=optional_moment(run.finished_at),
+    )
+
+
+def _counts(counts: RunCounts) -> Counts:
+    return Counts(
+        total=counts.total,
+        settled=counts.settled,
+        by_state=counts.by_state,
+        deferred_ever=counts.deferred_ever,
+        ambiguous_ever=counts.ambiguous_ever,
+    )
+
+
+def _rates(counts: RunCounts, events: dict[str, int]) -> Rates:
+    delivered = counts.by_state.get("delivered", 0)
+    failed = counts.by_state.get("failed", 0) + counts.by_state.get("expired", 0)
+    return Rates(
+        settled=_part(counts.settled, counts.total),
+        delivered=_part(delivered, counts.total),
+        failed=_part(failed, counts.total),
+        bounced=_part(events.get("bounced", 0), delivered),
+        unsubscribed=_part(events.get("unsubscribed", 0), delivered),
+    )
+
+
+def _part(number: int, whole: int) -> float | None:
+    return round(number / whole, 6) if whole else None

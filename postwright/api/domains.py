@@ -1,0 +1,217 @@
+"""Sender domains: added, told what to publish, verified."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from dns_checks.publish import as_zone_text
+from postwright.api.callers import Admin, Caller, Reader
+from postwright.api.cursors import make_page, read_cursor
+from postwright.api.parameters import PageQuery
+from postwright.api.representations import (
+    DOMAIN,
+    Answer,
+    Moment,
+    Page,
+    Text,
+    Wanted,
+    moment,
+    optional_moment,
+    outward,
+    page_of,
+)
+from postwright.store.domains import SenderDomain
+
+_ZONE = "text/dns"  # RFC 4027
+
+
+class NewDomain(Wanted):
+    """A domain to send from."""
+
+    name: Text = Field(max_length=253, description="The domain of the From address, as A-labels or U-labels.")
+    ramp_plan: Text | None = Field(None, max_length=50, description="The warm-up plan; none: no limit by age.")
+
+
+class DomainSummary(Answer):
+    """A sender domain."""
+
+    id: str
+    name: str
+    state: str = Field(description="pending, verified or failing")
+    return_path_host: str
+    tracking_host: str
+    ramp_plan: str | None
+    created_at: Moment
+    verified_at: Moment | None
+    checked_at: Moment | None
+
+
+class DkimKeyShown(Answer):
+    """A signing key, of which only the public part is ever shown."""
+
+    selector: str
+    algorithm: str
+    state: str = Field(description="made, published, active, retiring or retired")
+    record: str = Field(description="The TXT record at `<selector>._domainkey.<domain>`.")
+    created_at: Moment
+
+
+class RecordShown(Answer):
+    """A record to publish; `value` is what a DNS provider's form wants."""
+
+    name: str
+    type: str
+    value: str
+    purpose: str
+
+
+class EvidenceShown(Answer):
+    """A question that was asked and the answer that came."""
+
+    question: str
+    answer: str
+
+
+class FindingShown(Answer):
+    """One thing that was looked for."""
+
+    code: str
+    severity: str
+    state: str = Field(description="present, absent or unknown")
+    sentence: str
+    next_step: str
+    evidence: list[EvidenceShown]
+
+
+class AuditShown(Answer):
+    """The last look at a domain's records."""
+
+    verdict: str = Field(description="verified, not_verified or unknown (the DNS was silent)")
+    facts: dict[str, Any]
+    findings: list[FindingShown]
+
+
+class DomainShown(DomainSummary):
+    """A sender domain with its keys, what to publish, and what the last audit found."""
+
+    dkim_keys: list[DkimKeyShown]
+    records: list[RecordShown]
+    audit: AuditShown | None
+
+
+class RecordList(Answer):
+    """All records of a domain, in the order in which they matter."""
+
+    data: list[RecordShown]
+
+
+async def create_domain(wanted: NewDomain, caller: Admin, response: Response) -> DomainShown:
+    """Add a domain and make its DKIM key. A domain that is there already is answered as it is."""
+    domain = await caller.services.sender_domains.add(caller.workspace_id, wanted.name, wanted.ramp_plan)
+    response.headers["Location"] = f"/v1/domains/{domain.name}"
+    return await _whole(caller, domain)
+
+
+async def list_domains(caller: Reader, query: PageQuery) -> Page[DomainSummary]:
+    """All sender domains, in the order in which they were added."""
+    (after,) = read_cursor("domains", query.cursor)
+    found = list(await caller.services.sender_domains.list(caller.workspace_id))
+    rows = page_of(found, lambda domain: domain.id, after, query.limit)
+    return make_page("domains", rows, query.limit, _summary, lambda domain: (domain.id,), query.cursor)
+
+
+async def get_domain(name: str, caller: Reader) -> DomainShown:
+    """A domain with its DKIM keys, the records to publish, and the last audit."""
+    return await _whole(caller, await caller.services.sender_domains.get(caller.workspace_id, name))
+
+
+async def list_domain_records(name: str, caller: Reader, request: Request) -> Response:
+    """The records to publish: JSON, or a piece of a zone file where `Accept` names `text/dns`."""
+    domain = await caller.services.sender_domains.get(caller.workspace_id, name)
+    if _prefers_zone(request.headers.get("accept", "")):
+        records = tuple(await caller.services.sender_domains.records(domain))
+        return Response(as_zone_text(records), media_type=_ZONE)
+    return Response(RecordList(data=await _records(caller, domain)).model_dump_json(), media_type="application/json")
+
+
+async def verify_domain(name: str, caller: Admin) -> DomainShown:
+    """Look at the domain's records now. `audit` has every finding with its evidence and the next step."""
+    domain, _report = await caller.services.sender_domains.verify(caller.workspace_id, name)
+    return await _whole(caller, domain)
+
+
+def add_domain_routes(router: APIRouter) -> None:
+    """The routes of sender domains."""
+    router.add_api_route("/domains", create_domain, methods=["POST"], status_code=201)
+    router.add_api_route("/domains", list_domains, methods=["GET"])
+    router.add_api_route("/domains/{name}", get_domain, methods=["GET"])
+    router.add_api_route(
+        "/domains/{name}/records",
+        list_domain_records,
+        methods=["GET"],
+        response_model=RecordList,
+        responses={200: {"content": {_ZONE: {"schema": {"type": "string"}}}}},
+    )
+    router.add_api_route("/domains/{name}/verify", verify_domain, methods=["POST"])
+
+
+def _prefers_zone(accept: str) -> bool:
+    """Whether `text/dns` is named with a higher weight than JSON (RFC 9110 section 12.5.1)."""
+    weights: dict[str, float] = {}
+    for part in accept.split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+        try:
+            weights[name] = float(quality)
+        except ValueError:
+            weights[name] = 0.0
+    wanted = weights.get(_ZONE, 0.0)
+    return wanted > 0 and wanted >= weights.get("application/json", 0.0)
+
+
+async def _whole(caller: Caller, domain: SenderDomain) -> DomainShown:
+    keys = await caller.services.sender_domains.keys(domain)
+    return DomainShown(
+        **_summary(domain).model_dump(),
+        dkim_keys=[
+            DkimKeyShown(
+                selector=key.selector,
+                algorithm=key.algorithm,
+                state=key.state,
+                record=key.public_record,
+                created_at=moment(key.created_at),
+            )
+            for key in keys
+        ],
+        records=await _records(caller, domain),
+        audit=_audit(json.loads(domain.audit)) if domain.audit else None,
+    )
+
+
+async def _records(caller: Caller, domain: SenderDomain) -> list[RecordShown]:
+    return [
+        RecordShown(name=record.name.ascii, type=record.record_type, value=record.value, purpose=record.purpose)
+        for record in await caller.services.sender_domains.records(domain)
+    ]
+
+
+def _summary(domain: SenderDomain) -> DomainSummary:
+    return DomainSummary(
+        id=outward(DOMAIN, domain.created_at, domain.id),
+        name=domain.name,
+        state=domain.state,
+        return_path_host=domain.return_path_host,
+        tracking_host=domain.tracking_host,
+        ramp_plan=domain.ramp_plan,
+        created_at=moment(domain.created_at),
+        verified_at=optional_moment(domain.verified_at),
+        checked_at=optional_moment(domain.checked_at),
+    )
+
+
+def _audit(document: dict[str, Any]) -> AuditShown:
+    """A stored audit (``audit_document``) for the outside."""
+    findings = [{name: finding[name] for name in FindingShown.model_fields} for finding in document["findings"]]
+    return AuditShown.model_validate({"verdict": document["verdict"], "facts": document["facts"], "findings": findings})

@@ -1,0 +1,209 @@
+"""Messages with their histories, and the event log."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from mta.delivery import DeliveryState
+from postwright.api.callers import Caller, Reader
+from postwright.api.cursors import make_page, read_cursor
+from postwright.api.references import MessagePlace
+from postwright.api.representations import (
+    CAMPAIGN,
+    EVENT,
+    MESSAGE,
+    RUN,
+    Answer,
+    Moment,
+    Page,
+    PageWanted,
+    Text,
+    inward,
+    moment,
+    optional_moment,
+    outward,
+)
+from postwright.services.errors import RefusedError
+from postwright.services.log import address_key
+from postwright.store.events import ROLLUP_LAG, Event, EventFilter
+from postwright.store.recipients import DeliveryFilter, DeliveryRecord
+
+_INTERNAL = frozenset({"blob"})
+"""Fields of an event's data that mean something only inside."""
+
+
+class MessagesWanted(PageWanted):
+    """Which messages; at least one of campaign, run and address."""
+
+    campaign: str | None = Field(None, max_length=60, description="Those of this campaign's newest run.")
+    run: str | None = Field(None, max_length=60, description="Those of this run.")
+    address: Text | None = Field(None, max_length=512, description="Those to this address.")
+    state: DeliveryState | None = Field(None, description="Those that stand so.")
+
+
+class EventsWanted(PageWanted):
+    """Which events."""
+
+    kind: str | None = Field(None, pattern=r"^[a-z_]{1,60}$", description="Only events of this kind.")
+    run: str | None = Field(None, max_length=60, description="Only events of this run.")
+    message: str | None = Field(None, max_length=60, description="Only events of this message.")
+
+
+class MessageShown(Answer):
+    """A message to one recipient."""
+
+    id: str
+    run: str
+    address: str
+    state: DeliveryState
+    waits_for: str = Field(description="Why it is held, in words.")
+    attempts: int
+    deferrals: int
+    ambiguities: int
+    queued_at: Moment
+    next_attempt_at: Moment | None
+    first_attempt_at: Moment | None
+    settled_at: Moment | None
+    reply_code: int | None
+    reply_text: str = Field(description="What the receiving host said last, or why there was no attempt.")
+
+
+class EventShown(Answer):
+    """Something that happened; never changed. What `data` holds depends on `kind`."""
+
+    id: str
+    kind: str
+    schema_version: int
+    occurred_at: Moment
+    recorded_at: Moment
+    run: str | None
+    message: str | None
+    address: str | None
+    data: dict[str, Any]
+
+
+class MessageWithHistory(MessageShown):
+    """A message with everything that happened to it, the oldest first."""
+
+    events: list[EventShown]
+
+
+async def list_messages(caller: Reader, query: Annotated[MessagesWanted, Query()]) -> Page[MessageShown]:
+    """Messages of a campaign, of a run, or to an address, in the order in which they were queued."""
+    (after,) = read_cursor("messages", query.cursor)
+    wanted = await _filter(caller, query)
+    rows: Sequence[DeliveryRecord] = ()
+    if wanted is not None:
+        rows = await caller.services.log.deliveries(caller.workspace_id, wanted, after=after, limit=query.limit + 1)
+    runs = await caller.services.references.runs(row.run_id for row in rows)
+    return make_page(
+        "messages",
+        rows,
+        query.limit,
+        lambda row: MessageShown(**_message(row, runs[row.run_id])),
+        lambda row: (row.id,),
+        query.cursor,
+    )
+
+
+async def get_message(message_id: str, caller: Reader) -> MessageWithHistory:
+    """A message with its whole history."""
+    found, history = await caller.services.log.delivery(caller.workspace_id, inward(MESSAGE, message_id))
+    places = await caller.services.references.messages([found.id])
+    shown = [_event(event, {}, places) for event in history]
+    return MessageWithHistory(**_message(found, places[found.id].run), events=shown)
+
+
+async def list_events(caller: Reader, query: Annotated[EventsWanted, Query()]) -> Page[EventShown]:
+    """The event log, the oldest first. An event appears two seconds after it was recorded, so that none is missed."""
+    recorded_at, event_id = read_cursor("events", query.cursor, parts=2)
+    references = caller.services.references
+    run_id = None
+    if query.run is not None:
+        run_id = (await references.run(caller.workspace_id, inward(RUN, query.run))).id
+    delivery_id = None
+    if query.message is not None:
+        found, _ = await caller.services.log.delivery(caller.workspace_id, inward(MESSAGE, query.message))
+        delivery_id = found.id
+    rows = await caller.services.log.events(
+        caller.workspace_id,
+        EventFilter(query.kind, run_id, delivery_id),
+        after=(recorded_at, event_id),
+        limit=query.limit + 1,
+    )
+    # Transactions of several processes end in no common order: what is younger than one may take could still get
+    # company in front of it, which a reader who has gone past would never see.
+    settled = [row for row in rows if row.recorded_at < caller.services.clock.now() - ROLLUP_LAG]
+    places = await references.messages(row.delivery_id for row in settled if row.delivery_id is not None)
+    runs = await references.runs(row.run_id for row in settled if row.run_id is not None)
+    return make_page(
+        "events",
+        settled,
+        query.limit,
+        lambda row: _event(row, runs, places),
+        lambda row: (row.recorded_at, row.id),
+        query.cursor,
+    )
+
+
+def add_message_routes(router: APIRouter) -> None:
+    """The routes of messages and events."""
+    router.add_api_route("/messages", list_messages, methods=["GET"])
+    router.add_api_route("/messages/{message_id}", get_message, methods=["GET"])
+    router.add_api_route("/events", list_events, methods=["GET"])
+
+
+async def _filter(caller: Caller, query: MessagesWanted) -> DeliveryFilter | None:
+    """What to look for, ``None`` where there can be nothing: a campaign without a run."""
+    if query.campaign is None and query.run is None and query.address is None:
+        raise RefusedError(
+            "filter_needed", "Messages are listed by campaign, run or address.", next_step="Give one of the three."
+        )
+    run_id = None
+    if query.run is not None:
+        run_id = (await caller.services.references.run(caller.workspace_id, inward(RUN, query.run))).id
+    if query.campaign is not None:
+        status = await caller.services.campaigns.status(caller.workspace_id, inward(CAMPAIGN, query.campaign))
+        if status.run is None or run_id not in {None, status.run.id}:
+            return None
+        run_id = status.run.id
+    key = address_key(query.address) if query.address is not None else None
+    return DeliveryFilter(run_id, key, query.state)
+
+
+def _message(row: DeliveryRecord, run: str) -> dict[str, Any]:
+    return {
+        "id": outward(MESSAGE, row.queued_at, row.id),
+        "run": run,
+        "address": row.address,
+        "state": DeliveryState(row.state),
+        "waits_for": row.waits_for,
+        "attempts": row.attempts,
+        "deferrals": row.deferrals,
+        "ambiguities": row.ambiguities,
+        "queued_at": moment(row.queued_at),
+        "next_attempt_at": moment(row.next_attempt_at) if row.settled_at is None else None,
+        "first_attempt_at": optional_moment(row.first_attempt_at),
+        "settled_at": optional_moment(row.settled_at),
+        "reply_code": row.reply_code,
+        "reply_text": row.reply_text,
+    }
+
+
+def _event(event: Event, runs: Mapping[int, str], places: Mapping[int, MessagePlace]) -> EventShown:
+    place = places.get(event.delivery_id or 0)
+    data = {name: value for name, value in json.loads(event.data).items() if name not in _INTERNAL}
+    return EventShown(
+        id=outward(EVENT, event.recorded_at, event.id),
+        kind=event.kind,
+        schema_version=event.schema_version,
+        occurred_at=moment(event.occurred_at),
+        recorded_at=moment(event.recorded_at),
+        run=place.run if place else runs.get(event.run_id or 0),
+        message=place.id if place else None,
+        address=place.address if place else None,
+        data=data,
+    )

@@ -1,0 +1,46 @@
+"""All routes of ``/v1`` in one router."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from postwright.api.callers import ApiServices, authenticated_route
+from postwright.api.campaigns import add_campaign_routes
+from postwright.api.description import PROBLEM_RESPONSES
+from postwright.api.domains import add_domain_routes
+from postwright.api.edge import PREFIX
+from postwright.api.imports import add_import_routes
+from postwright.api.keys import add_key_routes
+from postwright.api.messages import add_message_routes
+from postwright.api.suppressions import add_suppression_routes
+from postwright.api.templates import add_template_routes
+
+_ROOMS = {
+    "domains": add_domain_routes,
+    "contacts": add_import_routes,
+    "suppressions": add_suppression_routes,
+    "templates": add_template_routes,
+    "campaigns": add_campaign_routes,
+    "messages": add_message_routes,
+    "api keys": add_key_routes,
+}
+
+
+def create_router(services: ApiServices) -> APIRouter:
+    """The routes over ``services``; the app needs ``install_error_handlers`` too."""
+    whole = APIRouter()
+    for tag, add_routes in _ROOMS.items():
+        router = APIRouter(
+            prefix=PREFIX,
+            route_class=authenticated_route(services),
+            tags=[tag],
+            responses=PROBLEM_RESPONSES,
+            generate_unique_id_function=_operation_id,
+        )
+        add_routes(router)
+        whole.include_router(router)
+    return whole
+
+
+def _operation_id(route: Any) -> str:
+    return str(route.name)

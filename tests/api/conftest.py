@@ -1,0 +1,238 @@
+"""The real app over a real SQLite file, with two workspaces; only the DNS is a dictionary."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from dns_checks.testing import Zone, run
+from mailtypes.clock import ManualClock
+from mailtypes.domain import DomainName
+from mailtypes.questions import DnsAnswer, DnsEvaluation, DnsQuestion
+from postwright.api import ApiServices, create_router, install_error_handlers
+from postwright.api.examples import EXAMPLE_MOMENT
+from postwright.keyrings import read_key_ring, write_new_key
+from postwright.services.accounts import Accounts, KeyScope
+from postwright.services.campaigns import Campaigns
+from postwright.services.imports import ContactImports
+from postwright.services.log import Log
+from postwright.services.preflight import PreflightCheck
+from postwright.services.sender_domains import PublicHosts, SenderDomains
+from postwright.services.suppression_list import SuppressionList
+from postwright.services.templates import Templates
+from postwright.store.campaigns import runs_in_state
+from postwright.store.database import Database, open_engine, read_url
+from postwright.store.recipients import prepare_chunk
+from postwright.store.tables import metadata
+from postwright.store.workspaces import create_workspace, set_egress_sources
+
+MAX_UPLOAD = 200_000
+TEMPLATE = """<mjml><mj-body><mj-section><mj-column><mj-text>Hello {{ contact.first_name | default: "you" }}</mj-text>
+<mj-text><a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text></mj-column></mj-section></mj-body></mjml>"""
+
+
+class ZoneResolver:
+    """Answers from a zone that a test can change."""
+
+    def __init__(self) -> None:
+        self.zone = Zone()
+
+    async def ask(self, question: DnsQuestion) -> DnsAnswer:
+        return self.zone.answer(question)
+
+    async def evaluate(self, evaluation: DnsEvaluation[Any]) -> Any:
+        return run(evaluation, self.zone)
+
+
+@dataclass
+class Client:
+    """Talks to the API with one key and checks the form of every problem."""
+
+    http: httpx.AsyncClient
+    key: str | None
+
+    async def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = dict(options.pop("headers", {}))
+        if self.key is not None:
+            headers.setdefault("Authorization", f"Bearer {self.key}")
+        answer = await self.http.request(method, path, headers=headers, **options)
+        assert answer.headers["X-Request-Id"]
+        if answer.status_code >= 400:
+            check_problem(answer)
+        return answer
+
+    async def good(self, method: str, path: str, **options: Any) -> Any:
+        answer = await self(method, path, **options)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    async def all_of(self, path: str, limit: int) -> list[Any]:
+        """Every item of a list, page by page."""
+        found: list[Any] = []
+        cursor: dict[str, str] = {}
+        for _ in range(1000):
+            page = await self.good("GET", path, params={"limit": limit, **cursor})
+            found += page["data"]
+            assert len(page["data"]) <= limit
+            if not page["has_more"]:
+                return found
+            assert len(page["data"]) == limit
+            cursor = {"cursor": page["next_cursor"]}
+        raise AssertionError("the list has no end")
+
+
+def check_problem(answer: httpx.Response) -> None:
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert set(problem) == {"type", "title", "status", "detail", "instance", "errors"}
+    assert problem["status"] == answer.status_code
+    assert problem["type"].startswith("/problems/")
+    assert " " not in problem["type"]
+    assert "_" not in problem["type"]
+    assert problem["instance"] == f"/requests/{answer.headers['X-Request-Id']}"
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["errors"]
+    for item in problem["errors"]:
+        assert set(item) <= {"code", "detail", "field", "pointer", "place", "next_step"}
+        assert item["code"]
+        assert item["detail"]
+
+
+@dataclass
+class World:
+    """Workspace A with a key for each scope, workspace B with one key; ``admin`` has all scopes."""
+
+    app: FastAPI
+    services: ApiServices
+    clock: ManualClock
+    resolver: ZoneResolver
+    http: httpx.AsyncClient
+    workspaces: list[int] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def client(self, name: str | None) -> Client:
+        return Client(self.http, self.keys[name] if name else None)
+
+    @property
+    def admin(self) -> Client:
+        return self.client("admin")
+
+    async def publish(self, name: str = "news.acme.test", but: Sequence[str] = ()) -> None:
+        """Put what the API says into the DNS, but for some purposes."""
+        records = (await self.admin.good("GET", f"/v1/domains/{name}/records"))["data"]
+        answer = await self.admin("GET", f"/v1/domains/{name}/records", headers={"Accept": "text/dns"})
+        lines = answer.text.splitlines()
+        assert len(lines) == len(records)
+        kept = [line for line, record in zip(lines, records, strict=True) if record["purpose"].split(":")[0] not in but]
+        hosts = "links.postwright.test. 300 IN A 192.0.2.7\nmx.postwright.test. 300 IN A 192.0.2.7\n"
+        self.resolver.zone = Zone.parse("\n".join(kept) + "\n" + hosts)
+
+    async def verified_domain(self) -> None:
+        await self.admin.good("POST", "/v1/domains", json={"name": "news.acme.test"})
+        await self.publish()
+        assert (await self.admin.good("POST", "/v1/domains/news.acme.test/verify"))["state"] == "verified"
+
+    async def imported(self, rows: int = 3, name: str = "Gardeners") -> str:
+        """Import contacts; returns the list's id."""
+        content = "email,first_name\n" + "".join(f"reader{n}@example.test,Reader {n}\n" for n in range(rows))
+        options: dict[str, Any] = {"content": content, "headers": {"Content-Type": "text/csv"}}
+        job = await self.admin.good("POST", "/v1/imports", params={"list": name}, **options)
+        await self.services.imports.run_jobs()
+        return str(job["list"]["id"])
+
+    async def template(self, **changes: Any) -> str:
+        wanted = {"name": "Spring", "subject": "Hello {{ contact.first_name }}", "body": TEMPLATE} | changes
+        return str((await self.admin.good("POST", "/v1/templates", json=wanted))["id"])
+
+    async def draft(self, **changes: Any) -> dict[str, Any]:
+        """What a campaign that can be sent is created from."""
+        await self.verified_domain()
+        return {
+            "name": "Spring letter",
+            "list": await self.imported(),
+            "template": await self.template(),
+            "from_address": "letter@news.acme.test",
+            **changes,
+        }
+
+    async def campaign(self, **changes: Any) -> str:
+        created = await self.admin.good("POST", "/v1/campaigns", json=await self.draft(**changes))
+        return str(created["id"])
+
+    async def prepare(self) -> None:
+        """Write the recipients of runs that are being prepared, as the scheduler does."""
+        database, now = self.services.database, self.clock.now()
+        for one in await database.read(lambda connection: runs_in_state(connection, "preparing")):
+            while await database.write(lambda connection, one=one: prepare_chunk(connection, one.id, lambda _: 0, now)):
+                continue
+
+    async def events_shown(self) -> None:
+        """Let what has happened come into the event log: it is shown two seconds after it was recorded."""
+        self.clock.advance(timedelta(seconds=3))
+
+    async def sent(self, rows: int = 3) -> str:
+        """A campaign that is being sent; returns its id."""
+        campaign = await self.campaign(list=await self.imported(rows))
+        await self.admin.good("POST", f"/v1/campaigns/{campaign}/send")
+        await self.prepare()
+        await self.events_shown()
+        return campaign
+
+
+def make_services(folder: Path, clock: ManualClock, resolver: Any) -> ApiServices:
+    url = f"sqlite:///{folder / 'postwright.db'}"
+    engine = open_engine(read_url(url))
+    metadata.create_all(engine)
+    engine.dispose()
+    write_new_key(folder / "master.key")
+    database = Database(url, clock)
+    hosts = PublicHosts(DomainName("mx.postwright.test"), DomainName("links.postwright.test"))
+    return ApiServices(
+        clock=clock,
+        database=database,
+        accounts=Accounts(database, clock, timedelta(hours=1)),
+        sender_domains=SenderDomains(database, resolver, clock, read_key_ring(folder / "master.key"), hosts),
+        imports=ContactImports(database, clock, test_environment=True),
+        suppression_list=SuppressionList(database, clock, test_environment=True),
+        templates=Templates(database, clock),
+        campaigns=Campaigns(database, clock, PreflightCheck(database, clock, 443), 1),
+        log=Log(database),
+        max_upload=MAX_UPLOAD,
+    )
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    clock, resolver = ManualClock(EXAMPLE_MOMENT), ZoneResolver()
+    services = make_services(tmp_path, clock, resolver)
+    app = FastAPI()
+    app.include_router(create_router(services))
+    install_error_handlers(app)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test") as http:
+        world = World(app, services, clock, resolver, http)
+        for name in ("A", "B"):
+            workspace = await services.database.write(lambda c, name=name: create_workspace(c, name, clock.now()))
+            await services.database.write(lambda c, w=workspace: set_egress_sources(c, w, [("192.0.2.7", "mx.test")]))
+            world.workspaces.append(workspace)
+        _, world.keys["admin"] = await services.accounts.create_key(
+            world.workspaces[0], "all", frozenset({KeyScope.ADMIN})
+        )
+        yield world
+    await services.database.close()
+
+
+@pytest.fixture
+async def keys(world: World) -> dict[str, str]:
+    """Keys with less than all scopes, and the other workspace's."""
+    for scope in (KeyScope.READ, KeyScope.SEND):
+        _, world.keys[scope] = await world.services.accounts.create_key(world.workspaces[0], scope, frozenset({scope}))
+    _, world.keys["other"] = await world.services.accounts.create_key(
+        world.workspaces[1], "all", frozenset({KeyScope.ADMIN})
+    )
+    return world.keys
