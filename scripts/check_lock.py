@@ -1,4 +1,4 @@
-"""The lock files hold exact versions and hashes, agree with each other and the project, and name no download address."""
+"""The lock files hold exact versions and hashes, agree with each other and the project; no download address."""
 
 import re
 import sys

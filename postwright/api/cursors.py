@@ -26,14 +26,15 @@ def read_cursor(name: str, text: str | None, parts: int = 1) -> tuple[int, ...]:
     if text is None:
         return (0,) * parts
     try:
-        # Never more than one reading: base64 forgives, so what was read has to give the text again.
         decoded = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)).decode("ascii")
     except (UnicodeError, binascii.Error, ValueError):
         decoded = ""
     if _POSITION.match(decoded):
         found, *numbers = decoded.split(":")
         position = tuple(int(number) for number in numbers)
-        if found == name and len(position) == parts and max(position) <= _LARGEST:
+        # base64 and int forgive much; one position has one cursor, so what was read has to give the text again.
+        is_ours = found == name and write_cursor(name, *position) == text
+        if is_ours and len(position) == parts and max(position) <= _LARGEST:
             return position
     raise RefusedError(
         "bad_cursor",

@@ -76,7 +76,7 @@ class Client:
         found: list[Any] = []
         cursor: dict[str, str] = {}
         for _ in range(1000):
-            page = await self.good("GET", path, params={"limit": limit, **cursor})
+            page = await self.good("GET", str(httpx.URL(path).copy_merge_params({"limit": limit, **cursor})))
             found += page["data"]
             assert len(page["data"]) <= limit
             if not page["has_more"]:
