@@ -65,6 +65,7 @@ class Scheduler:
             settled += run_settled + await self._expire(run)
             finished += await self._finish(run)
         reclaimed = await self.reclaim()
+        settled += await self._stop_stragglers()
         await self._roll_up()
         return ScheduleStep(imported, prepared, released, settled, reclaimed, finished)
 
@@ -148,6 +149,17 @@ class Scheduler:
     async def _finish(self, run: Run) -> int:
         now = self._clock.now()
         return int(await self._database.write(lambda connection: recipients.finish_if_done(connection, run, now)))
+
+    async def _stop_stragglers(self) -> int:
+        """What a worker held when its run was paused or cancelled comes back ready: hold or cancel it, too."""
+        now = self._clock.now()
+        stopped = 0
+        for run in await self._database.read(recipients.stopped_runs):
+            stop = partial(recipients.hold, run_id=run.id, reason="The run is paused.")
+            if run.state == "cancelled":
+                stop = partial(recipients.cancel, run=run, now=now)
+            stopped += await self._database.write(stop)
+        return stopped
 
     async def reclaim(self) -> int:
         """Take back leases that ran out, and retry ambiguous deliveries whose time has come; returns how many."""

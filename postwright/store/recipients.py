@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, func, literal_column, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, select, tuple_, update
 
 from mailtypes.clock import Microseconds
 from mta.delivery import DeliveryState, Happening, next_state, states_before
@@ -185,6 +185,19 @@ def hold(connection: Connection, run_id: int, reason: str, *, limit: int = 5000)
     """Take up to ``limit`` ready or deferred recipients of a run back."""
     chosen = _some(run_id, limit, _delivery.c.state.in_(states_before(Happening.HOLD)))
     return _move(connection, Happening.HOLD, chosen, {"waits_for": reason})
+
+
+def stopped_runs(connection: Connection) -> list[Run]:
+    """Paused and cancelled runs to which deliveries have come back that were out when they were stopped."""
+
+    def has(happening: Happening) -> ColumnElement[bool]:
+        same = _delivery.c.run_id == _run.c.id
+        return exists().where(same, _delivery.c.state.in_(states_before(happening)))
+
+    statement = select_as(Run, _run).where(
+        ((_run.c.state == "paused") & has(Happening.HOLD)) | ((_run.c.state == "cancelled") & has(Happening.CANCEL))
+    )
+    return fetch_all(connection, Run, statement.order_by(_run.c.id))
 
 
 def cancel(connection: Connection, run: Run, now: Microseconds, *, limit: int = 5000) -> int:

@@ -142,10 +142,10 @@ async def test_what_was_queued_at_the_same_moment_is_stopped_before_it_is_sent(w
     assert {event.delivery_id for event in await world.events("suppressed")} == stopped
 
 
+# SQLite has one writer at a time.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_a_chunk_that_is_being_written_is_waited_for(world: Any, database_url: str) -> None:
     """Neither process sees the other's rows, so one of them has to wait: PostgreSQL's READ COMMITTED."""
-    if database_url.startswith("sqlite"):
-        pytest.skip("SQLite has one writer at a time")
     run = await world.start(["p1", "p2"])
     engine = open_engine(read_url(database_url))
     with engine.connect() as connection, connection.begin():
