@@ -28,6 +28,7 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_docs.py --check
+	$(BIN)/python -m postwright.api.openapi --check
 	$(BIN)/python scripts/check_lock.py
 	$(BIN)/python scripts/check_wheel.py
 
@@ -37,6 +38,7 @@ format: env
 
 docs: env
 	$(BIN)/python scripts/generate_docs.py
+	$(BIN)/python -m postwright.api.openapi
 
 lock: env
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

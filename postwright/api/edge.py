@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PREFIX = "/v1"
@@ -72,6 +73,8 @@ class ApiEdge:
         answer = _Answer(send, edge.request_id)
         try:
             await self._app(scope, _bounded(receive, edge, headers.get(b"content-length", b"")), answer)
+        except ClientDisconnect:
+            _LOG.info("request %s: the client went away", edge.request_id)
         except Exception:
             _LOG.exception("request %s failed", edge.request_id)
             if answer.begun:

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from functools import partial
 
 from hygiene.address_checks import check_address
 from mailtypes.address import EmailAddress
@@ -14,6 +15,7 @@ from postwright.store.suppressions import NewSuppression, Scope, Suppression
 
 _MAX_REASON = 100
 _MAX_ROWS = 100_000
+_CHUNK = 1000  # a transaction that is longer keeps all other writers waiting
 
 
 class SuppressionList:
@@ -61,9 +63,13 @@ class SuppressionList:
 
     async def _store(self, workspace_id: int, wanted: Sequence[NewSuppression]) -> int:
         now = self._clock.now()
-        return await self._database.write(
-            lambda connection: suppressions.suppress(connection, workspace_id, wanted, now)
-        )
+        changed = 0
+        for at in range(0, len(wanted), _CHUNK):
+            chunk = wanted[at : at + _CHUNK]
+            changed += await self._database.write(
+                partial(suppressions.suppress, workspace_id=workspace_id, wanted=chunk, now=now)
+            )
+        return changed
 
 
 def _for_all(address: EmailAddress, reason: str) -> NewSuppression:

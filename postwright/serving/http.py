@@ -17,7 +17,9 @@ from postwright.wiring import Application
 def create_app(application: Application) -> FastAPI:
     """Pages, API, health and metrics."""
     pages = _web_services(application)
-    app = FastAPI(title="Postwright", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Postwright", version=__version__, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json"
+    )
     app.include_router(create_router(_api_services(application)))
     app.include_router(create_pages(pages))
     app.mount("/static", static_files())

@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,11 +19,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _STEADY = 60.0  # after this many seconds a process counts as healthy again
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Child:
     name: str
     arguments: tuple[str, ...]
-    process: asyncio.subprocess.Process | None = None
 
 
 def supervise(settings: Settings, environment: Mapping[str, str], *, follow_parent: bool = False) -> int:
@@ -34,11 +34,9 @@ def supervise(settings: Settings, environment: Mapping[str, str], *, follow_pare
 async def _supervise(settings: Settings, environment: Mapping[str, str], follow_parent: bool) -> int:
     await prepare(settings)
     stop = stop_event(follow_parent=follow_parent)
-    children = _children(settings)
-    keepers = [asyncio.ensure_future(_keep(child, environment, stop)) for child in children]
-    await stop.wait()
-    await _end(children)
-    await asyncio.gather(*keepers)
+    async with asyncio.TaskGroup() as keepers:
+        for child in _children(settings):
+            keepers.create_task(_keep(child, environment, stop))
     return 0
 
 
@@ -50,35 +48,48 @@ def _children(settings: Settings) -> Sequence[_Child]:
 
 
 async def _keep(child: _Child, environment: Mapping[str, str], stop: asyncio.Event) -> None:
-    """Begin a process again whenever it dies, with longer and longer pauses while it keeps dying."""
+    """Begin a process again whenever it dies, with longer and longer pauses while it keeps dying; end it at last."""
     loop = asyncio.get_running_loop()
     pause = _FIRST_PAUSE
     while not stop.is_set():
         begun = loop.time()
-        # The pipe tells the child when we are gone, however we went.
-        child.process = await asyncio.create_subprocess_exec(
-            *child.arguments, env=dict(environment), stdin=asyncio.subprocess.PIPE, start_new_session=True
-        )
-        status = await child.process.wait()
+        outcome = await _run_once(child, environment, stop)
         if stop.is_set():
             return
         pause = _FIRST_PAUSE if loop.time() - begun > _STEADY else min(pause * 2, _LONGEST_PAUSE)
-        _LOG.error("role %s ended with status %s; beginning it again in %.1f s", child.name, status, pause)
+        _LOG.error("role %s %s; beginning it again in %.1f s", child.name, outcome, pause)
         try:
             await asyncio.wait_for(stop.wait(), pause)
         except TimeoutError:
             continue
 
 
-async def _end(children: Sequence[_Child]) -> None:
-    running = [child.process for child in children if child.process is not None and child.process.returncode is None]
-    for process in running:
+async def _run_once(child: _Child, environment: Mapping[str, str], stop: asyncio.Event) -> str:
+    """Run the process until it dies or ``stop`` ends it; what became of it, in words."""
+    try:
+        # The pipe tells the child when we are gone, however we went.
+        process = await asyncio.create_subprocess_exec(
+            *child.arguments, env=dict(environment), stdin=asyncio.subprocess.PIPE, start_new_session=True
+        )
+    except OSError as error:  # no more processes or no memory: neither need last
+        return f"could not be begun ({error})"
+    died = asyncio.ensure_future(process.wait())
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        # Looked at only now that the process is known: a signal that came while it was being begun counts, too.
+        await asyncio.wait({died, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not died.done():
+            await _end(child, process, died)
+    finally:
+        stopping.cancel()
+    return f"ended with status {await died}"
+
+
+async def _end(child: _Child, process: asyncio.subprocess.Process, died: "asyncio.Future[int]") -> None:
+    with suppress(ProcessLookupError):  # dead already, and not yet told so
         process.send_signal(signal.SIGTERM)
-    waits = [asyncio.ensure_future(process.wait()) for process in running]
-    if not waits:
-        return
-    _, late = await asyncio.wait(waits, timeout=_GRACE.total_seconds())
-    for process in running:
-        if late and process.returncode is None:
-            _LOG.error("process %s did not end in time", process.pid)
+    await asyncio.wait({died}, timeout=_GRACE.total_seconds())
+    if not died.done():
+        _LOG.error("role %s (process %s) did not end in time", child.name, process.pid)
+        with suppress(ProcessLookupError):
             process.kill()

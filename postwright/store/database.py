@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mailtypes.clock import Clock
 from mailtypes.errors import ConfigurationError
-from postwright.store.writer import Writer
+from postwright.store.writer import Writer, translate
 
 T = TypeVar("T")
 _BUSY_TIMEOUT_MS = 30_000
@@ -39,9 +39,12 @@ class Database:
         self._writer = Writer(self._sync, clock)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in a read-only transaction and return what it returns."""
-        async with self._async.connect() as connection:
-            return await connection.run_sync(work)
+        """Run ``work`` in a read-only transaction and return what it returns; may raise ``StorageError``."""
+        try:
+            async with self._async.connect() as connection:
+                return await connection.run_sync(work)
+        except DBAPIError as error:
+            raise translate(error) from error
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in the writer's next group; returns once its changes are durable."""

@@ -14,7 +14,7 @@ from mailtypes.clock import Microseconds
 from mta.delivery import NEXT_STATE, Happening, states_before
 from postwright.store import events
 from postwright.store.database import TIME_SQL
-from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset, storable
+from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset_of, storable
 
 _DUE = "state IN ('ready', 'deferred')"
 IDENTITY = {"run_id": BIGINT, "id": BIGINT, "epoch": BIGINT}
@@ -114,16 +114,20 @@ def mark_transmitting(connection: Connection, leases: Sequence[Lease], duration:
     The first attempt's moment is kept for good: Message-ID and Date follow from it.
     """
     rows = connection.execute(
-        text(
-            "UPDATE delivery SET state = 'transmitting', lease_until = "
-            f"{TIME_SQL[connection.dialect.name]} + :duration,"
-            " first_attempt_at = COALESCE(delivery.first_attempt_at, :now)"
-            f" FROM {rowset(connection, 'o', IDENTITY)}"
-            f" WHERE {SAME_LEASE} AND delivery.state = 'leased' RETURNING delivery.id"
-        ),
+        _mark_statement(connection.dialect.name),
         {"rows": rows_json([item.identity for item in leases]), "duration": duration, "now": now},
     )
     return {int(row[0]) for row in rows}
+
+
+@cache
+def _mark_statement(dialect: str) -> TextClause:
+    return text(
+        f"UPDATE delivery SET state = 'transmitting', lease_until = {TIME_SQL[dialect]} + :duration,"
+        " first_attempt_at = COALESCE(delivery.first_attempt_at, :now)"
+        f" FROM {rowset_of(dialect, 'o', IDENTITY)}"
+        f" WHERE {SAME_LEASE} AND delivery.state = 'leased' RETURNING delivery.id"
+    )
 
 
 def renew(connection: Connection, worker: str, duration: int) -> int:
@@ -148,7 +152,7 @@ def record(connection: Connection, outcomes: Sequence[Outcome], now: Microsecond
             if outcome.happening is happening:
                 by_attempt.setdefault((outcome.lease.id, outcome.lease.epoch), outcome)
         rows = connection.execute(
-            _record_statement(connection, happening),
+            _record_statement(connection.dialect.name, happening),
             {"rows": rows_json([_row(outcome, now) for outcome in by_attempt.values()])},
         )
         applied += [by_attempt[int(row[0]), int(row[1])] for row in rows]
@@ -176,14 +180,15 @@ _CHANGES: Mapping[Happening, str] = {
 }
 
 
-def _record_statement(connection: Connection, happening: Happening) -> TextClause:
+@cache
+def _record_statement(dialect: str, happening: Happening) -> TextClause:
     before = states_before(happening)
     after = NEXT_STATE[before[0], happening]
     allowed = ", ".join(f"'{state}'" for state in before)
     reply = ", reply_code = o.code, reply_text = o.reply" if happening in EVENT_KIND else ""
     return text(
         f"UPDATE delivery SET state = '{after}', worker = NULL, lease_until = NULL, {_CHANGES[happening]}{reply}"
-        f" FROM {rowset(connection, 'o', _OUTCOME)} WHERE {SAME_LEASE} AND delivery.state IN ({allowed})"
+        f" FROM {rowset_of(dialect, 'o', _OUTCOME)} WHERE {SAME_LEASE} AND delivery.state IN ({allowed})"
         " RETURNING delivery.id, delivery.epoch"
     )
 

@@ -14,7 +14,12 @@ BIGINT, TEXT = "BIGINT", "TEXT"
 
 def rowset(connection: Connection, name: str, columns: Mapping[str, str], parameter: str = "rows") -> str:
     """SQL for a FROM clause: the rows of ``:parameter`` under the alias ``name`` with these columns and types."""
-    if connection.dialect.name == "postgresql":
+    return rowset_of(connection.dialect.name, name, columns, parameter)
+
+
+def rowset_of(dialect: str, name: str, columns: Mapping[str, str], parameter: str = "rows") -> str:
+    """The same by the dialect's name, for statements that are made once."""
+    if dialect == "postgresql":
         declared = ", ".join(f"{column} {kind}" for column, kind in columns.items())
         return f"json_to_recordset(CAST(:{parameter} AS JSON)) AS {name}({declared})"
     picked = ", ".join(f"json_extract(value, '$.{column}') AS {column}" for column in columns)

@@ -4,16 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, text, true, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, TextClause, and_, or_, select, text
 
 from mailtypes.clock import Microseconds
 from mta.delivery import Happening, states_before
 from postwright.store import events
 from postwright.store.leases import IDENTITY, SAME_LEASE, Lease
 from postwright.store.records import page, table
-from postwright.store.rowsets import rows_json, rowset
+from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset
 
+_COLUMNS = {
+    "address": TEXT,
+    "address_key": TEXT,
+    "scope": TEXT,
+    "scope_id": BIGINT,
+    "reason": TEXT,
+    "source_event_id": BIGINT,
+    "expires_at": BIGINT,
+}
 _suppression, _delivery, _run = table("suppression"), table("delivery"), table("run")
 
 
@@ -58,12 +66,22 @@ def suppress(connection: Connection, workspace_id: int, wanted: Sequence[NewSupp
     In one transaction, and effective at once: a delivery that a worker has leased is stopped too, as long as it is
     not being transmitted. One that is there already is replaced by one that lasts longer, and else left as it is.
     """
+    if not wanted:
+        return 0
     _wait_for_preparation(connection, workspace_id)
-    changed = 0
+    different: dict[tuple[str, Scope, int], NewSuppression] = {}
     for item in wanted:
-        changed += _store(connection, workspace_id, item, now)
-        _stop_queued(connection, workspace_id, item, now)
-    return changed
+        place = (item.address_key, item.scope, item.scope_id)
+        if place not in different or _lasts_longer(item, different[place]):
+            different[place] = item
+    values = {
+        "rows": rows_json([{name: getattr(item, name) for name in _COLUMNS} for item in different.values()]),
+        "workspace": workspace_id,
+        "now": now,
+    }
+    changed = connection.execute(_storing(connection), values).all()
+    _stop_queued(connection, workspace_id, values, now)
+    return len(changed)
 
 
 def _wait_for_preparation(connection: Connection, workspace_id: int) -> None:
@@ -79,44 +97,46 @@ def _wait_for_preparation(connection: Connection, workspace_id: int) -> None:
     ).all()
 
 
-def _store(connection: Connection, workspace_id: int, item: NewSuppression, now: Microseconds) -> int:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    values = {name: getattr(item, name) for name in NewSuppression.__slots__} | {"created_at": now}
-    statement = insert(_suppression).values(workspace_id=workspace_id, **values)
-    given = statement.excluded
-    stored = connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["workspace_id", "address_key", "scope", "scope_id"],
-            set_={name: given[name] for name in ("reason", "source_event_id", "expires_at", "created_at")},
-            where=_suppression.c.expires_at.is_not(None)
-            & (given.expires_at.is_(None) | (given.expires_at > _suppression.c.expires_at)),
-        ).returning(_suppression.c.id)
+def _lasts_longer(one: NewSuppression, other: NewSuppression) -> bool:
+    return other.expires_at is not None and (one.expires_at is None or one.expires_at > other.expires_at)
+
+
+def _storing(connection: Connection) -> TextClause:
+    columns = ", ".join(_COLUMNS)
+    replaced = ", ".join(
+        f"{name} = excluded.{name}" for name in ("reason", "source_event_id", "expires_at", "created_at")
     )
-    return len(stored.all())
+    return text(
+        f"INSERT INTO suppression (workspace_id, created_at, {columns})"
+        f" SELECT :workspace, :now, {columns} FROM {rowset(connection, 'given', _COLUMNS)} WHERE true"
+        f" ON CONFLICT (workspace_id, address_key, scope, scope_id) DO UPDATE SET {replaced}"
+        " WHERE suppression.expires_at IS NOT NULL"
+        " AND (excluded.expires_at IS NULL OR excluded.expires_at > suppression.expires_at) RETURNING id"
+    )
 
 
-def _stop_queued(connection: Connection, workspace_id: int, item: NewSuppression, now: Microseconds) -> None:
-    reach: ColumnElement[bool] = true()
-    if item.scope is Scope.STREAM:
-        reach = _delivery.c.run_id.in_(select(_run.c.id).where(_run.c.stream_id == item.scope_id))
-    elif item.scope is Scope.LIST:
-        reach = _delivery.c.run_id.in_(select(_run.c.id).where(_run.c.list_id == item.scope_id))
+def _stop_queued(connection: Connection, workspace_id: int, values: dict[str, object], now: Microseconds) -> None:
+    stoppable = ", ".join(f"'{state}'" for state in states_before(Happening.SUPPRESS))
+    in_scope = (
+        "given.scope = 'all' OR EXISTS (SELECT 1 FROM run AS r WHERE r.id = delivery.run_id AND"
+        " ((given.scope = 'stream' AND r.stream_id = given.scope_id)"
+        " OR (given.scope = 'list' AND r.list_id = given.scope_id)))"
+    )
     stopped = connection.execute(
-        update(_delivery)
-        .where(
-            _delivery.c.workspace_id == workspace_id,
-            _delivery.c.address_key == item.address_key,
-            _delivery.c.state.in_(states_before(Happening.SUPPRESS)),
-            reach,
-        )
-        .values(state="suppressed", settled_at=now, reply_text=item.reason)
-        .returning(_delivery.c.id, _delivery.c.run_id, _delivery.c.contact_id)
+        text(
+            "UPDATE delivery SET state = 'suppressed', settled_at = :now, reply_text = given.reason"
+            f" FROM {rowset(connection, 'given', _COLUMNS)}"
+            " WHERE delivery.workspace_id = :workspace AND delivery.address_key = given.address_key"
+            f" AND delivery.state IN ({stoppable}) AND ({in_scope})"
+            " RETURNING delivery.id, delivery.run_id, delivery.contact_id, delivery.reply_text"
+        ),
+        values,
     ).all()
     events.append(
         connection,
         [
-            events.NewEvent(workspace_id, "suppressed", now, run_id, delivery_id, contact_id, {"reason": item.reason})
-            for delivery_id, run_id, contact_id in stopped
+            events.NewEvent(workspace_id, "suppressed", now, run_id, delivery_id, contact_id, {"reason": reason})
+            for delivery_id, run_id, contact_id, reason in stopped
         ],
         now,
     )

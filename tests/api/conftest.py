@@ -1,22 +1,27 @@
 """The real app over a real SQLite file, with two workspaces; only the DNS is a dictionary."""
 
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 
+from dns_checks.dkim.keys import PrivateKey, generate_rsa_key
 from dns_checks.testing import Zone, run
-from mailtypes.clock import ManualClock
+from mailtypes.clock import ManualClock, Microseconds
 from mailtypes.domain import DomainName
 from mailtypes.questions import DnsAnswer, DnsEvaluation, DnsQuestion
 from postwright.api import ApiServices, create_router, install_error_handlers
 from postwright.api.examples import EXAMPLE_MOMENT
 from postwright.keyrings import read_key_ring, write_new_key
+from postwright.services import accounts, signing_keys
 from postwright.services.accounts import Accounts, KeyScope
 from postwright.services.campaigns import Campaigns
 from postwright.services.imports import ContactImports
@@ -29,8 +34,9 @@ from postwright.store.campaigns import runs_in_state
 from postwright.store.database import Database, open_engine, read_url
 from postwright.store.recipients import prepare_chunk
 from postwright.store.tables import metadata
-from postwright.store.workspaces import create_workspace, set_egress_sources
+from postwright.store.workspaces import create_workspace, list_workspaces, set_egress_sources
 
+DATABASE = "postwright.db"
 MAX_UPLOAD = 200_000
 TEMPLATE = """<mjml><mj-body><mj-section><mj-column><mj-text>Hello {{ contact.first_name | default: "you" }}</mj-text>
 <mj-text><a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text></mj-column></mj-section></mj-body></mjml>"""
@@ -169,7 +175,7 @@ class World:
         """Write the recipients of runs that are being prepared, as the scheduler does."""
         database, now = self.services.database, self.clock.now()
         for one in await database.read(lambda connection: runs_in_state(connection, "preparing")):
-            while await database.write(lambda connection, one=one: prepare_chunk(connection, one.id, lambda _: 0, now)):
+            while await database.write(partial(prepare_chunk, run_id=one.id, variant_of=lambda _: 0, now=now)):
                 continue
 
     async def events_shown(self) -> None:
@@ -185,13 +191,8 @@ class World:
         return campaign
 
 
-def make_services(folder: Path, clock: ManualClock, resolver: Any) -> ApiServices:
-    url = f"sqlite:///{folder / 'postwright.db'}"
-    engine = open_engine(read_url(url))
-    metadata.create_all(engine)
-    engine.dispose()
-    write_new_key(folder / "master.key")
-    database = Database(url, clock)
+def open_services(folder: Path, clock: ManualClock, resolver: Any) -> ApiServices:
+    database = Database(f"sqlite:///{folder / DATABASE}", clock)
     hosts = PublicHosts(DomainName("mx.postwright.test"), DomainName("links.postwright.test"))
     return ApiServices(
         clock=clock,
@@ -207,22 +208,69 @@ def make_services(folder: Path, clock: ManualClock, resolver: Any) -> ApiService
     )
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    clock, resolver = ManualClock(EXAMPLE_MOMENT), ZoneResolver()
-    services = make_services(tmp_path, clock, resolver)
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a fresh install with two workspaces."""
+    folder = tmp_path_factory.mktemp("installed")
+    write_new_key(folder / "master.key")
+    engine = open_engine(read_url(f"sqlite:///{folder / DATABASE}"))
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        for name in ("A", "B"):
+            workspace = create_workspace(connection, name, Microseconds(EXAMPLE_MOMENT))
+            set_egress_sources(connection, workspace, [("192.0.2.7", "mx.test")])
+    engine.dispose()
+    return folder
+
+
+class Exchangeable:
+    """Stands for the services of the test that runs: to build the app takes longer than most tests."""
+
+    services: ApiServices
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.services, name)
+
+
+@pytest.fixture(scope="session")
+def exchangeable() -> Exchangeable:
+    return Exchangeable()
+
+
+@pytest.fixture(scope="session")
+def app(exchangeable: Exchangeable) -> FastAPI:
     app = FastAPI()
-    app.include_router(create_router(services))
+    app.include_router(create_router(cast(ApiServices, exchangeable)))
     install_error_handlers(app)
+    return app
+
+
+@pytest.fixture(scope="session")
+def signing_key() -> PrivateKey:
+    return generate_rsa_key()
+
+
+@pytest.fixture
+async def world(
+    tmp_path: Path,
+    installed: Path,
+    app: FastAPI,
+    exchangeable: Exchangeable,
+    signing_key: PrivateKey,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[World]:
+    # What is slow on purpose or by nature, and is tested where it belongs.
+    monkeypatch.setattr(signing_keys, "generate_rsa_key", lambda: signing_key)
+    monkeypatch.setattr(accounts, "PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1))
+    shutil.copytree(installed, tmp_path, dirs_exist_ok=True)
+    clock, resolver = ManualClock(EXAMPLE_MOMENT), ZoneResolver()
+    services = open_services(tmp_path, clock, resolver)
+    exchangeable.services = services
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api.test") as http:
         world = World(app, services, clock, resolver, http)
-        for name in ("A", "B"):
-            workspace = await services.database.write(lambda c, name=name: create_workspace(c, name, clock.now()))
-            await services.database.write(lambda c, w=workspace: set_egress_sources(c, w, [("192.0.2.7", "mx.test")]))
-            world.workspaces.append(workspace)
-        _, world.keys["admin"] = await services.accounts.create_key(
-            world.workspaces[0], "all", frozenset({KeyScope.ADMIN})
-        )
+        world.workspaces = [one.id for one in await services.database.read(list_workspaces)]
+        _, key = await services.accounts.create_key(world.workspaces[0], "all", frozenset({KeyScope.ADMIN}))
+        world.keys["admin"] = key
         yield world
     await services.database.close()
 

@@ -12,7 +12,7 @@ from postwright.services.accounts import KeyScope
 
 READ = ["/v1/domains", "/v1/lists", "/v1/suppressions", "/v1/templates", "/v1/campaigns", "/v1/events"]
 CAMPAIGN = "/v1/campaigns/cmp_x"
-SEND = [
+SEND: list[tuple[str, dict[str, Any]]] = [
     ("/v1/imports?list=a", {"content": "email\na@example.test\n", "headers": {"Content-Type": "text/csv"}}),
     ("/v1/suppressions", {"json": {"address": "a@example.test"}}),
     ("/v1/suppressions/import", {"content": "email\n", "headers": {"Content-Type": "text/csv"}}),
@@ -20,7 +20,7 @@ SEND = [
     ("/v1/campaigns", {"json": {"name": "a", "list": "b", "template": "c", "from_address": "d"}}),
     *((f"{CAMPAIGN}/{action}", {}) for action in ("preflight", "send", "pause", "resume", "cancel")),
 ]
-ADMIN = [
+ADMIN: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/v1/domains", {"json": {"name": "a.test"}}),
     ("POST", "/v1/domains/a.test/verify", {}),
     ("POST", "/v1/api-keys", {"json": {"name": "a", "scopes": ["read"]}}),

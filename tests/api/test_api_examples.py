@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import postwright.api
 from postwright.api.examples import EXAMPLES
 from postwright.api.openapi import api_document, main
@@ -18,6 +20,11 @@ DOCUMENT = ROOT / "docs" / "openapi.json"
 RECORD = ROOT / "postwright" / "api" / "examples.json"
 PLACEHOLDERS = {"key": "pw_live_EXAMPLE-ONLY", "prefix": "pw_live_EXAM"}
 """What chance decides, and what stands for it in the examples."""
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return api_document()
 
 
 def settled(answer: Any, public_key: str) -> Any:
@@ -60,8 +67,8 @@ def request_of(method: str, path: str, operation: Mapping[str, Any]) -> tuple[st
     return method, path, options
 
 
-async def test_every_example_gives_the_answer_that_is_shown(world: Any) -> None:
-    document = json.loads(api_document())
+async def test_every_example_gives_the_answer_that_is_shown(world: Any, text: str) -> None:
+    document = json.loads(text)
     found = operations(document)
     assert set(found) == set(EXAMPLES), "an operation has no example"
     before: dict[str, Callable[[], Awaitable[Any]]] = {
@@ -91,8 +98,8 @@ async def test_every_example_gives_the_answer_that_is_shown(world: Any) -> None:
         RECORD.write_text(json.dumps(recorded, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
-def test_the_document_is_up_to_date() -> None:
-    assert DOCUMENT.read_text("utf-8") == api_document(), "run: python -m postwright.api.openapi"
+def test_the_document_is_up_to_date(text: str) -> None:
+    assert DOCUMENT.read_text("utf-8") == text, "run: python -m postwright.api.openapi"
 
 
 def test_check_tells_an_old_document(tmp_path: Path) -> None:
@@ -104,8 +111,8 @@ def test_check_tells_an_old_document(tmp_path: Path) -> None:
     assert main(["--check", str(file)]) == 1
 
 
-def test_every_operation_is_described_and_lists_its_problems() -> None:
-    document = json.loads(api_document())
+def test_every_operation_is_described_and_lists_its_problems(text: str) -> None:
+    document = json.loads(text)
     assert document["openapi"].startswith("3.1")
     for name, (_, _, operation) in operations(document).items():
         assert operation["description"].endswith("."), name
@@ -114,8 +121,7 @@ def test_every_operation_is_described_and_lists_its_problems() -> None:
             assert list(operation["responses"][status]["content"]) == ["application/problem+json"], (name, status)
 
 
-def test_every_reference_leads_somewhere() -> None:
-    text = api_document()
+def test_every_reference_leads_somewhere(text: str) -> None:
     document = json.loads(text)
     names = {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}
     assert names <= set(document["components"]["schemas"])
