@@ -1,7 +1,5 @@
 """Numbers, times and sizes as people read them."""
 
-from datetime import timedelta
-
 from mailtypes.clock import SECOND, as_datetime
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -65,8 +63,3 @@ def octets(count: int) -> str:
     if count < 1024 * 1024:
         return f"{count / 1024:,.1f} KiB"
     return f"{count / 1024 / 1024:,.1f} MiB"
-
-
-def span_text(span: timedelta) -> str:
-    """A duration given as such."""
-    return duration(span.total_seconds())

@@ -76,6 +76,10 @@ class Gate:
             response = self._to_sign_in(request)
         except Exception as error:
             response = self._error_page(request, error)
+        finally:
+            form = getattr(request.state, "form", None)
+            if form is not None:
+                await form.close()  # uploads lie in temporary files
         return self.dressed(response)
 
     def dressed(self, response: Response) -> Response:
@@ -83,22 +87,31 @@ class Gate:
         secure(response.headers, https=self._https)
         return response
 
+    async def recognise(self, request: Request) -> Visitor | None:
+        """Who is looking, for the page too; ``None`` where nobody has signed in."""
+        token = request.cookies.get(self.cookie_name)
+        signed_in = await self._site.services.accounts.session(token) if token else None
+        if signed_in is None:
+            return None
+        request.state.visitor = Visitor(signed_in)
+        return Visitor(signed_in)
+
     async def _admit(self, request: Request) -> None:
         if request.url.path == SIGN_IN:
             if request.method == "POST":
                 _check_same_origin(request)
                 request.state.form = await self._form(request)
             return
-        token = request.cookies.get(self.cookie_name)
-        signed_in = await self._site.services.accounts.session(token) if token else None
-        if signed_in is None:
+        visitor = await self.recognise(request)
+        if visitor is None:
             raise _SignInNeededError
-        visitor = request.state.visitor = Visitor(signed_in)
         if request.method in {"GET", "HEAD"}:
             return
         request.state.form = form = await self._form(request)
         given = form.get(CSRF_FIELD)
-        if not isinstance(given, str) or not secrets.compare_digest(given.encode(), signed_in.csrf_token.encode()):
+        if not isinstance(given, str) or not secrets.compare_digest(
+            given.encode(), visitor.signed_in.csrf_token.encode()
+        ):
             raise ForbiddenError("The form was made for another session. Please open the page again and repeat it.")
         if not visitor.may_change and request.url.path != SIGN_OUT:
             raise ForbiddenError("You are here as a viewer, so you can look at everything and change nothing.")

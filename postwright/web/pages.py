@@ -41,6 +41,7 @@ def not_found_page(services: WebServices) -> Callable[[Request, Exception], Awai
     gate = Gate(Site(services))
 
     async def answer(request: Request, error: Exception) -> Response:
+        await gate.recognise(request)
         return gate.dressed(gate.error(request, int(getattr(error, "status_code", 404))))
 
     return answer

@@ -40,10 +40,22 @@ class Progress:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until the end at that rate; ``None`` where nobody can say."""
-        if not self.is_active or not self.rate:
-            return None
-        return (self.total - self.settled) / self.rate
+        """Seconds until everybody has been tried, at that rate; ``None`` where nobody can say.
+
+        Those who wait to be tried again are not part of it: their time depends on the receiving hosts.
+        """
+        left = self.row_of["under_way"].count
+        return left / self.rate if self.is_active and self.rate and left else None
+
+    @property
+    def remaining_words(self) -> str:
+        """The same as a sentence's end, for every case."""
+        if self.remaining is not None:
+            return formats.duration(self.remaining)
+        waiting = self.row_of["deferred"].count + self.row_of["ambiguous"].count
+        if self.total and not self.row_of["under_way"].count and waiting:
+            return f"{formats.number(waiting)} to be tried again"
+        return "not known yet"
 
     @property
     def row_of(self) -> dict[str, OutcomeRow]:
@@ -60,7 +72,7 @@ class Progress:
             "tried": self.tried,
             "percent": formats.percent(self.settled, self.total),
             "rate": round(self.rate, 3),
-            "remaining": None if self.remaining is None else round(self.remaining, 1),
+            "remaining": self.remaining_words,
             "seconds": round(self.seconds, 1),
             "rows": {
                 row.word.key: {

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -87,7 +88,9 @@ def go_to(address: str) -> RedirectResponse:
     return RedirectResponse(address, 303)
 
 
+@cache
 def _environment() -> Environment:
+    """One for the process: compiled templates are kept in it."""
     environment = Environment(
         loader=PackageLoader("postwright.web", "templates"),
         autoescape=True,

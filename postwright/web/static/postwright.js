@@ -107,8 +107,8 @@ class Watch {
     if (rate === undefined) return;
     setText("rate", rate >= 100 ? whole.format(Math.round(rate)) : fine.format(rate));
     setText("rate-span", recent ? "in the last seconds" : "on average");
-    const left = progress.total - progress.settled;
-    if (progress.active) setText("remaining", rate > 0 ? duration(left / rate) : "not known yet");
+    const left = progress.rows.under_way?.count;
+    if (progress.active) setText("remaining", recent && rate > 0 && left ? duration(left / rate) : progress.remaining);
     if (progress.seconds !== undefined && progress.active) setText("elapsed", duration(progress.seconds));
   }
 

@@ -1,0 +1,431 @@
+"""A real install in a folder: a database filled through the services, mailboxes, and the pages over both."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Connection
+
+from mailtypes.clock import HOUR, MINUTE, SystemClock
+from mta.delivery import Happening
+from postwright.keyrings import write_new_key
+from postwright.sandbox.mailboxes import Mailboxes, MailboxWriter, ReceivedMessage
+from postwright.services.accounts import Role
+from postwright.services.campaigns import CampaignDraft
+from postwright.settings import (
+    DatabaseSettings,
+    DeliverSettings,
+    DnsSettings,
+    EgressSettings,
+    KeySettings,
+    SandboxSettings,
+    Settings,
+)
+from postwright.store import domains, leases, recipients, routes, schema, workspaces
+from postwright.store.campaigns import Campaign
+from postwright.store.contacts import list_lists
+from postwright.store.domains import SenderDomain
+from postwright.store.recipients import DeliveryFilter
+from postwright.store.templates import TemplateText
+from postwright.web import WebServices, create_pages, hrefs, not_found_page, static_files
+from postwright.wiring import Application
+
+T = TypeVar("T")
+PASSWORD = "correct horse battery"
+HOSTILE = "<script>alert(1)</script>"
+HEBREW_SUBJECT = "שלום נועה, מדריך הקציר שלך"
+NEWSLETTER = """<mjml><mj-body>
+<mj-section><mj-column><mj-text>Hello {{ contact.first_name }} in {{ contact.city }}</mj-text>
+<mj-button href="https://www.acme.test/guide">Open the guide</mj-button>
+<mj-text><a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text></mj-column></mj-section>
+</mj-body></mjml>"""
+_FIRST_NAMES = ("Ruby", "נועה", "Theo", "ענת", "Clara", "דוד")
+_CITIES = ("Leeds", "חיפה", "Perth", "זכרון יעקב")
+_DOMAINS = ("mailhub.test", "postbox.test", "doar.test")
+
+REPLIES = {
+    Happening.ACCEPTED: (250, "2.0.0 Accepted, thank you"),
+    Happening.TRANSIENT: (451, "4.7.1 Greylisted, come again in 30 s"),
+    Happening.PERMANENT: (550, "5.1.1 No such user here"),
+    Happening.UNKNOWN: (None, "The connection was lost after the final dot."),
+}
+
+
+def settings_in(folder: Path) -> Settings:
+    keys = {name: folder / f"{name}.key" for name in ("master_file", "token_file", "return_path_file")}
+    for path in keys.values():
+        write_new_key(path)
+    return Settings(
+        database=DatabaseSettings(url=f"sqlite:///{folder / 'postwright.db'}"),
+        keys=KeySettings(**keys),
+        # Nobody answers there: what the pages say about the DNS is "unknown" unless a test has stored more.
+        dns=DnsSettings(nameservers=("127.0.0.1",), port=9, timeout=timedelta(milliseconds=50)),
+        deliver=DeliverSettings(egress=(EgressSettings(ip="127.0.0.2", ehlo="mta.acme.test"),)),
+        sandbox=SandboxSettings(dir=folder),
+    )
+
+
+@dataclass
+class Install:
+    """One install; ``begin`` makes the workspace ``main`` with one person of each role."""
+
+    folder: Path
+    application: Application = field(init=False)
+    workspace: int = 0
+    password = PASSWORD
+    hostile = HOSTILE
+    hebrew_subject = HEBREW_SUBJECT
+
+    def __post_init__(self) -> None:
+        self.application = Application(settings_in(self.folder), SystemClock())
+
+    @property
+    def mailboxes_path(self) -> Path:
+        return self.folder / "mailboxes.sqlite3"
+
+    async def write(self, work: Callable[[Connection], object]) -> object:
+        return await self.application.database.write(work)
+
+    async def begin(self, name: str = "main") -> "Install":
+        now = self.application.clock.now()
+        found = await self.application.database.write(lambda c: workspaces.create_workspace(c, name, now))
+        self.workspace = found
+        await self.write(lambda c: workspaces.set_egress_sources(c, found, [("127.0.0.2", "mta.acme.test")]))
+        for role in Role:
+            await self.application.accounts.save_user(found, f"{role}@{name}.test", PASSWORD, role)
+        return self
+
+    async def domain(self, name: str = "news.acme.test", state: str = "verified") -> SenderDomain:
+        domain = await self.application.sender_domains.add(self.workspace, name)
+        now = self.application.clock.now()
+        await self.write(lambda c: domains.save_audit(c, domain.id, state, json.dumps(audit(domain, state)), now))
+        return await self.application.sender_domains.get(self.workspace, name)
+
+    async def contacts(self, count: int, list_name: str = "Readers", extra: Sequence[str] = ()) -> int:
+        rows = [
+            f"person{n}@{_DOMAINS[n % 3]},{_FIRST_NAMES[n % 6]},{_CITIES[n % 4]},{'he' if n % 2 else 'en'}"
+            for n in range(count)
+        ]
+        content = "\n".join(["email,first_name,city,language", *rows, *extra]).encode()
+        job = await self.application.imports.start(self.workspace, list_name, "readers.csv", content)
+        await self.application.imports.run_jobs()
+        return job
+
+    async def list_id(self, name: str = "Readers") -> int:
+        found = await self.application.database.read(lambda c: list_lists(c, self.workspace))
+        return next(item.id for item, _ in found if item.name == name)
+
+    async def draft(self, name: str = "Spring letter", subject: str = "Hello {{ contact.first_name }}") -> Campaign:
+        template = await self.application.templates.save(
+            self.workspace, "newsletter", TemplateText(NEWSLETTER, "mjml", "Hello {{ contact.first_name }}")
+        )
+        return await self.application.campaigns.create(
+            self.workspace,
+            CampaignDraft(
+                name, await self.list_id(), template.template.id, "hello@news.acme.test", "Acme Garden", None, subject
+            ),
+        )
+
+    async def send(self, campaign: Campaign) -> int:
+        """Send it, write its recipients, release them all; returns the run's id."""
+        status = await self.application.campaigns.send(self.workspace, campaign.id)
+        assert status.run is not None
+        run = status.run
+        while await self.application.scheduler.prepare(run):
+            pass
+        now = self.application.clock.now()
+        for domain in _DOMAINS:
+            destination = await self.application.database.write(
+                lambda c, domain=domain: routes.save_destination(
+                    c, self.workspace, f"mx1.{domain}", domain.split(".")[0], ((f"mx1.{domain}",),)
+                )
+            )
+            await self.write(
+                lambda c, domain=domain, destination=destination: recipients.release(
+                    c, run.id, domain, destination, now, limit=100_000
+                )
+            )
+        return run.id
+
+    async def deliver(self, happening: Happening, count: int) -> int:
+        """Bring the next ``count`` deliveries that are due to that outcome; returns how many there were."""
+        done = 0
+        now = self.application.clock.now()
+        for destination in await self.application.database.read(lambda c: leases.due_destinations(c, now)):
+            held = await self.application.database.write(
+                lambda c, d=destination, left=count - done: leases.lease(c, "w1", d, left, 10 * MINUTE, now)
+            )
+            if held:
+                await self.write(lambda c, held=held: leases.mark_transmitting(c, held, 10 * MINUTE, now))
+                code, reply = REPLIES[happening]
+                retry_at = now + HOUR if happening in {Happening.TRANSIENT, Happening.UNKNOWN} else None
+                detail = {"remote": "mx1.mailhub.test [127.0.0.3]", "tls": "TLSv1.3"}
+                if retry_at:
+                    detail["retry_at"] = retry_at
+                outcomes = [leases.Outcome(one, happening, now, retry_at, code, reply, detail) for one in held]
+                await self.write(lambda c, outcomes=outcomes: leases.record(c, outcomes, now))
+            done += len(held)
+            if done >= count:
+                break
+        return done
+
+    async def receive(self, *mails: tuple[str, str, bytes]) -> None:
+        """Put mails into the mailboxes: recipient, subject, octets."""
+        writer = MailboxWriter(self.mailboxes_path)
+        writer.start()
+        for recipient, subject, raw in mails:
+            await writer.store([received(recipient, subject, raw, self.application.clock.now())], raw)
+        await writer.close()
+
+    def app(self, *, secure: bool = False, mailboxes: bool = True) -> FastAPI:
+        services = self.services(secure=secure, mailboxes=mailboxes)
+        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        app.include_router(create_pages(services))
+        app.mount("/static", static_files())
+        for status in (404, 405):
+            app.add_exception_handler(status, not_found_page(services))
+        return app
+
+    def services(self, *, secure: bool = False, mailboxes: bool = True) -> WebServices:
+        application = self.application
+        return WebServices(
+            accounts=application.accounts,
+            campaigns=application.campaigns,
+            sender_domains=application.sender_domains,
+            imports=application.imports,
+            templates=application.templates,
+            log=application.log,
+            clock=application.clock,
+            mailboxes=Mailboxes(self.mailboxes_path) if mailboxes else None,
+            secure_cookies=secure,
+        )
+
+    async def close(self) -> None:
+        await self.application.database.close()
+
+    async def filled(self, people: int = 60) -> dict[str, str]:
+        """Something of everything, part of it hostile; returns the address of every kind of page."""
+        return await _fill(self, people)
+
+    @staticmethod
+    def mail(recipient: str, subject: str, html: str, text: str = "Hello there.") -> tuple[str, str, bytes]:
+        """A mail as ``receive`` takes it."""
+        return mail(recipient, subject, html, text)
+
+
+def audit(domain: SenderDomain, state: str) -> dict[str, object]:
+    """An audit as it is stored: all well, or without the DKIM key and with a silent DMARC."""
+    good = state == "verified"
+
+    def finding(code: str, found: str, question: str, answer: str, sentence: str, step: str = "") -> dict[str, object]:
+        evidence = [{"question": question, "answer": answer}]
+        return {
+            "code": code, "severity": "error", "state": found, "evidence": evidence, "sentence": sentence,
+            "next_step": step,
+        }  # fmt: skip
+
+    name, host = domain.name, domain.return_path_host
+    key = f"pw1._domainkey.{name}"
+    return {
+        "version": 1,
+        "verdict": "verified" if good else "not_verified",
+        "facts": {},
+        "findings": [
+            finding("spf.authorised", "present", f"{host} TXT", "v=spf1 ip4:127.0.0.2 -all", f"{host} lets us send."),
+            finding("dkim.key", "present", f"{key} TXT", "v=DKIM1; p=MIIB", "The key pw1 is published.")
+            if good
+            else finding(
+                "dkim.key", "absent", f"{key} TXT", "no such record (nxdomain)",
+                "There is no key under the selector pw1.", f"Publish the TXT record of {key}.",
+            ),
+            finding("dmarc.policy", "present", f"_dmarc.{name} TXT", "v=DMARC1; p=none", "There is a policy: none.")
+            if good
+            else finding(
+                "dmarc.policy", "unknown", f"_dmarc.{name} TXT", "could not be found out: timeout",
+                "Nobody could say whether there is a DMARC policy.", "Try again in a minute.",
+            ),
+        ],
+    }  # fmt: skip
+
+
+def received(recipient: str, subject: str, raw: bytes, now: int) -> ReceivedMessage:
+    provider = recipient.rpartition("@")[2].split(".")[0]
+    return ReceivedMessage(
+        provider=provider, folder="inbox", received_at=now, client_ip="127.0.0.2", helo="mta.acme.test",
+        mail_from="b-abc234@bounce.news.acme.test", rcpt_to=recipient, rcpt_key=recipient, message_id="<1@acme.test>",
+        subject=subject, size=len(raw), spf="pass", dkim="pass", dmarc="pass", spf_domain="bounce.news.acme.test",
+        dkim_domain="news.acme.test", author_domain="news.acme.test", aligned="dkim,spf", tls="TLSv1.3",
+    )  # fmt: skip
+
+
+def mail(recipient: str, subject: str, html: str, text: str = "Hello there.") -> tuple[str, str, bytes]:
+    message = EmailMessage(policy=SMTP)
+    message["From"] = "Acme Garden <hello@news.acme.test>"
+    message["To"] = recipient
+    message["Subject"] = subject
+    message.set_content(text)
+    message.add_alternative(html, subtype="html")
+    return recipient, subject, message.as_bytes()
+
+
+class Browser(httpx.AsyncClient):
+    """A client that keeps cookies and sends what browsers send with forms."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(
+            transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8025", follow_redirects=False, timeout=30
+        )
+
+    async def sign_in(self, role: Role = Role.ADMIN, workspace: str = "main") -> "Browser":
+        answer = await self.post(
+            "/sign-in",
+            data={"address": f"{role}@{workspace}.test", "password": PASSWORD},
+            headers={"Origin": "http://127.0.0.1:8025"},
+        )
+        assert answer.status_code == 303, answer.text
+        return self
+
+    async def token(self) -> str:
+        page = (await self.get("/")).text
+        return page.partition('name="csrf_token" value="')[2].partition('"')[0]
+
+    async def submit(self, path: str, **data: str) -> httpx.Response:
+        return await self.post(path, data={"csrf_token": await self.token(), **data})
+
+
+def run_alone(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run on an event loop of its own, whatever loop this thread has."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(lambda: asyncio.run(work())).result(120)
+
+
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an install with the workspace ``main`` and its people; tests work on copies."""
+    folder = tmp_path_factory.mktemp("begun")
+    schema.upgrade(f"sqlite:///{folder / 'postwright.db'}")
+
+    async def begin() -> None:
+        await (await Install(folder).begin()).close()
+
+    run_alone(begin)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def full(tmp_path_factory: pytest.TempPathFactory, begun: Path) -> tuple[Path, dict[str, str]]:
+    """The folder of an install with something of everything, and the address of every kind of page."""
+    folder = tmp_path_factory.mktemp("full") / "install"
+    shutil.copytree(begun, folder)
+
+    async def fill() -> dict[str, str]:
+        install = Install(folder, workspace=1)
+        try:
+            return await install.filled()
+        finally:
+            await install.close()
+
+    return folder, run_alone(fill)
+
+
+@pytest.fixture
+def pages(full: tuple[Path, dict[str, str]]) -> dict[str, str]:
+    """The address of every kind of page; with it, ``install`` has something of everything."""
+    return full[1]
+
+
+@pytest.fixture
+async def install(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Install]:
+    source = request.getfixturevalue("full")[0] if "pages" in request.fixturenames else request.getfixturevalue("begun")
+    shutil.copytree(source, tmp_path / "install")
+    made = Install(tmp_path / "install", workspace=1)
+    yield made
+    await made.close()
+
+
+@pytest.fixture(scope="session")
+def install_in() -> type[Install]:
+    """For tests that open an install on an event loop of their own."""
+    return Install
+
+
+@pytest.fixture
+def open_browser() -> type[Browser]:
+    return Browser
+
+
+@pytest.fixture
+async def browser(install: Install) -> AsyncIterator[Browser]:
+    async with Browser(install.app()) as client:
+        yield client
+
+
+async def _fill(install: Install, people: int) -> dict[str, str]:
+    await install.domain()
+    await install.domain("letters.acme.test", "failing")
+    job = await install.contacts(people, extra=("no-at-sign,X,Y,en", f"{HOSTILE}@mailhub.test,A,B,en"))
+    finished = await install.draft("Winter letter " + HOSTILE, "Winter " + HOSTILE)
+    await install.send(finished)
+    share = people // 10
+    await install.deliver(Happening.PERMANENT, share)
+    await install.deliver(Happening.TRANSIENT, share)
+    await install.deliver(Happening.UNKNOWN, share // 3)
+    while await install.deliver(Happening.ACCEPTED, people):
+        pass
+    running = await install.draft("אביב 2026: מדריך הקציר", "שלום {{ contact.first_name }}")
+    run_id = await install.send(running)
+    await install.deliver(Happening.PERMANENT, 2)
+    await install.deliver(Happening.ACCEPTED, people // 2)
+    draft = await install.draft("Summer letter")
+    await install.receive(
+        mail("ruby@mailhub.test", "Hello " + HOSTILE, f"<p>Hello {HOSTILE}<img src=x onerror=alert(2)></p>"),
+        mail(
+            "noa@doar.test",
+            HEBREW_SUBJECT,
+            '<html dir="rtl" lang="he"><body><p id="greeting">שלום נועה, האביב כאן.</p></body></html>',
+            "שלום נועה, האביב כאן.",
+        ),
+    )
+    return await _addresses(install, [finished, running, draft], run_id, job)
+
+
+async def _addresses(install: Install, found: Sequence[Campaign], run_id: int, job: int) -> dict[str, str]:
+    application = install.application
+    deliveries = await application.log.deliveries(install.workspace, DeliveryFilter(run_id=run_id), limit=1)
+    template = (await application.templates.list(install.workspace))[0].template
+    finished, running, draft = (hrefs.campaign_href(one) for one in found)
+    return {
+        "home": "/",
+        "campaigns": "/campaigns",
+        "finished": finished,
+        "running": running,
+        "draft": draft,
+        "messages": "/messages",
+        "found": f"/messages?address={deliveries[0].address}",
+        "message": hrefs.message_href(deliveries[0]),
+        "templates": "/templates",
+        "template": hrefs.template_href(template),
+        "imports": "/imports",
+        "import": hrefs.import_href(await application.imports.job(install.workspace, job)),
+        "domains": "/domains",
+        "domain": "/domains/news.acme.test",
+        "failing-domain": "/domains/letters.acme.test",
+        "mailboxes": "/sandbox",
+        "mail": "/sandbox/2",
+        "hostile-mail": "/sandbox/1",
+        "mail-text": "/sandbox/2?view=text",
+        "mail-headers": "/sandbox/2?view=headers",
+        "mail-source": "/sandbox/2?view=source",
+        "missing": "/no-such-page",
+    }
