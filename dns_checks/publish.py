@@ -21,12 +21,16 @@ class PublishError(InputSyntaxError):
 
 @dataclass(frozen=True, slots=True)
 class RecordToPublish:
-    """One record. ``value`` is what a DNS provider's form wants: names without the final dot, TXT unquoted, whole."""
+    """One record. ``value`` is what a DNS provider's form wants: names without the final dot, TXT unquoted, whole.
+
+    ``topic`` is the first part of the codes of the audit's findings about it.
+    """
 
     name: DomainName
     record_type: RecordType
     value: str
     purpose: str
+    topic: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +58,24 @@ def records_to_publish(request: PublishRequest) -> tuple[RecordToPublish, ...]:
     """All records for ``request``, in the order in which they matter. Raises ``PublishError`` (existing SPF)."""
     host = request.return_path_host
     spf = merged_spf(request.existing_spf, request.egress_addresses)
-    records = [RecordToPublish(host, RecordType.TXT, spf, "SPF: lets our addresses send")]
+    records = [RecordToPublish(host, RecordType.TXT, spf, "SPF: lets our addresses send", "spf")]
     for key in request.keys:
         name = DomainName.parse(f"{key.selector}._domainkey.{request.domain.ascii}")
-        records.append(RecordToPublish(name, RecordType.TXT, key_record_text(key.public_key), "DKIM: our public key"))
+        records.append(
+            RecordToPublish(name, RecordType.TXT, key_record_text(key.public_key), "DKIM: our public key", "dkim")
+        )
     if not request.has_dmarc:
         name = DomainName.parse(f"_dmarc.{request.domain.ascii}")
         policy = dmarc_start_record(request.report_address)
-        records.append(RecordToPublish(name, RecordType.TXT, policy, "DMARC: first only watch (p=none)"))
+        records.append(RecordToPublish(name, RecordType.TXT, policy, "DMARC: first only watch (p=none)", "dmarc"))
     for mail_host in request.mail_hosts:
         value = f"{_MX_PREFERENCE} {mail_host.ascii}"
-        records.append(RecordToPublish(host, RecordType.MX, value, "Return path: bounces come to us"))
+        records.append(RecordToPublish(host, RecordType.MX, value, "Return path: bounces come to us", "return_path"))
     if request.tracking_host is not None and request.tracking_target is not None:
         target = request.tracking_target.ascii
-        records.append(RecordToPublish(request.tracking_host, RecordType.CNAME, target, "Links, pixel, unsubscribe"))
+        records.append(
+            RecordToPublish(request.tracking_host, RecordType.CNAME, target, "Links, pixel, unsubscribe", "tracking")
+        )
     return tuple(records)
 
 

@@ -135,3 +135,6 @@ HttpAnswer: TypeAlias = HttpFetched | Unanswered
 T = TypeVar("T")
 DnsEvaluation: TypeAlias = Generator[DnsQuestion, DnsAnswer, T]
 """Pure code that asks DNS questions one by one and returns a ``T``."""
+
+Evaluation: TypeAlias = Generator[DnsQuestion | HttpFetch, DnsAnswer | HttpAnswer, T]
+"""Pure code that also asks for files over HTTPS; each question gets an answer of its own kind."""

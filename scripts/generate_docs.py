@@ -48,6 +48,11 @@ def _is_current(path: Path, text: str) -> bool:
     return path.exists() and path.read_text("utf-8") == text
 
 
+def _prose(module: object) -> str:
+    """What a module says of itself, in Markdown."""
+    return (inspect.getdoc(module) or "").replace("``", "`")
+
+
 def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
     for name, field in Settings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -73,11 +78,13 @@ def example_config() -> str:
     for section, model in _sections():
         lines += [f"# {inspect.getdoc(model)}", f"[{section}]"]
         for name, field in model.model_fields.items():
+            if field.annotation == tuple[EgressSettings, ...]:
+                continue  # tables of their own, below
             default = _default(field)
             lines.append(f"# {field.description}")
             lines.append(f"{name} = {default}" if default else f"# {name} =")
         lines.append("")
-    lines += ["# [[deliver.egress]]"]
+    lines += ["# One table for each address that mail leaves from.", "# [[deliver.egress]]"]
     for name, field in EgressSettings.model_fields.items():
         lines += [f"# # {field.description}", f"# {name} ="]
     return "\n".join(lines) + "\n"
@@ -88,7 +95,7 @@ def configuration() -> str:
     parts = [
         "# Configuration",
         GENERATED,
-        inspect.getdoc(sys.modules[Settings.__module__]) or "",
+        _prose(sys.modules[Settings.__module__]),
         "| key | default | meaning |\n|---|---|---|\n| `log_level` | `info` | "
         f"{Settings.model_fields['log_level'].description} |",
     ]
@@ -119,7 +126,7 @@ def states() -> str:
             "",
             GENERATED + " The table is `NEXT_STATE` in `mta/delivery.py`.",
             "",
-            inspect.getdoc(delivery) or "",
+            _prose(delivery),
             "",
             *rows,
             "",

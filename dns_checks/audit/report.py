@@ -4,29 +4,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
+from typing import TypeAlias
 
 from dns_checks.dkim.keys import PublicKey
+from dns_checks.findings import CheckFinding, Evidence, Severity, answer_text
 from mailtypes.auth import AuthFacts, Finding
 from mailtypes.domain import DomainName
-from mailtypes.questions import (
-    Absent,
-    AddressRecord,
-    DnsAnswer,
-    DnsQuestion,
-    DnsRecord,
-    MxRecord,
-    NameRecord,
-    TxtRecord,
-    Unanswered,
-)
 
+__all__ = [
+    "AuditFinding",
+    "AuditReport",
+    "AuditRequest",
+    "CheckOutcome",
+    "Evidence",
+    "ExpectedKey",
+    "Severity",
+    "Topic",
+    "Verdict",
+    "answer_text",
+    "combine",
+]
 
-class Severity(StrEnum):
-    """How much hangs on what a finding looked for: ``error`` decides the verdict, the others do not."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
+AuditFinding: TypeAlias = CheckFinding
 
 
 class Verdict(StrEnum):
@@ -45,40 +44,6 @@ class Topic(StrEnum):
     DMARC = "dmarc"
     RETURN_PATH = "return_path"
     TRACKING = "tracking"
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """A question as asked (``news.acme.test TXT``) and the answer as it came, both as text."""
-
-    question: str
-    answer: str
-
-    @classmethod
-    def of(cls, question: DnsQuestion, answer: DnsAnswer) -> "Evidence":
-        """The evidence of one DNS query."""
-        return cls(f"{question.name} {question.record_type}", answer_text(answer))
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFinding:
-    """One thing that was looked for: whether it is there, how that is known, and what to do.
-
-    ``code`` never changes its meaning (``spf.not_authorised``). ``state`` is the state of what was wanted: ``absent``
-    with severity ``error`` keeps the domain from being verified. ``sentence`` and ``next_step`` are for people.
-    """
-
-    code: str
-    severity: Severity
-    state: Finding
-    evidence: tuple[Evidence, ...]
-    sentence: str
-    next_step: str = ""
-
-    @property
-    def topic(self) -> Topic:
-        """What the finding is about."""
-        return Topic(self.code.partition(".")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,32 +116,8 @@ def _verdict(findings: tuple[AuditFinding, ...]) -> Verdict:
 
 def _state(findings: tuple[AuditFinding, ...], topic: Topic) -> Finding:
     """Absent beats unknown beats present, over what decides; unknown where nothing was looked at."""
-    states = {f.state for f in findings if f.topic is topic and f.severity is not Severity.WARNING}
+    states = {f.state for f in findings if f.topic == topic and f.severity is not Severity.WARNING}
     for state in (Finding.ABSENT, Finding.UNKNOWN, Finding.PRESENT):
         if state in states:
             return state
     return Finding.UNKNOWN
-
-
-def answer_text(answer: DnsAnswer) -> str:
-    """An answer as people read it."""
-    if isinstance(answer, Unanswered):
-        return f"could not be found out: {answer.cause}"
-    if isinstance(answer, Absent):
-        return f"no such record ({answer.absence})"
-    return "; ".join(_record_text(record) for record in answer.records) or "no record"
-
-
-def _record_text(record: DnsRecord) -> str:
-    match record:
-        case AddressRecord():
-            return str(record.address)
-        case NameRecord():
-            return record.target
-        case MxRecord():
-            return f"{record.preference} {record.exchange or '.'}"
-        case TxtRecord():
-            # Whoever publishes the record chooses its octets: only printable ASCII is shown as it is.
-            return "".join(chr(o) if 0x20 <= o < 0x7F else f"\\{o:03d}" for o in record.joined)
-        case _:
-            return record.text

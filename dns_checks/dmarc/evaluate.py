@@ -9,7 +9,7 @@ from dns_checks.dmarc.tree_walk import TreeWalk, WalkStep, walk
 from mailtypes.domain import DomainName
 from mailtypes.questions import Absence, Absent, DnsEvaluation, DnsQuestion, RecordType, Unanswered
 
-_ONE_LEVEL_BELOW = {Policy.REJECT: Policy.QUARANTINE, Policy.QUARANTINE: Policy.NONE, Policy.NONE: Policy.NONE}
+ONE_LEVEL_BELOW = {Policy.REJECT: Policy.QUARANTINE, Policy.QUARANTINE: Policy.NONE, Policy.NONE: Policy.NONE}
 _MAX_IDENTIFIERS = 10  # each may cost a tree walk
 
 
@@ -104,15 +104,15 @@ def evaluate(
     if spf is not None:
         spf_alignment = yield from _align(spf, record.aspf, found.walk, known)
     dkim_alignments: tuple[Alignment, ...] = ()
-    for identifier in _passing_first(dkim):
+    for identifier in passing_first(dkim):
         dkim_alignments += ((yield from _align(identifier, record.adkim, found.walk, known)),)
     exists: bool | None = True
     if policy_domain != author_domain and record.np is not None:
         exists = yield from _exists(author_domain)
     policy = record.policy_for(subdomain=policy_domain != author_domain, exists=exists is not False)
     alignments = [*([spf_alignment] if spf_alignment else []), *dkim_alignments]
-    result, cause = _judge(alignments)
-    disposition = _ONE_LEVEL_BELOW[policy] if record.is_testing else policy
+    result, cause = judge(alignments)
+    disposition = ONE_LEVEL_BELOW[policy] if record.is_testing else policy
     return DmarcVerdict(
         result=result,
         cause=cause,
@@ -149,7 +149,7 @@ def _without_record(author_domain: DomainName, found: Discovery) -> DmarcVerdict
     return None
 
 
-def _passing_first(identifiers: Sequence[Identifier]) -> list[Identifier]:
+def passing_first(identifiers: Sequence[Identifier]) -> list[Identifier]:
     """At most ``_MAX_IDENTIFIERS``, those that passed before the others: a flood of broken signatures hides none."""
     return sorted(identifiers, key=lambda identifier: identifier.result != "pass")[:_MAX_IDENTIFIERS]
 
@@ -177,7 +177,8 @@ def _align(
     return Alignment(identifier, mode, False, cause)
 
 
-def _judge(alignments: Sequence[Alignment]) -> tuple[DmarcResult, str]:
+def judge(alignments: Sequence[Alignment]) -> tuple[DmarcResult, str]:
+    """The result and its cause (section 5.3.5): one that is aligned suffices, and silence is no failure."""
     for alignment in alignments:
         if alignment.is_aligned:
             return DmarcResult.PASS, f"{alignment.identifier.domain} passed and is aligned: {alignment.cause}"

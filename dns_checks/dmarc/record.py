@@ -13,7 +13,8 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s,]+\Z")
 _MAILTO = re.compile(r"mailto:[^\s,@]+@[A-Za-z0-9.-]+(?:\?\S*)?\Z", re.IGNORECASE)
 _OBSOLETE_SIZE = re.compile(r"![0-9]+[kmgtKMGT]?\Z")
 _FAILURE_OPTIONS = frozenset({"0", "1", "d", "s"})
-_REMOVED = ("pct", "rf", "ri")
+_EXCLUSIVE_FAILURE_OPTIONS = frozenset({"0", "1"})
+OBSOLETE_TAGS = ("pct", "rf", "ri")
 _MAX_OCTETS = 4096
 _MAX_URIS = 50
 
@@ -47,19 +48,24 @@ class PublicSuffix(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecordRemark:
-    """A fault that receivers pass over (section 4.7: the default counts instead), for the record's owner to mend."""
+    """A fault that receivers pass over (section 4.8: the default counts instead), for the record's owner to mend.
+
+    ``code`` names the kind of fault and never changes its meaning.
+    """
 
     message: str
     span: Span
     next_step: str
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
 class DmarcRecord:
     """A policy record; ``p`` is ``None`` where the tag is missing or not valid.
 
-    ``has_invalid_policy`` says that one of ``p`` (missing or wrong), ``sp`` or ``np`` (wrong) is at fault, which
-    section 4.10.1 treats on its own. Report addresses are URIs as published, the valid ones only.
+    ``faulty_policies`` are those of ``p`` (missing or wrong), ``sp`` and ``np`` (wrong) that are at fault, which
+    section 4.10.1 treats on its own. Report addresses are URIs as published, the valid ones only. ``tags`` are all
+    tags that could be read, known or not, with their places; the first of each name, in lower case.
     """
 
     text: str
@@ -73,8 +79,18 @@ class DmarcRecord:
     fo: tuple[str, ...]
     psd: PublicSuffix
     is_testing: bool
-    has_invalid_policy: bool
+    faulty_policies: tuple[str, ...]
     remarks: tuple[RecordRemark, ...]
+    tags: tuple[Tag, ...] = ()
+
+    @property
+    def has_invalid_policy(self) -> bool:
+        """Whether one of ``p``, ``sp`` and ``np`` is at fault."""
+        return bool(self.faulty_policies)
+
+    def tag(self, name: str) -> Tag | None:
+        """The tag ``name`` (lower case) as published."""
+        return next((tag for tag in self.tags if tag.name.lower() == name), None)
 
     @property
     def is_applicable(self) -> bool:
@@ -113,7 +129,8 @@ def parse_record(text: str) -> DmarcRecord:
     reader = _Reader(text)
     p, sp, np = reader.policy("p"), reader.policy("sp"), reader.policy("np")
     if "p" not in reader.tags:
-        reader.remark("there is no p= tag", Span(0, len(text)), "Add p=none, p=quarantine or p=reject.")
+        next_step = "Add p=none, p=quarantine or p=reject."
+        reader.remark("dmarc.missing_policy", "there is no p= tag", Span(0, len(text)), next_step)
     reader.check_tag_names()
     return DmarcRecord(
         text=text,
@@ -127,8 +144,9 @@ def parse_record(text: str) -> DmarcRecord:
         fo=reader.failure_options(),
         psd=PublicSuffix(reader.choice("psd", "ynu", "u")),
         is_testing=reader.choice("t", "yn", "n") == "y",
-        has_invalid_policy=p is None or any(name in reader.tags for name, v in (("sp", sp), ("np", np)) if v is None),
+        faulty_policies=reader.faulty_policies(p, sp, np),
         remarks=tuple(reader.remarks),
+        tags=tuple(reader.tags.values()),
     )
 
 
@@ -140,8 +158,13 @@ class _Reader:
         self._text = text
         self.tags: Mapping[str, Tag] = self._read_tags()
 
-    def remark(self, message: str, span: Span, next_step: str) -> None:
-        self.remarks.append(RecordRemark(message, span, next_step))
+    def remark(self, code: str, message: str, span: Span, next_step: str) -> None:
+        self.remarks.append(RecordRemark(message, span, next_step, code))
+
+    def faulty_policies(self, p: Policy | None, sp: Policy | None, np: Policy | None) -> tuple[str, ...]:
+        """Section 4.10.1: ``p`` has to be there, ``sp`` and ``np`` only have to be right."""
+        below = tuple(name for name, value in (("sp", sp), ("np", np)) if value is None and name in self.tags)
+        return (*(("p",) if p is None else ()), *below)
 
     def _read_tags(self) -> dict[str, Tag]:
         """All tags that can be read; a faulty one between semicolons is passed over (section 4.7)."""
@@ -149,7 +172,7 @@ class _Reader:
             # RFC 9989 section 4.7: tag names are ABNF literals and so without case; values mostly are as well.
             return {tag.name.lower(): tag for tag in reversed(parse_tag_list(self._text).values())}
         except TagListSyntaxError as error:
-            self.remark(error.message, error.span or Span(0, len(self._text)), error.next_step)
+            self.remark("dmarc.syntax", error.message, error.span or Span(0, len(self._text)), error.next_step)
         tags: dict[str, Tag] = {}
         start = 0
         for part in self._text.split(";"):
@@ -170,7 +193,8 @@ class _Reader:
         value = tag.value.lower()
         if len(value) == 1 and value in allowed:
             return value
-        self.remark(f"{name}={tag.value} is not valid", tag.value_span, f"Use one of {', '.join(allowed)}.")
+        message = f"{name}={tag.value} is not valid"
+        self.remark("dmarc.invalid_value", message, tag.value_span, f"Use one of {', '.join(allowed)}.")
         return default
 
     def policy(self, name: str) -> Policy | None:
@@ -180,7 +204,8 @@ class _Reader:
         try:
             return Policy(tag.value.lower())
         except ValueError:
-            self.remark(f"{name}={tag.value} is not a policy", tag.value_span, "Use none, quarantine or reject.")
+            message = f"{name}={tag.value} is not a policy"
+            self.remark("dmarc.invalid_policy", message, tag.value_span, "Use none, quarantine or reject.")
             return None
 
     def uris(self, name: str) -> tuple[str, ...]:
@@ -196,10 +221,12 @@ class _Reader:
             at += len(part) + 1
             sized = _OBSOLETE_SIZE.search(uri)
             if sized:
-                self.remark("a size limit behind ! is obsolete", span, f"Remove {sized[0]}.")
+                message = "a size limit behind ! is gone since RFC 9989"
+                self.remark("dmarc.obsolete_size", message, span, f"Remove {sized[0]}.")
                 uri = uri[: sized.start()]
             if not _URI.match(uri) or (uri.lower().startswith("mailto:") and not _MAILTO.match(uri)):
-                self.remark(f"{name}= holds '{uri}', which is no address", span, "Write mailto:name@example.com.")
+                message = f"{name}= holds '{uri}', which is no address"
+                self.remark("dmarc.invalid_report_address", message, span, "Write mailto:name@example.com.")
             else:
                 found.append(uri)
         return tuple(found)
@@ -209,12 +236,16 @@ class _Reader:
         if tag is None:
             return ("0",)
         options = tuple(tag.packed_value.lower().split(":"))
-        if all(option in _FAILURE_OPTIONS for option in options):
+        chosen = set(options)
+        # Section 4.8: each at most once, and of 0 and 1 only one.
+        if len(chosen) == len(options) and chosen <= _FAILURE_OPTIONS and not chosen >= _EXCLUSIVE_FAILURE_OPTIONS:
             return options
-        self.remark(f"fo={tag.value} is not valid", tag.value_span, "Use 0, 1, d or s, separated by colons.")
+        next_step = "Use 0 or 1, and d or s, separated by colons, each once."
+        self.remark("dmarc.invalid_value", f"fo={tag.value} is not valid", tag.value_span, next_step)
         return ("0",)
 
     def check_tag_names(self) -> None:
-        for name in _REMOVED:
+        for name in OBSOLETE_TAGS:
             if name in self.tags:
-                self.remark(f"{name}= was removed in RFC 9989", self.tags[name].name_span, f"Remove {name}=.")
+                message = f"{name}= is gone since RFC 9989"
+                self.remark("dmarc.obsolete_tag", message, self.tags[name].name_span, f"Remove {name}=.")

@@ -97,7 +97,7 @@ def _watch(job: MainJob, campaign: str) -> CampaignResult:
 
 def _print_outcome(outcome: Outcome) -> None:
     states = outcome.campaign.by_state
-    table = Table(title="Result", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("delivered", "deferred", "failed", "suppressed", "deferred on the way", "ambiguous"):
         table.add_column(column, justify="right")
     table.add_row(
@@ -105,9 +105,9 @@ def _print_outcome(outcome: Outcome) -> None:
         f"{outcome.campaign.deferred_ever:,}",
         f"{outcome.campaign.ambiguous_ever:,}",
     )
-    console.print()
+    console.print("\n[bold]Result[/]")
     console.print(table)
-    console.print()
+    console.print("\n[bold]As judged by the receiving side[/]")
     console.print(_judged(outcome))
     rate = outcome.received.received_per_second
     console.print(
@@ -128,7 +128,7 @@ def _judged(outcome: Outcome) -> Table:
     verdicts = sorted(
         {verdict for counts in results.values() for verdict in counts} | {"pass"}, key=lambda v: v != "pass"
     )
-    table = Table(title="As judged by the receiving side", title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     table.add_column("")
     for verdict in verdicts:
         table.add_column(verdict, justify="right")

@@ -121,13 +121,15 @@ def _findings(domain: SenderDomain) -> list[dict[str, Any]]:
 
 
 def _published(record: RecordToPublish, findings: list[dict[str, Any]]) -> PublishedRecord:
-    question = f"{record.name} {record.record_type}".lower()
-    answers = [
-        (str(finding["state"]), str(evidence["answer"]))
+    """The record with the state that the last audit gave it; a domain has several DKIM records, told by their names."""
+    about = [
+        finding
         for finding in findings
-        for evidence in finding["evidence"]
-        if str(evidence["question"]).lower() == question and finding["severity"] != "warning"
+        if str(finding["code"]).partition(".")[0] == record.topic
+        and finding["severity"] != "warning"
+        and (record.topic != "dkim" or any(str(record.name) in str(one["question"]) for one in finding["evidence"]))
     ]
-    states = {state for state, _ in answers}
+    states = {str(finding["state"]) for finding in about}
     state = next((state for state in _WORST_FIRST if state in states), "unknown")
-    return PublishedRecord(record, state, answers[0][1] if answers else "")
+    answers = [str(one["answer"]) for finding in about for one in finding["evidence"]]
+    return PublishedRecord(record, state, answers[0] if answers else "")

@@ -80,7 +80,7 @@ def test_zone_text_cuts_long_strings() -> None:
 
 @given(st.text(max_size=600))
 def test_any_text_survives_the_zone_file(value: str) -> None:
-    record = RecordToPublish(DomainName("a.test"), RecordType.TXT, value, "")
+    record = RecordToPublish(DomainName("a.test"), RecordType.TXT, value, "", "dkim")
     answer = Zone.parse(as_zone_text((record,))).answer(DnsQuestion("a.test", RecordType.TXT))
     assert isinstance(answer, Found)
     assert isinstance(answer.records[0], TxtRecord)

@@ -1,0 +1,196 @@
+"""Lint of the MX records of a domain and of the hosts they name (RFC 5321 section 5.1, RFC 7505, RFC 2181)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from dns_checks.findings import CheckFinding, Evidence, absent, info, present, printable, unknown, warning
+from dns_checks.mx import HostAddresses, HostResult, resolve_host
+from mailtypes.domain import DomainName, DomainSyntaxError
+from mailtypes.questions import (
+    Absence,
+    Absent,
+    DnsEvaluation,
+    DnsQuestion,
+    Found,
+    MxRecord,
+    NameRecord,
+    RecordType,
+    Unanswered,
+)
+
+_MAX_HOSTS = 20  # each costs three queries; no real domain has more
+
+
+@dataclass(frozen=True, slots=True)
+class MailHostsCheck:
+    """What was found; ``hosts`` are those that have an address, best first."""
+
+    domain: DomainName
+    findings: tuple[CheckFinding, ...]
+    hosts: tuple[HostAddresses, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """One host: the name its CNAME points to (empty for none), its addresses, the queries as evidence."""
+
+    name: str
+    alias: str
+    addresses: HostAddresses
+    evidence: tuple[Evidence, ...]
+
+
+def check_mail_hosts(domain: DomainName) -> DnsEvaluation[MailHostsCheck]:
+    """Whether mail to ``domain`` finds a host: no null MX, real host names, no aliases, public addresses."""
+    question = DnsQuestion(domain.ascii, RecordType.MX)
+    answer = yield question
+    evidence = (Evidence.of(question, answer),)
+    match answer:
+        case Unanswered():
+            sentence = f"The mail hosts of {domain} could not be looked up."
+            return MailHostsCheck(domain, (unknown("mx.unknown", evidence, sentence),))
+        case Absent(Absence.NO_SUCH_NAME):
+            sentence = f"The domain {domain} does not exist."
+            step = "Check the spelling; register the domain or publish its zone."
+            return MailHostsCheck(domain, (absent("mx.no_such_domain", evidence, sentence, step),))
+        case Absent():
+            return (yield from _check_implicit(domain, evidence))
+        case Found(records):
+            exchanges = [record for record in records if isinstance(record, MxRecord)]
+            exchanges.sort(key=lambda record: record.preference)
+            return (yield from _check_records(domain, exchanges, evidence))
+
+
+def _check_implicit(domain: DomainName, evidence: tuple[Evidence, ...]) -> DnsEvaluation[MailHostsCheck]:
+    """RFC 5321 section 5.1: without an MX record the domain is its own mail host, if it has an address."""
+    addresses = yield from resolve_host(domain.ascii)
+    evidence = (*evidence, _address_evidence(addresses))
+    step = "Publish an MX record that names the mail host, or a null MX ('0 .') if the domain takes no mail."
+    match addresses.result:
+        case HostResult.UNKNOWN:
+            sentence = f"{domain} has no MX record, and its addresses could not be looked up."
+            return MailHostsCheck(domain, (unknown("mx.unknown", evidence, sentence),))
+        case HostResult.ABSENT:
+            sentence = f"{domain} has neither MX nor address records: replies and bounces to it are lost."
+            return MailHostsCheck(domain, (absent("mx.missing", evidence, sentence, step),))
+        case HostResult.FOUND:
+            sentence = f"{domain} has no MX record; senders fall back to its own address."
+            findings = (warning("mx.implicit", evidence, sentence, step), *_address_findings(addresses, evidence))
+            return MailHostsCheck(domain, findings, (addresses,))
+
+
+def _check_records(
+    domain: DomainName, records: Sequence[MxRecord], evidence: tuple[Evidence, ...]
+) -> DnsEvaluation[MailHostsCheck]:
+    findings: list[CheckFinding] = []
+    if any(not record.exchange for record in records):
+        findings.append(_judge_null(domain, records, evidence))
+    names = list(dict.fromkeys(record.exchange.lower() for record in records if record.exchange))
+    if len(names) > _MAX_HOSTS:
+        sentence = f"{domain} names {len(names)} mail hosts; only the first {_MAX_HOSTS} were looked at."
+        findings.append(warning("mx.many", evidence, sentence, "Name fewer hosts; senders try only a few of them."))
+    hosts: list[_Host] = []
+    for name in names[:_MAX_HOSTS]:
+        fault = _name_fault(domain, name, evidence)
+        if fault is not None:
+            findings.append(fault)
+        else:
+            hosts.append((yield from _look_at(name)))
+    findings += [finding for host in hosts for finding in _host_findings(host)]
+    usable = tuple(host.addresses for host in hosts if host.addresses.result is HostResult.FOUND)
+    if names:
+        findings.insert(0, _summary(domain, hosts, evidence))
+    return MailHostsCheck(domain, tuple(findings), usable)
+
+
+def _judge_null(domain: DomainName, records: Sequence[MxRecord], evidence: tuple[Evidence, ...]) -> CheckFinding:
+    if len(records) > 1:
+        # RFC 7505 section 3: a domain with a null MX must have no other MX record.
+        sentence = f"{domain} has a null MX beside other MX records."
+        return absent("mx.null_beside_others", evidence, sentence, "Remove the null MX ('0 .') or the others.")
+    sentence = f"{domain} takes no mail (null MX); receivers may refuse mail that comes from it (RFC 7505 section 4.2)."
+    return warning("mx.null", evidence, sentence, "Publish an MX record if the domain sends mail or gets replies.")
+
+
+def _name_fault(domain: DomainName, name: str, evidence: tuple[Evidence, ...]) -> CheckFinding | None:
+    if _is_address(name):
+        sentence = f"An MX record of {domain} names the address {name}; only host names are allowed."
+        return absent("mx.address_literal", evidence, sentence, "Give the address a name and put that into the MX.")
+    try:
+        is_name = DomainName.parse(name).ascii == name
+    except DomainSyntaxError:
+        is_name = False
+    if is_name:
+        return None
+    sentence = f"An MX record of {domain} names something that is no host name: {printable(name)}."
+    return absent("mx.bad_name", evidence, sentence, "Put the name of the mail host into the MX record.")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]").removeprefix("ipv6:"))
+    except ValueError:
+        return False
+    return True
+
+
+def _look_at(name: str) -> DnsEvaluation[_Host]:
+    question = DnsQuestion(name, RecordType.CNAME)
+    answer = yield question
+    records = answer.records if isinstance(answer, Found) else ()
+    alias = next((record.target for record in records if isinstance(record, NameRecord)), "")
+    addresses = yield from resolve_host(name)
+    evidence = (_address_evidence(addresses),)
+    return _Host(name, alias, addresses, (Evidence.of(question, answer), *evidence) if alias else evidence)
+
+
+def _address_evidence(addresses: HostAddresses) -> Evidence:
+    shown = ", ".join(map(str, addresses.addresses[:10])) or addresses.cause
+    return Evidence(f"{addresses.host} AAAA, A", shown)
+
+
+def _host_findings(host: _Host) -> list[CheckFinding]:
+    findings = []
+    if host.alias:
+        # RFC 2181 section 10.3: the name in an MX record must not be an alias.
+        sentence = (
+            f"The mail host {host.name} is an alias (CNAME) of {printable(host.alias)}; some senders refuse that."
+        )
+        step = f"Name {printable(host.alias)} in the MX record itself."
+        findings.append(warning("mx.alias", host.evidence, sentence, step))
+    match host.addresses.result:
+        case HostResult.ABSENT:
+            sentence = f"The mail host {host.name} has no address."
+            step = "Publish its A or AAAA record, or remove it from the MX records."
+            findings.append(warning("mx.host_without_address", host.evidence, sentence, step))
+        case HostResult.UNKNOWN:
+            sentence = f"The addresses of the mail host {host.name} could not be looked up."
+            findings.append(unknown("mx.host_unknown", host.evidence, sentence))
+        case HostResult.FOUND:
+            findings += _address_findings(host.addresses, host.evidence)
+    return findings
+
+
+def _address_findings(addresses: HostAddresses, evidence: tuple[Evidence, ...]) -> list[CheckFinding]:
+    hidden = [str(address) for address in addresses.addresses if not address.is_global or address.is_multicast]
+    findings = []
+    if hidden:
+        sentence = f"{addresses.host} has addresses that nobody outside can reach: {', '.join(hidden[:5])}."
+        say = absent if len(hidden) == len(addresses.addresses) else warning
+        findings.append(say("mx.private_address", evidence, sentence, "Publish the public address of the mail host."))
+    if not addresses.ip4 and not addresses.cause:
+        sentence = f"{addresses.host} has no IPv4 address; senders without IPv6 cannot reach it."
+        findings.append(info("mx.no_ipv4", evidence, sentence, "Give the mail host an A record too."))
+    return findings
+
+
+def _summary(domain: DomainName, hosts: Sequence[_Host], evidence: tuple[Evidence, ...]) -> CheckFinding:
+    results = {host.addresses.result for host in hosts}
+    if HostResult.FOUND in results:
+        return present("mx.hosts", evidence, f"{domain} names mail hosts that have addresses.")
+    if HostResult.UNKNOWN in results:
+        sentence = f"Whether a mail host of {domain} has an address could not be found out."
+        return unknown("mx.hosts_unknown", evidence, sentence)
+    sentence = f"No mail host of {domain} can be reached: replies and bounces to it are lost."
+    return absent("mx.no_usable_host", evidence, sentence, "Publish an MX record with a host that has an address.")

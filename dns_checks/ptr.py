@@ -1,0 +1,150 @@
+"""Reverse names of sending addresses: PTR, forward confirmation (FCrDNS, RFC 8601 section 2.7.3), and what they say."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from dns_checks.findings import CheckFinding, Evidence, absent, present, printable, unknown, warning
+from mailtypes.auth import Finding
+from mailtypes.domain import DomainName, DomainSyntaxError
+from mailtypes.questions import AddressRecord, DnsEvaluation, DnsQuestion, Found, NameRecord, RecordType, Unanswered
+
+Address = IPv4Address | IPv6Address
+
+_MAX_NAMES = 10  # the limit of RFC 7208 section 4.6.4 for the same work
+_GENERIC_WORDS = frozenset(
+    {"adsl", "broadband", "cable", "cust", "customer", "dhcp", "dialin", "dialup", "dsl", "dyn", "dynamic", "dynip"}
+    | {"fiber", "ftth", "generic", "ip", "pool", "ppp", "pppoe", "unassigned", "unknown", "vdsl"}
+)
+_WORD = re.compile(r"[a-z]+")
+_NUMBER = re.compile(r"[0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class PtrCheck:
+    """What was found about ``address``.
+
+    ``names`` are its PTR names (at most ten), ``confirmed`` those that lead back to it. ``fcrdns`` is ``present`` where
+    there is one, ``unknown`` where there may be.
+    """
+
+    address: Address
+    fcrdns: Finding
+    names: tuple[str, ...]
+    confirmed: tuple[str, ...]
+    findings: tuple[CheckFinding, ...]
+
+
+def check_ptr(address: Address, ehlo_name: DomainName | None = None) -> DnsEvaluation[PtrCheck]:
+    """Look up the names of ``address``, confirm each, and compare them with the name that we say in EHLO."""
+    question = DnsQuestion(address.reverse_pointer, RecordType.PTR)
+    answer = yield question
+    evidence: tuple[Evidence, ...] = (Evidence.of(question, answer),)
+    if isinstance(answer, Unanswered):
+        finding = unknown("ptr.unknown", evidence, f"The reverse name of {address} could not be looked up.")
+        return PtrCheck(address, Finding.UNKNOWN, (), (), (finding,))
+    records = answer.records if isinstance(answer, Found) else ()
+    targets = [record.target.lower() for record in records if isinstance(record, NameRecord)]
+    names = tuple(dict.fromkeys(targets))[:_MAX_NAMES]
+    if not names:
+        sentence = f"{address} has no reverse name; Gmail, Yahoo and Microsoft refuse or throttle such senders."
+        step = "Ask whoever gave you the address to publish a PTR record for it."
+        return PtrCheck(address, Finding.ABSENT, (), (), (absent("ptr.missing", evidence, sentence, step),))
+    confirmed, is_certain, forward = yield from _confirm(address, names)
+    evidence += forward
+    state = Finding.PRESENT if confirmed else Finding.ABSENT if is_certain else Finding.UNKNOWN
+    findings = [_forward_finding(address, names, confirmed, state, evidence)]
+    if len(targets) > _MAX_NAMES:
+        sentence = f"{address} has {len(targets)} reverse names; receivers look at a few of them only."
+        findings.append(warning("ptr.many_names", evidence, sentence, "Leave one name."))
+    findings += _name_findings(address, confirmed or names, evidence)
+    if ehlo_name is not None and state is Finding.PRESENT:
+        findings.append(_ehlo_finding(address, confirmed, ehlo_name, evidence))
+    return PtrCheck(address, state, names, confirmed, tuple(findings))
+
+
+def _confirm(
+    address: Address, names: tuple[str, ...]
+) -> DnsEvaluation[tuple[tuple[str, ...], bool, tuple[Evidence, ...]]]:
+    """The names that lead back to ``address``, whether every one was answered, and the queries."""
+    record_type = RecordType.A if address.version == 4 else RecordType.AAAA
+    confirmed: list[str] = []
+    is_certain = True
+    evidence: list[Evidence] = []
+    for name in names:
+        question = DnsQuestion(name, record_type)
+        answer = yield question
+        evidence.append(Evidence.of(question, answer))
+        is_certain = is_certain and not isinstance(answer, Unanswered)
+        records = answer.records if isinstance(answer, Found) else ()
+        if any(isinstance(record, AddressRecord) and record.address == address for record in records):
+            confirmed.append(name)
+    return tuple(confirmed), is_certain, tuple(evidence)
+
+
+def _forward_finding(
+    address: Address,
+    names: tuple[str, ...],
+    confirmed: tuple[str, ...],
+    state: Finding,
+    evidence: tuple[Evidence, ...],
+) -> CheckFinding:
+    shown = ", ".join(map(printable, confirmed or names))
+    if state is Finding.PRESENT:
+        return present("ptr.confirmed", evidence, f"{address} is named {shown}, which leads back to it.")
+    if state is Finding.UNKNOWN:
+        sentence = f"Whether {shown} leads back to {address} could not be found out."
+        return unknown("ptr.forward_unknown", evidence, sentence)
+    sentence = f"{address} is named {shown}, but no such name leads back to it."
+    step = (
+        f"Publish an address record for {printable(names[0])} with {address}, or let the PTR record name another host."
+    )
+    return absent("ptr.not_confirmed", evidence, sentence, step)
+
+
+def _name_findings(address: Address, names: tuple[str, ...], evidence: tuple[Evidence, ...]) -> list[CheckFinding]:
+    generic = [name for name in names if looks_generic(name, address)]
+    if not generic or len(generic) < len(names):
+        return []
+    sentence = f"The reverse name {printable(generic[0])} looks like that of a dial-up or unassigned address."
+    step = "Ask for a name of your own, such as mail.example.com; many receivers distrust generic ones."
+    return [warning("ptr.generic_name", evidence, sentence, step)]
+
+
+def _ehlo_finding(
+    address: Address, confirmed: tuple[str, ...], ehlo_name: DomainName, evidence: tuple[Evidence, ...]
+) -> CheckFinding:
+    if ehlo_name.ascii in confirmed:
+        return present("ptr.ehlo_matches", evidence, f"The EHLO name {ehlo_name} is the reverse name of {address}.")
+    sentence = (
+        f"The EHLO name {ehlo_name} is not the reverse name of {address} ({', '.join(map(printable, confirmed))})."
+    )
+    step = f"Say {printable(confirmed[0])} in EHLO, or let the PTR record name {ehlo_name}."
+    return warning("ptr.ehlo_differs", evidence, sentence, step)
+
+
+def looks_generic(name: str, address: Address) -> bool:
+    """Whether ``name`` looks made from the address (``192-0-2-1.pool.example.net``), or names a kind of access line."""
+    try:
+        labels = DomainName.parse(name).labels
+    except DomainSyntaxError:
+        return False
+    # The domain itself may be called anything ("cable.example"); what counts is in front of it.
+    own = labels[:-2]
+    words = {word for label in own for word in _WORD.findall(label)}
+    return bool(words & _GENERIC_WORDS) or _holds_address(".".join(own), address)
+
+
+def _holds_address(text: str, address: Address) -> bool:
+    packed = address.packed
+    if packed.hex() in text.replace("-", "").replace(".", ""):
+        return True
+    if address.version == 6:
+        groups = address.exploded.split(":")
+        short = [group.lstrip("0") or "0" for group in groups]
+        return any("-".join(form) in text or ".".join(form) in text for form in (groups, short))
+    numbers = [int(number[-4:]) for number in _NUMBER.findall(text)]
+    octets = list(packed)
+    runs = [numbers[at : at + 4] for at in range(len(numbers) - 3)]
+    joined = "".join(f"{octet:03d}" for octet in octets)
+    return octets in runs or octets[::-1] in runs or joined in text
