@@ -76,12 +76,18 @@ def read_url(url: str) -> URL:
 def open_engine(url: URL) -> Engine:
     """A synchronous engine that writes: every SQLite transaction begins IMMEDIATE."""
     if url.get_backend_name() == "sqlite":
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        _make_private(Path(str(url.database)))
         engine = create_engine(url)
         _prepare_sqlite(engine, begin="BEGIN IMMEDIATE", read_only=False)
         return engine
     # Jobs are repeatable and touch rows through conditional updates; READ COMMITTED is what those are written for.
     return create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+
+
+def _make_private(file: Path) -> None:
+    """Contacts are nobody else's business: a new database is its owner's alone (SQLite's side files follow it)."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file.touch(mode=0o600, exist_ok=True)
 
 
 def _open_async_engine(url: URL) -> AsyncEngine:
