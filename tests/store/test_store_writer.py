@@ -270,7 +270,7 @@ async def test_a_deadlock_is_resolved_by_running_again(postgres_url: str) -> Non
         return work
 
     tries = await asyncio.gather(databases[0].write(crossing(*ids)), databases[1].write(crossing(*ids[::-1])))
-    assert sorted(tries) == [1, 2]
+    assert max(tries) > 1  # the victim ran again, and perhaps more than once
     counted = await databases[0].read(lambda c: c.execute(select(_workspace.c.created_at)).scalars().all())
     assert counted == [2, 2]
     for one in databases:
