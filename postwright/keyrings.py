@@ -82,7 +82,7 @@ def unseal(ring: KeyRing, key_id: str, sealed: bytes, purpose: str) -> bytes:
         raise UnsealError(f"the master key '{key_id}' is not in the key file")
     try:
         return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], purpose.encode())
-    except InvalidTag as error:
+    except (InvalidTag, ValueError) as error:  # the second: cut off within the nonce
         raise UnsealError(
             "a sealed secret does not open; the key file is not the one that it was sealed with"
         ) from error

@@ -6,20 +6,38 @@ seconds or in ISO 8601. ``config.example.toml`` and ``docs/configuration.md`` ar
 """
 
 import os
+import re
 import tomllib
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mailtypes.errors import ConfigurationError
 
 CONFIG_VARIABLE = "POSTWRIGHT_CONFIG"
+_PREFIX = "POSTWRIGHT_"
+_NO_SETTINGS = (CONFIG_VARIABLE, "POSTWRIGHT_SHARED")  # the second names conformance data, for the tests
+# Kubernetes sets such variables for a service that is called postwright (or postwright-something).
+_SERVICE_LINK = re.compile(
+    r"(?:[A-Z0-9_]+_)?(?:SERVICE_HOST=|SERVICE_PORT(?:_[A-Z0-9_]+)?=|PORT_[0-9]+_|PORT=(?:tcp|udp|sctp)://)"
+)
 DEFAULT_CONFIG = Path("postwright.toml")
 Address = IPv4Address | IPv6Address
+
+
+def _seconds(given: object) -> object:
+    """A number in a variable comes as text, which pydantic would take for ISO 8601."""
+    try:
+        return float(given) if isinstance(given, str) else given
+    except ValueError:
+        return given
+
+
+Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
 class Section(BaseModel):
@@ -52,7 +70,7 @@ class HttpSettings(Section):
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8025, ge=0, le=65535, description="The port to listen on.")
     public_url: str = Field("http://127.0.0.1:8025", description="How people reach it; https in production.")
-    session_lifetime: timedelta = Field(timedelta(hours=12), description="How long a browser stays signed in.")
+    session_lifetime: Duration = Field(timedelta(hours=12), description="How long a browser stays signed in.")
     max_upload: int = Field(64 * 1024 * 1024, gt=0, description="The largest import file, in bytes.")
 
 
@@ -83,7 +101,7 @@ class DnsSettings(Section):
 
     nameservers: tuple[Address, ...] = Field((), description="Resolvers to ask; empty: those of the system.")
     port: int = Field(53, gt=0, le=65535, description="Their port.")
-    timeout: timedelta = Field(timedelta(seconds=5), description="How long one question may take.")
+    timeout: Duration = Field(timedelta(seconds=5), description="How long one question may take.")
 
 
 class EgressSettings(Section):
@@ -106,18 +124,18 @@ class DeliverSettings(Section):
     messages_per_connection: int = Field(1000, ge=1, description="Messages after which a connection is closed.")
     batch: int = Field(100, ge=1, le=1000, description="Deliveries leased at a time.")
     signing_threads: int = Field(2, ge=1, le=64, description="Threads that compose and sign; OpenSSL leaves the GIL.")
-    lease: timedelta = Field(timedelta(seconds=60), description="How long a worker that vanished keeps its mails.")
-    retry_first: timedelta = Field(timedelta(minutes=5), description="The wait after the first deferral.")
+    lease: Duration = Field(timedelta(seconds=60), description="How long a worker that vanished keeps its mails.")
+    retry_first: Duration = Field(timedelta(minutes=5), description="The wait after the first deferral.")
     retry_factor: float = Field(2.0, ge=1, le=10, description="How much longer each further wait is.")
-    retry_longest: timedelta = Field(timedelta(hours=4), description="The longest wait.")
+    retry_longest: Duration = Field(timedelta(hours=4), description="The longest wait.")
     verify_tls: bool = Field(False, description="Whether STARTTLS checks certificates; opportunistic TLS does not.")
 
 
 class ScheduleSettings(Section):
     """The scheduler: prepares runs, finds routes, releases what the budget allows."""
 
-    tick: timedelta = Field(timedelta(milliseconds=500), description="How often it looks.")
-    route_lifetime: timedelta = Field(timedelta(hours=1), description="How long a route is believed.")
+    tick: Duration = Field(timedelta(milliseconds=500), description="How often it looks.")
+    route_lifetime: Duration = Field(timedelta(hours=1), description="How long a route is believed.")
 
 
 class SandboxSettings(Section):
@@ -130,7 +148,7 @@ class Settings(BaseSettings):
     """The whole tree; frozen once read."""
 
     model_config = SettingsConfigDict(
-        env_prefix="POSTWRIGHT_",
+        env_prefix=_PREFIX,
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
@@ -169,6 +187,7 @@ def config_path() -> Path:
 def read_settings(path: Path | None = None) -> Settings:
     """Read file and environment; raises ``ConfigurationError`` naming each faulty key."""
     file = path or config_path()
+    _refuse_unknown_variables()
     try:
         content = tomllib.loads(file.read_text("utf-8")) if file.exists() else {}
         settings = Settings(**content)
@@ -180,6 +199,20 @@ def read_settings(path: Path | None = None) -> Settings:
         )
         raise ConfigurationError(f"{file.name} or the environment: {faults}") from error
     return _anchored(settings, file.parent)
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt variable would be as if it were not set; pydantic notices only those within a known section."""
+    for variable, value in os.environ.items():
+        name = variable.removeprefix(_PREFIX)
+        if (
+            name == variable
+            or variable in _NO_SETTINGS
+            or ("__" not in name and _SERVICE_LINK.match(f"{name}={value}"))
+        ):
+            continue
+        if name.partition("__")[0].lower() not in Settings.model_fields:
+            raise ConfigurationError(f"{variable} is no setting. docs/configuration.md lists them all.")
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:

@@ -1,13 +1,79 @@
-"""The ``postwright`` command: every command with its help."""
+"""The ``postwright`` command: every command with its help.
+
+A command's module is imported only when that command is called: together they import the whole application, and
+``postwright --help`` should not wait for it.
+"""
+
+from importlib import import_module
+from typing import Any
 
 import typer
+import typer.main
+from typer.core import TyperCommand, TyperGroup
 
 from postwright import __version__
-from postwright.cli import campaign, contacts, domain, install, people, template
-from postwright.cli.exits import Exit
+from postwright.cli.exit_codes import Exit
+
+_COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("install", "init", "Write a configuration, make the keys and the database, and add the first admin."),
+    "serve": ("serve", "serve", "Run Postwright: all roles in a tree of processes, or some of them here."),
+    "doctor": (
+        "install",
+        "doctor",
+        "Check the configuration, the keys, the database, the disk, the clock and the DNS.",
+    ),
+    "demo": (
+        "demonstration",
+        "run_demo",
+        "Verify a domain, import 2,000 contacts, send them a signed newsletter, and show what arrived, on this"
+        " machine.",
+    ),
+    "import": (
+        "contacts",
+        "import_contacts",
+        "Import contacts; refused rows are told with line and reason, good rows are kept.",
+    ),
+    "suppress": ("contacts", "suppress", "Addresses that may not be written to."),
+    "domain": ("domain", "app", "Domains that mail is sent from."),
+    "template": ("template", "app", "Templates: MJML or HTML with Liquid."),
+    "campaign": ("campaign", "app", "Campaigns: one template to one list."),
+    "apikey": ("people", "keys", "Keys of API clients."),
+    "user": ("people", "users", "People who sign in."),
+}
+"""Module, name in it, and help by command; a test holds the help to what the command itself says."""
+
+
+class DeferredCommand(TyperCommand):
+    """Stands in the list of commands until it is called."""
+
+    def __init__(self, name: str, place: tuple[str, str], summary: str) -> None:
+        super().__init__(name, help=summary)
+        self._place = place
+
+    def load(self) -> Any:
+        """The command itself."""
+        module, attribute = self._place
+        found = getattr(import_module(f"postwright.cli.{module}"), attribute)
+        if not isinstance(found, typer.Typer):
+            function, found = found, typer.Typer(add_completion=False)
+            found.command(self.name)(function)
+        return typer.main.get_command(found)
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Called when the command line names this command: the loaded one takes over."""
+        return self.load().make_context(info_name, args, parent=parent, **extra)
+
+
+class _Root(TyperGroup):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name, (module, attribute, summary) in _COMMANDS.items():
+            self.add_command(DeferredCommand(name, (module, attribute), summary))
+
 
 app = typer.Typer(
     name="postwright",
+    cls=_Root,
     help="A self-hosted deliverability and sending stack.",
     no_args_is_help=True,
     add_completion=False,
@@ -29,21 +95,12 @@ def _main(
     """Postwright."""
 
 
-install.add_to(app)
-contacts.add_to(app)
-app.add_typer(domain.app, name="domain")
-app.add_typer(template.app, name="template")
-app.add_typer(campaign.app, name="campaign")
-app.add_typer(people.keys, name="apikey")
-app.add_typer(people.users, name="user")
-
-
 def main() -> None:
     """Entry point; a wrong command line exits with 64 (EX_USAGE), Ctrl-C with 130."""
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
-        typer.echo(f"{error}\nTry: postwright --help", err=True)
+        typer.echo(f"{error}\nTry: postwright --help".strip(), err=True)
         raise SystemExit(int(Exit.USAGE)) from None
     except typer.Abort:
         raise SystemExit(130) from None

@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable
 
 import typer
+from rich.markup import escape
 
-from postwright.cli.exits import Exit, problem_text
+from postwright.cli.exit_codes import Exit
+from postwright.cli.exits import problem_text
 from postwright.cli.session import JsonOption, console, print_json, print_table, run
 from postwright.services.campaigns import CampaignDraft, Campaigns, CampaignStatus
 from postwright.services.errors import NotFoundError
@@ -14,7 +16,7 @@ from postwright.store.contacts import list_lists
 from postwright.store.workspaces import Workspace
 from postwright.wiring import Application
 
-app = typer.Typer(help="Campaigns: one template to one list.", no_args_is_help=True)
+app = typer.Typer(help="Campaigns: one template to one list.", no_args_is_help=True, add_completion=False)
 _NAME = typer.Argument(help="The campaign's name.")
 
 
@@ -156,7 +158,7 @@ def _print_status(found: CampaignStatus, *, as_json: bool) -> None:
             }
         )
         return
-    console.print(f"[bold]{found.campaign.name}[/] is {found.campaign.state}.")
+    console.print(f"[bold]{escape(found.campaign.name)}[/] is {found.campaign.state}.")
     if counts:
         rows = [(state, f"{number:,}") for state, number in sorted(counts.by_state.items())]
         print_table(("state", "recipients"), rows, empty="No recipient yet.")

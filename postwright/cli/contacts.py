@@ -7,7 +7,8 @@ from pathlib import Path
 import typer
 
 from mailtypes.clock import as_datetime
-from postwright.cli.exits import Exit, explained, problem_text
+from postwright.cli.exit_codes import Exit
+from postwright.cli.exits import explained, problem_text
 from postwright.cli.session import JsonOption, console, print_json, print_table, run
 from postwright.services.imports import ContactImports
 from postwright.store.imports import ImportJob, Refusal
@@ -15,12 +16,6 @@ from postwright.store.workspaces import Workspace
 from postwright.wiring import Application
 
 _SHOWN = 20
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("import")(import_contacts)
-    app.add_typer(suppress, name="suppress")
 
 
 def import_contacts(
@@ -63,9 +58,9 @@ def import_contacts(
 
 
 async def _wait(imports: ContactImports, workspace_id: int, job_id: int) -> ImportJob:
-    """Do the job here, unless the scheduler has taken it; then wait for the scheduler."""
-    await imports.run_job(await imports.job(workspace_id, job_id))
+    """Do the job here; where the scheduler is at it too, each chunk is done by whoever is first."""
     while True:
+        await imports.run_job(await imports.job(workspace_id, job_id))
         job = await imports.job(workspace_id, job_id)
         if job.state in {"finished", "failed"}:
             return job
@@ -79,7 +74,7 @@ def _write_report(path: Path, refusals: list[Refusal]) -> None:
         writer.writerows((one.row_number, one.value, one.code, one.reason) for one in refusals)
 
 
-suppress = typer.Typer(help="Addresses that may not be written to.", no_args_is_help=True)
+suppress = typer.Typer(help="Addresses that may not be written to.", no_args_is_help=True, add_completion=False)
 
 
 @suppress.command("add")

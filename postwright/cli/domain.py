@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 
 import typer
+from rich.markup import escape
 
 from dns_checks.audit import AuditReport, Verdict
 from dns_checks.publish import RecordToPublish, as_zone_text
 from mailtypes.auth import Finding
-from postwright.cli.exits import Exit
+from postwright.cli.exit_codes import Exit
 from postwright.cli.session import JsonOption, console, print_json, print_table, run
 from postwright.services.sender_domains import audit_document
 from postwright.store.domains import SenderDomain
 from postwright.store.workspaces import Workspace
 from postwright.wiring import Application
 
-app = typer.Typer(help="Domains that mail is sent from.", no_args_is_help=True)
+app = typer.Typer(help="Domains that mail is sent from.", no_args_is_help=True, add_completion=False)
 _EXITS = {Verdict.VERIFIED: Exit.OK, Verdict.NOT_VERIFIED: Exit.REFUSED, Verdict.UNKNOWN: Exit.UNKNOWN}
 _MARKS = {Finding.PRESENT: "[green]✓[/]", Finding.ABSENT: "[red]✗[/]", Finding.UNKNOWN: "[dim]?[/]"}
 
@@ -75,9 +76,9 @@ def verify(name: str = typer.Argument(help="A sender domain."), as_json: bool = 
         print_json({"domain": domain.name, "state": domain.state, **audit_document(report)})
     else:
         for finding in report.findings:
-            console.print(f"{_MARKS[finding.state]} {finding.sentence}", soft_wrap=True)
+            console.print(f"{_MARKS[finding.state]} {escape(finding.sentence)}", soft_wrap=True)
             if finding.state is not Finding.PRESENT and finding.next_step:
-                console.print(f"  {finding.next_step}", style="dim", soft_wrap=True)
+                console.print(f"  {escape(finding.next_step)}", style="dim", soft_wrap=True)
         console.print(f"\n[bold]{domain.name}[/] is {domain.state}.")
     raise typer.Exit(int(_EXITS[report.verdict]))
 

@@ -1,31 +1,19 @@
-"""Exit codes (documented in docs/cli.md), and errors as people read them."""
+"""Errors as people read them, each with its exit code."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import IntEnum
+from typing import Any
 
 import typer
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
 from mailtypes.errors import ConfigurationError, InputSyntaxError, SurroundingsError
+from postwright.cli.exit_codes import Exit
 from postwright.services.errors import NotFoundError, Problem, RefusedError, ServiceError
 
 _ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-class Exit(IntEnum):
-    """What the command's exit status means."""
-
-    OK = 0
-    REFUSED = 1  # understood, and it cannot be done, or the check found errors
-    UNKNOWN = 2  # could not find out
-    USAGE = 64  # sysexits.h EX_USAGE: the command line is wrong
-    DATA = 65  # EX_DATAERR: the input is wrong
-    NOT_FOUND = 66  # EX_NOINPUT: no such thing, or no such file
-    UNAVAILABLE = 69  # EX_UNAVAILABLE: database, disk or network do not work
-    CONFIGURATION = 78  # EX_CONFIG: the settings are wrong
 
 
 @contextmanager
@@ -33,20 +21,28 @@ def explained() -> Iterator[None]:
     """Turn what goes wrong inside into a sentence on standard error and an exit code."""
     try:
         yield
-    except InputSyntaxError as error:
-        _fail(error.explain(), Exit.DATA)
     except RefusedError as error:
+        if isinstance(error.__cause__, InputSyntaxError):  # a text with a place: shown with the caret under it
+            _fail(_placed(error.problems[0], error.__cause__), Exit.DATA)
         _fail("\n".join(problem_text(problem) for problem in error.problems), Exit.REFUSED)
-    except NotFoundError as error:
-        _fail(str(error), Exit.NOT_FOUND)
-    except FileNotFoundError as error:
-        _fail(f"There is no file {error.filename}.", Exit.NOT_FOUND)
-    except ConfigurationError as error:
-        _fail(str(error), Exit.CONFIGURATION)
-    except (SurroundingsError, ServiceError) as error:
-        _fail(str(error), Exit.UNAVAILABLE)
-    except DBAPIError as error:
-        _fail(f"The database does not answer as it should: {error.orig}", Exit.UNAVAILABLE)
+    except tuple(_SENTENCES) as error:
+        sentence, code = next(_SENTENCES[kind] for kind in type(error).__mro__ if kind in _SENTENCES)
+        _fail(sentence(error), code)
+
+
+_SENTENCES: dict[type[BaseException], tuple[Callable[[Any], str], Exit]] = {
+    InputSyntaxError: (lambda error: error.explain(), Exit.DATA),
+    UnicodeDecodeError: (lambda error: f"Not text in UTF-8 (octet {error.start + 1:,}). Save it as UTF-8.", Exit.DATA),
+    NotFoundError: (str, Exit.NOT_FOUND),
+    FileNotFoundError: (lambda error: f"There is no file {error.filename}.", Exit.NOT_FOUND),
+    IsADirectoryError: (lambda error: f"{error.filename} is a folder, not a file.", Exit.NOT_FOUND),
+    OSError: (lambda error: f"{error.strerror or error}: {error.filename or 'a file'}", Exit.UNAVAILABLE),
+    ConfigurationError: (str, Exit.CONFIGURATION),
+    SurroundingsError: (str, Exit.UNAVAILABLE),
+    ServiceError: (str, Exit.UNAVAILABLE),
+    DBAPIError: (lambda error: f"The database does not answer as it should: {error.orig}", Exit.UNAVAILABLE),
+}
+"""By kind of error (the nearest kind counts): what to say, and the exit code."""
 
 
 def problem_text(problem: Problem) -> str:
@@ -55,6 +51,11 @@ def problem_text(problem: Problem) -> str:
     next_step = f" {problem.next_step}" if problem.next_step else ""
     sentence = problem.sentence if problem.sentence.endswith((".", "!", "?")) else f"{problem.sentence}."
     return f"{where}: {sentence}{next_step}" if where else f"{sentence}{next_step}"
+
+
+def _placed(problem: Problem, error: InputSyntaxError) -> str:
+    where = ", ".join(part for part in (problem.field, problem.place) if part)
+    return f"{where}: {error.explain()}" if where else error.explain()
 
 
 def _fail(text: str, code: Exit) -> None:

@@ -1,30 +1,19 @@
-"""Commands about the install itself: init, serve, doctor, demo, sandbox."""
+"""``postwright init`` and ``postwright doctor``."""
 
 import asyncio
-import os
 
 import typer
+from rich.markup import escape
 
 from mailtypes.clock import SystemClock
-from postwright.cli.exits import Exit, explained
+from postwright.cli.exit_codes import Exit
+from postwright.cli.exits import explained
 from postwright.cli.session import DEFAULT_WORKSPACE, JsonOption, console, print_json
-from postwright.demo.command import run_demo
 from postwright.install.doctor import CheckState, examine
 from postwright.install.initialise import initialise
-from postwright.serving.process import prepare, run_roles
-from postwright.serving.roles import Role
-from postwright.serving.supervisor import supervise
-from postwright.settings import CONFIG_VARIABLE, config_path, read_settings
+from postwright.settings import config_path, read_settings
 
 _MARKS = {CheckState.GOOD: "[green]✓[/]", CheckState.BAD: "[red]✗[/]", CheckState.UNKNOWN: "[dim]?[/]"}
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command("init")(init)
-    app.command("serve")(serve)
-    app.command("doctor")(doctor)
-    app.command("demo")(run_demo)
 
 
 def init(
@@ -40,22 +29,6 @@ def init(
     console.print("Next: postwright serve")
 
 
-def serve(
-    role: list[Role] = typer.Option([], help="Run only this role, in this process; may be given several times."),
-    prepare_first: bool = typer.Option(True, "--prepare/--no-prepare", hidden=True),
-    follow_parent: bool = typer.Option(False, "--follow-parent", hidden=True),
-) -> None:
-    """Run Postwright: all roles in a tree of processes, or some of them here."""
-    with explained():
-        settings = read_settings()
-        if not role:
-            environment = {**os.environ, CONFIG_VARIABLE: str(config_path())}
-            raise typer.Exit(supervise(settings, environment, follow_parent=follow_parent))
-        if prepare_first:
-            asyncio.run(prepare(settings))
-        run_roles(settings, role, follow_parent=follow_parent)
-
-
 def doctor(as_json: bool = JsonOption) -> None:
     """Check the configuration, the keys, the database, the disk, the clock and the DNS."""
     with explained():
@@ -64,7 +37,9 @@ def doctor(as_json: bool = JsonOption) -> None:
         if as_json:
             print_json({"check": check.name, "state": check.state, "sentence": check.sentence, "next": check.next_step})
         else:
-            console.print(f"{_MARKS[check.state]} [bold]{check.name}[/] {check.sentence} {check.next_step}".rstrip())
+            console.print(
+                f"{_MARKS[check.state]} [bold]{check.name}[/] {escape(f'{check.sentence} {check.next_step}'.rstrip())}"
+            )
     states = {check.state for check in checks}
     if CheckState.BAD in states:
         raise typer.Exit(int(Exit.REFUSED))

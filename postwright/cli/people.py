@@ -10,8 +10,8 @@ from postwright.cli.session import JsonOption, console, print_json, print_table,
 from postwright.services.accounts import KeyScope, Role
 from postwright.store.public_ids import public_id, read_public_id
 
-users = typer.Typer(help="People who sign in.", no_args_is_help=True)
-keys = typer.Typer(help="Keys of API clients.", no_args_is_help=True)
+users = typer.Typer(help="People who sign in.", no_args_is_help=True, add_completion=False)
+keys = typer.Typer(help="Keys of API clients.", no_args_is_help=True, add_completion=False)
 _KEY = "key"
 
 

@@ -2,12 +2,13 @@
 
 import inspect
 from collections.abc import Iterator
-from typing import Any
+from enum import Enum
+from typing import Any, get_args
 
 import typer.main
 
-from postwright.cli.app import app
-from postwright.cli.exits import Exit
+from postwright.cli.app import DeferredCommand, app
+from postwright.cli.exit_codes import Exit
 
 _EXIT_TEXTS = {
     Exit.OK: "all good",
@@ -29,23 +30,33 @@ def reference() -> str:
 
 
 def _command(path: str, command: Any) -> Iterator[str]:
+    if isinstance(command, DeferredCommand):
+        command = command.load()
     children = getattr(command, "commands", None)
     if children:
         for name, child in children.items():
             yield from _command(f"{path} {name}", child)
         return
-    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-    options = [
-        parameter
-        for parameter in command.params
-        if parameter.param_type_name == "option" and not parameter.hidden and "--help" not in parameter.opts
-    ]
-    words = " ".join(f"{parameter.name.upper()}" for parameter in arguments)
+    shown = [one for one in command.params if not getattr(one, "hidden", False) and "--help" not in one.opts]
+    words = " ".join(one.name.upper() for one in shown if one.param_type_name == "argument")
     yield f"## `{f'{path} {words}'.strip()}`\n"
     yield f"{inspect.cleandoc(command.help or '')}\n"
-    if options:
-        yield "| option | meaning |\n|---|---|"
-        for option in options:
-            names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
-            yield f"| {names} | {option.help or ''} |"
+    if shown:
+        yield "| argument or option | meaning |\n|---|---|"
+        yield from (_row(one) for one in shown)
         yield ""
+
+
+def _row(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        names = f"`{parameter.name.upper()}`"
+    else:
+        names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+    meaning = [parameter.help or ""]
+    annotation = parameter.type_descriptor.annotation
+    kind = next(iter(get_args(annotation)), annotation)  # list[Role] is an option that may be given several times
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        meaning.append(f"One of {', '.join(f'`{choice.value}`' for choice in kind)}.")
+    if parameter.required and parameter.param_type_name == "option":
+        meaning.append("Required.")
+    return f"| {names} | {' '.join(meaning)} |"

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mailtypes.errors import ConfigurationError
 from postwright.cli.exits import explained
@@ -56,5 +57,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(_plain(str(cell)) for cell in row))
     console.print(table)
+
+
+def _plain(cell: str) -> Text:
+    """A cell as text: what others wrote is no markup, and moves no cursor (ECMA-48 sequences begin with a control)."""
+    return Text("".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in cell))

@@ -8,7 +8,7 @@ from postwright.cli.exits import explained
 from postwright.cli.session import JsonOption, console, print_json, print_table, run
 from postwright.store.templates import TemplateText
 
-app = typer.Typer(help="Templates: MJML or HTML with Liquid.", no_args_is_help=True)
+app = typer.Typer(help="Templates: MJML or HTML with Liquid.", no_args_is_help=True, add_completion=False)
 
 
 @app.command("add")

@@ -20,10 +20,15 @@ _LIST = "Newsletter"
 _SUBJECT = "{{ contact.first_name }}, your spring harvest guide"
 _POLL = 0.25
 _LONGEST = 900
+_LONGEST_SILENCE = 60  # the supervisor waits half a minute at most before it begins a role again
 
 
 class JobError(SurroundingsError):
     """A step of the job was refused; the message is the server's."""
+
+
+class UnansweredError(JobError):
+    """The server did not answer; it may be on its way up again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,7 @@ class MainJob:
     def verify_domain(self) -> str:
         """Add the sender domain, publish what it asks for in the sandbox's DNS, verify it; returns its state."""
         self._call("POST", "/v1/domains", json={"name": SENDER_DOMAIN})
-        zone = self._client.get(f"/v1/domains/{SENDER_DOMAIN}/records", headers={"Accept": "text/dns"})
-        _check(zone)
+        zone = self._request("GET", f"/v1/domains/{SENDER_DOMAIN}/records", headers={"Accept": "text/dns"})
         publish_zone(self._stage.layout.zones_directory, SENDER_DOMAIN, zone.text)
         return str(self._call("POST", f"/v1/domains/{SENDER_DOMAIN}/verify")["state"])
 
@@ -139,8 +143,16 @@ class MainJob:
 
     def watch(self, campaign: str, show: Callable[[CampaignResult], None]) -> CampaignResult:
         """Call ``show`` with every new status until the campaign has come to its end."""
+        silent = 0.0
         for _ in _bounded():
-            result = self.status(campaign)
+            try:
+                result = self.status(campaign)
+            except UnansweredError:
+                silent += _POLL
+                if silent > _LONGEST_SILENCE:
+                    raise
+                continue
+            silent = 0.0
             show(result)
             if result.state in {"finished", "cancelled"}:
                 return result
@@ -156,10 +168,16 @@ class MainJob:
             cursor = answer["next_cursor"]
 
     def _call(self, method: str, path: str, **more: Any) -> dict[str, Any]:
-        answer = self._client.request(method, path, **more)
-        _check(answer)
-        document: dict[str, Any] = answer.json()
+        document: dict[str, Any] = self._request(method, path, **more).json()
         return document
+
+    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            answer = self._client.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise UnansweredError(f"Postwright does not answer ({error}); see {self._stage.log_file}.") from error
+        _check(answer)
+        return answer
 
 
 def _bounded() -> Iterator[None]:

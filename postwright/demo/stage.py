@@ -4,6 +4,7 @@ Everything lies in the folder, so a demo that was cut off goes on where it stopp
 """
 
 import asyncio
+import fcntl
 import json
 import os
 import secrets
@@ -11,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +37,9 @@ _EGRESS = "127.0.0.2"
 _HOST = "127.0.0.1"
 _START_SECONDS = 60
 _STOP_SECONDS = 60
+_PREDECESSOR_SECONDS = 60.0  # what was cut off ends by itself, within the grace of its processes
+_LOG_NAME = "postwright.log"
+_LOCK_POLL = 0.1
 
 # What the demo's own DNS says of the machine that Postwright would run on.
 _ZONES = {
@@ -72,8 +77,8 @@ port = {dns_port}
 [deliver]
 smtp_port = {sandbox_smtp_port}
 allow_private_destinations = true
-retry_first = 4  # the sandbox's greylisting is quick, too
-lease = 6
+retry_first = {retry_first}  # the sandbox's greylisting is quick, too
+lease = {lease}
 
 [[deliver.egress]]
 ip = "{egress}"
@@ -98,37 +103,66 @@ class Notes:
     finished: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How quickly things come back on the stage: real mail waits minutes where the demo waits seconds."""
+
+    greylist_delay: timedelta = timedelta(seconds=3)
+    retry_first: timedelta = timedelta(seconds=4)
+    lease: timedelta = timedelta(seconds=6)
+
+
 class Stage:
     """The folder and the processes; use as ``with Stage.set_up(...) as stage``."""
 
-    def __init__(self, folder: Path, notes: Notes, layout: SandboxLayout, sandbox: SandboxProcess) -> None:
+    def __init__(self, folder: Path, notes: Notes, sandbox: SandboxProcess, lock: int) -> None:
         self.folder = folder
         self.notes = notes
-        self.layout = layout
-        self._sandbox = sandbox
+        self.sandbox = sandbox
+        self._lock = lock
         self._server: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def set_up(cls, folder: Path, http_port: int) -> "Stage":
-        """Begin with a clean folder, or go on in one whose demo has not finished."""
+    def set_up(cls, folder: Path, http_port: int, pace: Pace | None = None) -> "Stage":
+        """Begin with a clean folder, or go on in one whose demo has not finished; ``pace`` counts for a clean one."""
         folder = folder.resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _lock_folder(folder)
+        try:
+            return cls._set_up(folder, http_port, pace or Pace(), lock)
+        except BaseException:
+            os.close(lock)
+            raise
+
+    @classmethod
+    def _set_up(cls, folder: Path, http_port: int, pace: Pace, lock: int) -> "Stage":
+        for held in (folder / _LOG_NAME, folder / "sandbox" / "sandbox.lock"):
+            if held.exists():
+                with held.open("ab") as file:
+                    _await_lock(file.fileno(), folder)
         notes = _read_notes(folder)
         if notes is not None and notes.finished:
-            shutil.rmtree(folder)
+            _clear(folder)
             notes = None
-        folder.mkdir(parents=True, exist_ok=True)
         _check_port(notes.http_port if notes else http_port)
-        sandbox = SandboxProcess(_sandbox_layout(folder))
+        sandbox = SandboxProcess(_sandbox_layout(folder, pace))
         layout = sandbox.start()
         try:
-            if notes is None:
-                notes = _prepare(folder, layout, http_port)
-            stage = cls(folder, notes, layout, sandbox)
-            stage._start_server()
+            stage = cls(folder, notes or _prepare(folder, layout, http_port, pace), sandbox, lock)
+            try:
+                stage.start()
+            except BaseException:
+                stage.stop_server()
+                raise
         except BaseException:
             sandbox.stop()
             raise
         return stage
+
+    @property
+    def layout(self) -> SandboxLayout:
+        """Where the sandbox keeps its things."""
+        return self.sandbox.layout
 
     @property
     def url(self) -> str:
@@ -138,16 +172,53 @@ class Stage:
     @property
     def log_file(self) -> Path:
         """What Postwright's processes say."""
-        return self.folder / "postwright.log"
+        return self.folder / _LOG_NAME
 
     def mark_finished(self) -> None:
         """The next demo begins with a clean folder."""
         self.notes = replace(self.notes, finished=True)
         _write_notes(self.folder, self.notes)
 
+    @property
+    def server_pid(self) -> int | None:
+        """The process id of ``postwright serve`` while it runs."""
+        return self._server.pid if self._server is not None and self._server.poll() is None else None
+
+    def start(self) -> None:
+        """Start whichever of sandbox and Postwright does not run (any more); returns when both are ready."""
+        if self.sandbox.pid is None:
+            self.sandbox.stop()
+            self.sandbox.start()
+        if self.server_pid is None:
+            self._close_server_pipe()
+            self._start_server()
+
+    def stop_server(self) -> int | None:
+        """End Postwright by SIGTERM, by SIGKILL where that does not help; returns its exit status."""
+        server = self._server
+        if server is None:
+            return None
+        if server.poll() is None:
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+        self._close_server_pipe()
+        return server.returncode
+
+    def _close_server_pipe(self) -> None:
+        if self._server is not None and self._server.stdin is not None:
+            self._server.stdin.close()
+
     def _start_server(self) -> None:
         environment = {**os.environ, CONFIG_VARIABLE: str(self.folder / "postwright.toml")}
         with self.log_file.open("ab") as log:
+            # Every process of the tree inherits the open file, and with it the lock on it: as long as one is left,
+            # however it came to be alone, no other tree is begun beside it.
+            _await_lock(log.fileno(), self.folder)
+            _check_port(self.notes.http_port)
             # The pipe tells Postwright when the demo is gone, however it went.
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "postwright", "serve", "--follow-parent"],
@@ -177,21 +248,50 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._server is not None and self._server.poll() is None:
-            self._server.send_signal(signal.SIGTERM)
-            try:
-                self._server.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._server.kill()
-        self._sandbox.stop()
+        self.stop_server()
+        self.sandbox.stop()
+        os.close(self._lock)
 
 
-def _sandbox_layout(folder: Path) -> SandboxLayout:
-    fresh = SandboxLayout(folder / "sandbox", greylist_delay=timedelta(seconds=3))
+def _lock_folder(folder: Path) -> int:
+    """Hold the folder for this process; the kernel lets go of it however the process ends."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise StageError(
+            f"A demo is running in {folder}. End it, or choose another folder: postwright demo --dir FOLDER"
+        ) from error
+    return descriptor
+
+
+def _await_lock(descriptor: int, folder: Path) -> None:
+    """Lock what the processes of a demo that was cut off hold until the last of them has ended."""
+    for _ in range(int(_PREDECESSOR_SECONDS / _LOCK_POLL)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(_LOCK_POLL)
+        else:
+            return
+    raise StageError(f"Processes of an earlier demo in {folder} are still running; end them, or use another --dir.")
+
+
+def _clear(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _sandbox_layout(folder: Path, pace: Pace) -> SandboxLayout:
+    fresh = SandboxLayout(folder / "sandbox", greylist_delay=pace.greylist_delay)
     return SandboxLayout.load(fresh.directory) if fresh.file.exists() else fresh
 
 
-def _prepare(folder: Path, layout: SandboxLayout, http_port: int) -> Notes:
+def _prepare(folder: Path, layout: SandboxLayout, http_port: int, pace: Pace) -> Notes:
     """Configuration, keys, database, admin, API key; what was done before a cut is done again, harmlessly."""
     clock = SystemClock()
     issued = Authority(layout.authority_directory, clock).issue([f"links.{SENDER_DOMAIN}"])
@@ -210,6 +310,8 @@ def _prepare(folder: Path, layout: SandboxLayout, http_port: int) -> Notes:
             dns_port=layout.dns_port,
             sandbox_smtp_port=layout.smtp_port,
             egress=_EGRESS,
+            retry_first=pace.retry_first.total_seconds(),
+            lease=pace.lease.total_seconds(),
         ),
         encoding="utf-8",
     )

@@ -127,7 +127,8 @@ async def _egress(application: Application) -> Check:
 
 
 async def _dns(application: Application) -> Check:
-    answer = await application.resolver.ask(DnsQuestion(".", RecordType.NS))
+    # Not the root, which is no name that a question can hold: it would be answered without asking anybody.
+    answer = await application.resolver.ask(DnsQuestion("com", RecordType.NS))
     if isinstance(answer, Unanswered):
         return Check("dns", CheckState.UNKNOWN, f"The resolver does not answer: {answer.cause}.", "See [dns].")
     return Check("dns", CheckState.GOOD, "The resolver answers.")

@@ -13,7 +13,7 @@ from postwright.services.accounts import Accounts, Role
 from postwright.settings import Settings, read_settings
 from postwright.store import schema
 from postwright.store.database import Database
-from postwright.store.workspaces import create_workspace, find_workspace
+from postwright.store.workspaces import create_workspace, find_workspace, set_egress_sources
 
 _STARTER_CONFIG = """\
 # Postwright's configuration. Every key with its meaning: docs/configuration.md.
@@ -56,6 +56,8 @@ async def initialise(config: Path, admin: str, workspace_name: str, clock: Clock
     database = Database(settings.database.url, clock)
     try:
         workspace_id = await _workspace(database, workspace_name, clock)
+        sources = [(str(egress.ip), egress.ehlo) for egress in settings.deliver.egress]
+        await database.write(lambda connection: set_egress_sources(connection, workspace_id, sources))
         password = await _first_admin(database, settings, workspace_id, admin, clock)
     finally:
         await database.close()

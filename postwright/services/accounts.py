@@ -1,5 +1,6 @@
 """Who may do what: sign-in with passwords, browser sessions, API keys with scopes."""
 
+import asyncio
 import hashlib
 import secrets
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from postwright.store.database import Database
 _KEY_PREFIX = "pw_live_"
 _MIN_PASSWORD = 10
 _MAX_PASSWORD = 200  # argon2 would hash megabytes for whoever sends them
+_HASHES_AT_ONCE = 2
 _TRIES = 10
 _TRIES_WINDOW = timedelta(minutes=15)
 _MAX_TRACKED = 10_000
@@ -78,6 +80,7 @@ class Accounts:
         self._hasher = PasswordHasher()
         # Verified for unknown addresses too, so that the time taken does not tell who has an account.
         self._nobody = self._hasher.hash(secrets.token_hex())
+        self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
         self._tries = _TryCounter(clock)
 
     async def save_user(self, workspace_id: int, address_text: str, password: str, role: Role) -> int:
@@ -88,7 +91,7 @@ class Accounts:
                 "password_length", f"A password has {_MIN_PASSWORD} to {_MAX_PASSWORD} characters.", field="password"
             )
         now = self._clock.now()
-        secret = (self._hasher.hash(password), str(role))
+        secret = (await asyncio.to_thread(self._hasher.hash, password), str(role))
         return await self._database.write(
             lambda connection: people.save_user(connection, workspace_id, address.text, address.key, secret, now)
         )
@@ -107,20 +110,29 @@ class Accounts:
             key = EmailAddress.parse(address_text).key
         except InputSyntaxError:
             key = ""
-        self._tries.check(key, origin)
+        names = (f"address {key}", f"origin {origin}")
+        self._tries.check(*names)
+        # Counted before the answer is known: tries that arrive together may not slip past the limit together.
+        tried_at = self._tries.count(*names)
         user = await self._database.read(lambda connection: people.find_user(connection, key)) if key else None
         known = user is not None and user.disabled_at is None
-        if not self._password_fits(user.password_hash if user and known else self._nobody, password) or not known:
-            self._tries.count(key, origin)
+        fits = await self._password_fits(user.password_hash if user and known else self._nobody, password)
+        if user is None or not known or not fits:
             raise RefusedError("sign_in", "The address or the password is not right.")
-        assert user is not None
+        self._tries.forget(tried_at, *names)
         return await self._open_session(user)
 
-    def _password_fits(self, password_hash: str, password: str) -> bool:
-        try:
-            return self._hasher.verify(password_hash, password[:_MAX_PASSWORD])
-        except (VerificationError, InvalidHashError):
-            return False
+    async def _password_fits(self, password_hash: str, password: str) -> bool:
+        def verify() -> bool:
+            try:
+                return self._hasher.verify(password_hash, password[:_MAX_PASSWORD])
+            except (VerificationError, InvalidHashError):
+                return False
+
+        # In a thread, since it takes a twentieth of a second; few at a time, since each takes 64 MiB.
+        async with self._hashing:
+            fits = await asyncio.to_thread(verify)
+        return fits and len(password) <= _MAX_PASSWORD
 
     async def _open_session(self, user: people.User) -> str:
         token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
@@ -197,12 +209,23 @@ class _TryCounter:
             if len(recent) >= _TRIES:
                 raise TooManyTriesError(_TRIES_WINDOW)
 
-    def count(self, *names: str) -> None:
+    def count(self, *names: str) -> int:
+        """Count a try as a failure; returns its moment, by which ``forget`` takes it back."""
         now = self._clock.now()
         for name in names:
             if len(self._failures) >= _MAX_TRACKED and name not in self._failures:
                 self._failures.pop(next(iter(self._failures)))
             self._failures[name] = [*self._failures.get(name, []), now][-_TRIES:]
+        return now
+
+    def forget(self, moment: int, *names: str) -> None:
+        """Take a try back that turned out right."""
+        for name in names:
+            kept = self._failures.get(name, [])
+            if moment in kept:
+                kept.remove(moment)
+            if not kept:
+                self._failures.pop(name, None)
 
 
 def _sha256(text: str) -> str:

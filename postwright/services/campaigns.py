@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from mailtypes.address import AddressSyntaxError, EmailAddress
 from mailtypes.clock import Clock
+from postwright.services.delivery_queue import PAUSED
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.preflight import Preflight, PreflightCheck
 from postwright.services.templates import check_text
@@ -18,6 +19,9 @@ from postwright.store.templates import TemplateText
 from rendering.links import Tracking
 
 _ACTIVE = ("preparing", "sending", "paused")
+_FINISHED_BY_ASKING_AGAIN = ("paused", "cancelled")
+"""Both take several transactions; where a process died between them, asking again does the rest."""
+_WORDS = {"paused": "paused", "preparing": "resumed", "cancelled": "cancelled"}
 _FORBIDDEN = tuple(chr(code) for code in (*range(32), 127))
 
 
@@ -94,7 +98,7 @@ class Campaigns:
             domain_id=domain_id,
             from_address=draft.from_address.strip(),
             from_name=draft.from_name.strip(),
-            reply_to=draft.reply_to,
+            reply_to=draft.reply_to.strip() if draft.reply_to else None,
             subject=draft.subject or version.subject,
         )
 
@@ -170,7 +174,8 @@ class Campaigns:
     async def pause(self, workspace_id: int, campaign_id: int) -> CampaignStatus:
         """Stop sending after what is being transmitted; returns when everybody else is held."""
         run = await self._moved_run(workspace_id, campaign_id, ("preparing", "sending"), "paused")
-        while await self._database.write(lambda connection: recipients.hold(connection, run.id, "The run is paused.")):
+        # Whoever is leased or transmitted at this moment comes back later; the queue holds them then.
+        while await self._database.write(lambda connection: recipients.hold(connection, run.id, PAUSED)):
             continue
         return await self.status(workspace_id, campaign_id)
 
@@ -194,10 +199,12 @@ class Campaigns:
 
         def move(connection: Connection) -> Run:
             run = campaigns.latest_run(connection, campaign.id)
+            if run is not None and run.state == after in _FINISHED_BY_ASKING_AGAIN:
+                return run
             if run is None or not campaigns.move_run(connection, run.id, before, after, now):
                 state = run.state if run else campaign.state
-                raise RefusedError("wrong_state", f"The campaign is {state}, so it cannot be {after} now.")
-            campaigns.move_campaign(connection, campaign.id, (campaign.state,), campaign_state)
+                raise RefusedError("wrong_state", f"The campaign is {state}, so it cannot be {_WORDS[after]} now.")
+            campaigns.move_campaign(connection, campaign.id, ("sending", "paused"), campaign_state)
             event = events.NewEvent(workspace_id, f"run_{after}", now, run.id, data={"campaign": campaign.name})
             events.append(connection, [event], now)
             return run
@@ -222,20 +229,29 @@ def _header_problems(draft: CampaignDraft) -> list[Problem]:
                 )
             )
     if draft.reply_to is not None:
-        try:
-            EmailAddress.parse(draft.reply_to)
-        except AddressSyntaxError as error:
-            problems.append(Problem.of(error, "bad_address", "reply_to"))
+        _header_address(draft.reply_to, "reply_to", problems)
     return problems
+
+
+def _header_address(text: str, field: str, problems: list[Problem]) -> EmailAddress | None:
+    """The address, unless it cannot stand in a header: every single message would fail because of it."""
+    try:
+        address = EmailAddress.parse(text)
+    except AddressSyntaxError as error:
+        problems.append(Problem.of(error, "bad_address", field))
+        return None
+    if address.needs_smtputf8:
+        sentence = f"The part before the @ of {address} needs SMTPUTF8 (RFC 6531), which is not offered."
+        problems.append(Problem("bad_address", sentence, field, "", "Use an address in ASCII."))
+        return None
+    return address
 
 
 def _sender_domain_id(
     connection: Connection, workspace_id: int, from_address: str, problems: list[Problem]
 ) -> int | None:
-    try:
-        address = EmailAddress.parse(from_address)
-    except AddressSyntaxError as error:
-        problems.append(Problem.of(error, "bad_address", "from_address"))
+    address = _header_address(from_address, "from_address", problems)
+    if address is None:
         return None
     found = domains.find_domain(connection, workspace_id, address.domain.ascii)
     if found is None:

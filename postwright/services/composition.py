@@ -3,14 +3,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 from mailtypes.address import EmailAddress
-from mailtypes.clock import Microseconds, as_datetime
+from mailtypes.clock import SECOND, Microseconds, as_datetime
 from mailtypes.errors import InputSyntaxError
 from mta.feedback_token import FeedbackKey
 from mta.message_id import make_message_id
-from mta.ports import CompositionError, Delivery
+from mta.ports import ComposedMessage, CompositionError, Delivery
 from postwright.services.frozen_runs import FrozenRun
 from postwright.store.leases import Lease
 from rendering.compose import MessageHeaders, compose_headers
@@ -28,11 +30,17 @@ class Payload:
 
     lease: Lease
     frozen: FrozenRun
+    address: EmailAddress
 
 
 def contact_data(address: str, fields_json: str) -> dict[str, object]:
     """The merge data of a contact: its fields and, under ``email``, its address."""
     return {"contact": {**json.loads(fields_json), "email": address}}
+
+
+@lru_cache(maxsize=256)
+def _second(second: int) -> datetime:
+    return as_datetime(second * SECOND)
 
 
 class CampaignComposer:
@@ -42,7 +50,7 @@ class CampaignComposer:
         self._token_keys = token_keys
         self._feedback_keys = feedback_keys
 
-    def compose(self, delivery: Delivery, now: Microseconds) -> bytes:
+    def compose(self, delivery: Delivery, now: Microseconds) -> ComposedMessage:
         """Headers and body, not yet signed; ``CompositionError`` names the field that cannot be merged."""
         payload = delivery.payload
         assert isinstance(payload, Payload)  # the queue of this application made it
@@ -52,12 +60,12 @@ class CampaignComposer:
         except InputSyntaxError as error:
             raise CompositionError(error.message) from error
 
-    def _message(self, payload: Payload, moment: Microseconds) -> bytes:
+    def _message(self, payload: Payload, moment: Microseconds) -> ComposedMessage:
         lease, frozen = payload.lease, payload.frozen
         layouts = frozen.variants[lease.variant]
         data = contact_data(lease.address, lease.merge_data)
         # What a template does with the date may not differ between two attempts.
-        data["now"] = as_datetime(moment).replace(microsecond=0)
+        data["now"] = _second(moment // SECOND)
         key, values = layouts.template.fill(data)
         layout = layouts[key]
         urls = self.urls(frozen, lease.id, lease.variant)
@@ -66,7 +74,7 @@ class CampaignComposer:
             MessageHeaders(
                 from_address=frozen.from_address,
                 from_name=frozen.run.from_name,
-                to_address=EmailAddress.parse(lease.address),
+                to_address=payload.address,
                 subject=values.subject,
                 date=moment,
                 message_id=make_message_id(
@@ -80,7 +88,7 @@ class CampaignComposer:
                 feedback_id=frozen.feedback_id,
             )
         )
-        return b"".join((headers, layout.content_headers, b"\r\n", body))
+        return ComposedMessage(headers + layout.content_headers, body)
 
     def urls(self, frozen: FrozenRun, delivery_id: int, variant: int) -> MessageUrls:
         """The links of one message; a stream that does not track keeps the targets as they are."""

@@ -15,14 +15,16 @@ from mta.delivery import Happening
 from mta.ports import AttemptOutcome, Delivery, DueDestination
 from mta.verp import make_verp
 from postwright.services.composition import FeedbackKeys, Payload
-from postwright.services.frozen_runs import FrozenRuns
+from postwright.services.frozen_runs import FrozenRun, FrozenRuns
 from postwright.services.signing_keys import StoredKeys
-from postwright.store import leases, routes, suppressions
+from postwright.store import campaigns, leases, recipients, routes, suppressions
 from postwright.store.database import Database
 from postwright.store.leases import Lease, Outcome
 from postwright.store.suppressions import NewSuppression, Scope
 
 _MAX_REPLY = 1000
+PAUSED = "The run is paused."
+"""Why the held recipients of a paused run wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,12 @@ class StoredQueue:
 
     async def due_destinations(self, now: Microseconds) -> Sequence[DueDestination]:
         """Destinations with something due, their equal hosts in drawn order."""
-        ids = await self._database.read(lambda connection: leases.due_destinations(connection, now))
-        if not ids:
-            return ()
-        found = await self._database.read(lambda connection: routes.list_destinations(connection, ids))
+
+        def look(connection: Connection) -> list[routes.Destination]:
+            ids = leases.due_destinations(connection, now)
+            return routes.list_destinations(connection, ids) if ids else []
+
+        found = await self._database.read(look)
         return [
             DueDestination(
                 destination.id,
@@ -78,14 +82,20 @@ class StoredQueue:
         def take(connection: Connection) -> list[Lease]:
             taken = leases.lease(connection, self._worker, destination_id, limit, self._lease, now)
             stopped = suppressions.stop_leased(connection, taken, now) if taken else set()
-            return [item for item in taken if item.id not in stopped]
+            return _of_runs_that_go_on(connection, [item for item in taken if item.id not in stopped], now)
 
-        return [await self._delivery(item) for item in await self._database.write(take)]
+        taken = await self._database.write(take)
+        frozen = {run_id: await self._frozen_run(run_id) for run_id in dict.fromkeys(item.run_id for item in taken)}
+        return [self._delivery(item, frozen[item.run_id]) for item in taken]
 
-    async def _delivery(self, item: Lease) -> Delivery:
-        frozen = await self._frozen_runs.get(item.run_id)
-        await self._keys.prefetch(frozen.signing_domain, item.workspace_id)
+    async def _frozen_run(self, run_id: int) -> FrozenRun:
+        frozen = await self._frozen_runs.get(run_id)
+        await self._keys.prefetch(frozen.signing_domain, frozen.run.workspace_id)
+        return frozen
+
+    def _delivery(self, item: Lease, frozen: FrozenRun) -> Delivery:
         feedback_key = self._feedback_keys[frozen.run.feedback_key_id]
+        address = EmailAddress.parse(item.address)
         return Delivery(
             id=item.id,
             workspace_id=item.workspace_id,
@@ -93,12 +103,12 @@ class StoredQueue:
             epoch=item.epoch,
             attempt=item.attempts,
             mail_from=f"{make_verp(item.id, feedback_key)}@{frozen.run.return_path_host}",
-            rcpt_to=EmailAddress.parse(item.address).smtp,
+            rcpt_to=address.smtp,
             signing_domain=frozen.signing_domain,
             queued_at=Microseconds(item.queued_at),
             expires_at=Microseconds(item.expires_at),
             first_attempt_at=None if item.first_attempt_at is None else Microseconds(item.first_attempt_at),
-            payload=Payload(item, frozen),
+            payload=Payload(item, frozen, address),
         )
 
     async def mark_transmitting(self, deliveries: Sequence[Delivery], now: Microseconds) -> frozenset[int]:
@@ -132,6 +142,24 @@ class StoredQueue:
                 await asyncio.wait_for(stop.wait(), self._lease / 3_000_000)
             except TimeoutError:
                 continue
+
+
+def _of_runs_that_go_on(connection: Connection, taken: Sequence[Lease], now: Microseconds) -> list[Lease]:
+    """What may be sent. What came back from transmission after its run was paused or cancelled stops here."""
+    kept: list[Lease] = []
+    for run_id in dict.fromkeys(item.run_id for item in taken):
+        of_run = [item for item in taken if item.run_id == run_id]
+        run = campaigns.get_run(connection, run_id)
+        assert run is not None  # foreign keys
+        if run.state == "paused":
+            given_back = [Outcome(item, Happening.LEASE_LOST, now, None, None, "", {}) for item in of_run]
+            leases.record(connection, given_back, now)
+            recipients.hold(connection, run_id, PAUSED)
+        elif run.state == "cancelled":
+            recipients.cancel(connection, run, now)
+        else:
+            kept += of_run
+    return kept
 
 
 def _is_hard_bounce(outcome: AttemptOutcome) -> bool:

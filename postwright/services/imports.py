@@ -1,5 +1,6 @@
 """Import of contacts from CSV: a job that runs in chunks, resumes after a cut, and names every row that it refused."""
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -19,15 +20,17 @@ from postwright.store.imports import ImportJob, Progress, Refusal
 CHUNK_ROWS = 1000
 MAX_COLUMNS = 100
 MAX_FIELD_CHARACTERS = 4096
+_OPEN_QUOTE = "Perhaps a quotation mark is not closed: the lines up to the next one belong to this row."
 _ADDRESS_COLUMNS = ("email", "e-mail", "address", "mail", "email address", "דואל", 'דוא"ל')
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row of the file: its line number and its cells."""
+    """A row of the file: the number of its first line, and its cells or why it has none."""
 
     number: int
     cells: list[str]
+    fault: str = ""
 
 
 class ContactImports:
@@ -40,8 +43,10 @@ class ContactImports:
 
     async def start(self, workspace_id: int, list_name: str, file_name: str, content: bytes) -> int:
         """Store the file and a waiting job; returns the job's id. Raises ``RefusedError`` for what is no table."""
-        if not list_name.strip() or len(list_name) > 200:
-            raise RefusedError("list_name", "A list has a name of 1 to 200 characters.", field="list")
+        if not list_name.strip() or len(list_name) > 200 or not list_name.isprintable():
+            # It stands in the List-Id field of every message, where a line break would fail all of them.
+            sentence = "A list has a name of 1 to 200 characters, all of which can be printed."
+            raise RefusedError("list_name", sentence, field="list")
         header, rows = _open_table(content)
         _address_column(header)
         total = sum(1 for _ in rows)
@@ -82,10 +87,10 @@ class ContactImports:
 
     async def run_job(self, job: ImportJob) -> None:
         """Bring one job to its end, from where it stands; each chunk is one transaction with the job's counters."""
-        blob_id = job.blob_id
-        if blob_id is None:
-            return  # it has come to its end already
-        content = await self._database.read(lambda connection: blobs.get_blob(connection, blob_id))
+        opened = await self._database.read(lambda connection: _open_job(connection, job))
+        if opened is None:
+            return  # it has come to its end already, perhaps since it was read
+        job, content = opened
         header, rows = _open_table(content)
         column = _address_column(header)
         seen: dict[str, int] = {}
@@ -99,11 +104,17 @@ class ContactImports:
             if advanced is None:
                 return  # another process has the job
             job = advanced
+        await self._finish(job)
+
+    async def _finish(self, job: ImportJob) -> None:
         now = self._clock.now()
 
         def finish(connection: Connection) -> None:
+            current = imports.get_job(connection, job.workspace_id, job.id)
+            if current is None or current.blob_id is None:
+                return  # another process was first; the file is let go of once, since another job may share it
             imports.finish_job(connection, job.id, now)
-            blobs.release_blob(connection, blob_id)
+            blobs.release_blob(connection, current.blob_id)
 
         await self._database.write(finish)
 
@@ -147,9 +158,17 @@ class ContactImports:
         return accepted, refusals
 
 
+def _open_job(connection: Connection, job: ImportJob) -> tuple[ImportJob, bytes] | None:
+    """The job as it stands now and its file, ``None`` where it has ended."""
+    current = imports.get_job(connection, job.workspace_id, job.id)
+    if current is None or current.blob_id is None:
+        return None
+    return current, blobs.get_blob(connection, current.blob_id)
+
+
 def _open_table(content: bytes) -> tuple[list[str], Iterator[_Row]]:
     """Header and rows of a CSV file in UTF-8 (with or without a byte order mark)."""
-    if not content.strip():
+    if not content.removeprefix(codecs.BOM_UTF8).strip():
         raise RefusedError("empty_file", "The file is empty.", field="file")
     try:
         text = content.decode("utf-8-sig")
@@ -159,9 +178,12 @@ def _open_table(content: bytes) -> tuple[list[str], Iterator[_Row]]:
             "encoding", f"Line {line} is not UTF-8.", field="file", next_step="Save the file as CSV in UTF-8."
         ) from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=False)
-    header = [name.strip() for name in next(reader, [])]
+    try:
+        header = [name.strip() for name in next(reader, [])]
+    except csv.Error:
+        header = []  # a first line of more than 131,072 characters: whatever this is, it is no header
     named = [name for name in header if name]
-    if len(header) > MAX_COLUMNS or len(set(named)) != len(header):
+    if not header or len(header) > MAX_COLUMNS or len(set(named)) != len(header):
         raise RefusedError(
             "header",
             "The first line must name every column once, at most a hundred.",
@@ -179,7 +201,7 @@ def _rows(reader: Any) -> Iterator[_Row]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield _Row(end + 1, [f"\0{error}"])
+            yield _Row(end + 1, [], f"The row cannot be read ({error}). {_OPEN_QUOTE}")
             end = reader.line_num
             continue
         if cells:
@@ -211,10 +233,13 @@ def _address_column(header: list[str]) -> int:
 
 
 def _shape_fault(header: list[str], column: int, row: _Row) -> Refusal | None:
-    shown = ",".join(row.cells)[:200].replace("\0", "")
+    shown = ",".join(row.cells)[:200]
+    if row.fault:
+        return Refusal(row.number, shown, "not_csv", row.fault)
     if len(row.cells) != len(header):
         reason = f"The row has {len(row.cells)} cells, the header has {len(header)}."
-        return Refusal(row.number, shown, "columns", reason)
+        hint = f" {_OPEN_QUOTE}" if any("\n" in cell for cell in row.cells) else ""
+        return Refusal(row.number, shown, "columns", reason + hint)
     if any(len(cell) > MAX_FIELD_CHARACTERS for cell in row.cells):
         return Refusal(row.number, shown, "too_long", f"A cell has more than {MAX_FIELD_CHARACTERS} characters.")
     for place, cell in enumerate(row.cells):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from mailtypes.address import EmailAddress
 from mailtypes.clock import Clock, as_datetime
 from mailtypes.errors import InputSyntaxError
 from postwright.services.composition import contact_data
@@ -90,7 +91,8 @@ class PreflightCheck:
         layouts = Layouts(template) if template else None
         sampled = _Sampled()
         if layouts is not None:
-            blocking += await self._unknown_fields(layouts.template, campaign)
+            if recipients:  # an empty list has no field at all, and says so itself
+                blocking += await self._unknown_fields(layouts.template, campaign)
             if not blocking:
                 base = tracking_base(domain.tracking_host, self._public_port)
                 self._merge(layouts, sample, _sample_urls(base), sampled, blocking)
@@ -127,6 +129,9 @@ class PreflightCheck:
     ) -> None:
         now = as_datetime(self._clock.now()).replace(microsecond=0)
         for contact in sample:
+            if EmailAddress.parse(contact.address).needs_smtputf8:
+                sampled.faults["the part before the @ needs SMTPUTF8 (RFC 6531), which is not offered"] += 1
+                continue
             try:
                 key, values = layouts.template.fill({**contact_data(contact.address, contact.fields), "now": now})
                 layout = layouts[key]

@@ -165,7 +165,7 @@ class SenderDomains:
             raise RefusedError(
                 "no_egress",
                 "No address to send from is configured.",
-                next_step="Set deliver.egress in the configuration and start Postwright again.",
+                next_step="Set [[deliver.egress]] in the configuration and run: postwright init",
             )
         return tuple(ip_address(source.ip) for source in sources)
 

@@ -12,7 +12,6 @@ import uvloop
 
 from postwright.serving.roles import Role, run_role
 from postwright.settings import Settings
-from postwright.store import schema
 from postwright.store.workspaces import list_workspaces, set_egress_sources
 from postwright.wiring import Application
 
@@ -20,6 +19,7 @@ from postwright.wiring import Application
 def run_roles(settings: Settings, roles: Sequence[Role], *, follow_parent: bool = False) -> None:
     """Run roles until a signal; returns when everything accepted is kept and every connection is closed.
 
+    Raises what the first role that failed has raised; the others have been ended then.
     With ``follow_parent`` the end of standard input counts as a signal: whoever began this process is gone.
     """
     configure_logging(settings.log_level)
@@ -33,8 +33,16 @@ async def _run(settings: Settings, roles: Sequence[Role], follow_parent: bool) -
         async with asyncio.TaskGroup() as group:
             for role in roles:
                 group.create_task(run_role(role, application, stop))
+    except BaseExceptionGroup as failures:
+        # People are told of an error, not of the tasks that it came through.
+        raise _first(failures) from failures
     finally:
         await application.close()
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    failure = failures.exceptions[0]
+    return _first(failure) if isinstance(failure, BaseExceptionGroup) else failure
 
 
 def stop_event(*, follow_parent: bool) -> asyncio.Event:
@@ -56,6 +64,9 @@ def stop_event(*, follow_parent: bool) -> asyncio.Event:
 
 async def prepare(settings: Settings) -> None:
     """What has to be true before any role begins: the schema is current, the pools have the configured addresses."""
+    # Migrations bring a good deal to import, and no role needs them.
+    from postwright.store import schema  # noqa: PLC0415
+
     await asyncio.to_thread(schema.upgrade, settings.database.url)
     application = Application.open(settings)
     sources = [(str(egress.ip), egress.ehlo) for egress in settings.deliver.egress]

@@ -14,7 +14,6 @@ from prometheus_client import Counter, Gauge
 
 from mailtypes.errors import PostwrightError, StorageError
 from mta.inbound import InboundLimits, IncomingMessage, RecipientDecision, ReturnPathHandler, ReturnPathServer
-from postwright.serving.http import create_app
 from postwright.track.asgi import TrackApplication
 from postwright.wiring import Application
 
@@ -49,6 +48,9 @@ async def run_role(role: Role, application: Application, stop: asyncio.Event) ->
 
 
 async def _http(application: Application, stop: asyncio.Event) -> None:
+    # Pages and API are a third of what there is to import, and one role in five needs them.
+    from postwright.serving.http import create_app  # noqa: PLC0415
+
     settings = application.settings.http
     config = uvicorn.Config(create_app(application), host=settings.host, port=settings.port, **_UVICORN)
     await _serve(config, stop)

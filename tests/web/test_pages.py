@@ -297,7 +297,7 @@ async def test_an_empty_workspace_teaches(browser: Any) -> None:
         ("/", "No campaign yet"),
         ("/", "No sender domain yet"),
         ("/campaigns", "postwright campaign create"),
-        ("/templates", "postwright template save"),
+        ("/templates", "postwright template add"),
         ("/domains", "No sender domain yet"),
     ):
         assert words in (await browser.get(address)).text
