@@ -30,6 +30,7 @@ _HAPPENINGS = {
     Verdict.UNKNOWN: Happening.UNKNOWN,
 }
 _RECORDS_UNDER_WAY = 2
+_LONGEST_UNSTORED = 0.1  # seconds; what was accepted and not stored is what a crash sends twice
 
 
 @dataclass(slots=True)
@@ -65,32 +66,43 @@ class BatchReport:
 
 
 class _Recorder:
-    """Stores outcomes in groups behind the sender's back; the first failure is kept and raised by ``settle``."""
+    """Stores outcomes in groups behind the sender's back; the first failure is kept and raised by ``settle``.
+
+    A group is what one chunk brings, or what came within ``_LONGEST_UNSTORED`` where the other side is slow.
+    """
 
     def __init__(self, queue: DeliveryQueue, report: BatchReport) -> None:
         self._queue = queue
         self._report = report
         self._group: list[AttemptOutcome] = []
         self._under_way: list[asyncio.Task[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     def add(self, outcome: AttemptOutcome) -> None:
         self._group.append(outcome)
         self._report.happenings[outcome.happening] += 1
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_LONGEST_UNSTORED, self._begin)
 
-    async def flush(self) -> None:
-        """Begin to store the group; wait (and raise) only where too many groups are under way."""
+    def _begin(self) -> None:
+        """Begin to store the group."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._group:
             group, self._group = tuple(self._group), []
             self._under_way.append(asyncio.ensure_future(self._queue.record(group)))
+
+    async def flush(self) -> None:
+        """Begin to store the group; wait (and raise) only where too many groups are under way."""
+        self._begin()
         while self._under_way and (self._under_way[0].done() or len(self._under_way) > _RECORDS_UNDER_WAY):
             await asyncio.wait(self._under_way[:1])
             self._under_way.pop(0).result()
 
     async def settle(self) -> None:
         """Store the rest; returns when everything is durable, raises what failed first."""
-        if self._group:
-            self._under_way.append(asyncio.ensure_future(self._queue.record(tuple(self._group))))
-            self._group = []
+        self._begin()
         results = await asyncio.gather(*self._under_way, return_exceptions=True)
         self._under_way = []
         for result in results:

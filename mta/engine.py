@@ -22,6 +22,7 @@ from mta.ports import Composer, ConnectionPolicy, Delivery, DeliveryQueue, DueDe
 from mta.signing import ChunkPreparer, MessageSigner
 
 _ABORT_SECONDS = 5.0
+_STOPPED = "the worker stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ class DeliveryEngine:
         await self._wait(self._policy.grace.total_seconds())
         for batch in tuple(self._batches):
             if batch.connection is not None:
-                batch.connection.abort("the worker stopped")
+                batch.connection.abort(_STOPPED)
         await self._wait(_ABORT_SECONDS)
         for task in self._tasks:
             task.cancel()
@@ -255,6 +256,8 @@ class DeliveryEngine:
         return deliveries
 
     async def _open(self, destination: DueDestination) -> Connection:
+        if self._stop.is_set:
+            raise NoHostError((), _STOPPED)
         self._pool.shrink(self._policy.total_connections - max(self._under_way.total(), 1))
         opening = asyncio.ensure_future(self._ports.connector.open(destination.hosts))
         self._opening.add(opening)
@@ -267,7 +270,7 @@ class DeliveryEngine:
         finally:
             self._opening.discard(opening)
         if opening.cancelled():
-            raise NoHostError((), "the worker stopped")
+            raise NoHostError((), _STOPPED)
         return opening.result()
 
 

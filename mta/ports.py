@@ -91,13 +91,27 @@ class DeliveryQueue(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ComposedMessage:
+    """A message whose composer vouches for the form of its ``body``, so that nobody looks through 30 KB again.
+
+    The body is ASCII, every line ends with CRLF, there is no NUL and no bare CR or LF, no line begins with a dot, and
+    relaxed DKIM canonicalization (RFC 6376 section 3.4.4) changes nothing in it: what ``rendering.transfer``
+    encodes. ``header`` has its fields with their final CRLF, without the empty line; it is checked like any other.
+    """
+
+    header: bytes
+    body: bytes
+
+
 class Composer(Protocol):
     """Makes a recipient's message at the moment it is sent."""
 
-    def compose(self, delivery: Delivery, now: Microseconds) -> bytes:
-        """The whole message with CRLF line ends, not yet signed; the same bytes for the same delivery.
+    def compose(self, delivery: Delivery, now: Microseconds) -> bytes | ComposedMessage:
+        """The whole message with CRLF line ends, not yet signed; the same octets for the same delivery.
 
-        Runs in a worker thread. ``now`` dates the message where ``delivery.first_attempt_at`` is ``None``.
+        Plain ``bytes`` are looked through before they are signed and sent. Runs in a worker thread.
+        ``now`` dates the message where ``delivery.first_attempt_at`` is ``None``.
         Raises ``CompositionError`` where the message cannot be made; the delivery then fails for good.
         """
         ...

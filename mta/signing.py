@@ -14,11 +14,12 @@ from dns_checks.dkim.sign import (
     SigningRequest,
     UnsignableMessageError,
     sign_all,
+    sign_canonical,
 )
 from mailtypes.clock import Microseconds
 from mailtypes.domain import DomainName
 from mailtypes.errors import SurroundingsError
-from mta.ports import Composer, CompositionError, Delivery, KeySource, NoSigningKeyError, SigningKey
+from mta.ports import ComposedMessage, Composer, CompositionError, Delivery, KeySource, NoSigningKeyError, SigningKey
 from mta.transmission import Transmission
 
 _LOG = logging.getLogger(__name__)
@@ -99,9 +100,7 @@ class ChunkPreparer:
             if who not in signers:
                 signers[who] = self._signer.signers(*who)
             message = self._composer.compose(delivery, now)
-            signed = sign_all(signers[who], message, now) + message
-            transmission = Transmission.of(delivery.mail_from, delivery.rcpt_to, signed, is_checked=True)
-            return Prepared(delivery, transmission)
+            return Prepared(delivery, _transmission(delivery, message, signers[who], now))
         except (CompositionError, NoSigningKeyError, UnsignableMessageError) as error:
             return Prepared(delivery, None, f"{type(error).__name__}: {error}")
         except SurroundingsError:
@@ -109,3 +108,13 @@ class ChunkPreparer:
         except Exception as error:
             _LOG.exception("the message of delivery %d could not be made", delivery.id)
             return Prepared(delivery, None, f"the message could not be made: {type(error).__name__}", is_final=False)
+
+
+def _transmission(
+    delivery: Delivery, message: bytes | ComposedMessage, signers: Sequence[Signer], now: Microseconds
+) -> Transmission:
+    if isinstance(message, ComposedMessage):
+        header = sign_canonical(signers, message.header, message.body, now) + message.header
+        return Transmission.of_parts(delivery.mail_from, delivery.rcpt_to, header, message.body)
+    signed = sign_all(signers, message, now) + message
+    return Transmission.of(delivery.mail_from, delivery.rcpt_to, signed, is_checked=True)

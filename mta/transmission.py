@@ -56,10 +56,7 @@ class Transmission:
         ``is_checked`` leaves the content alone: for what a DKIM ``Signer`` has just signed, since it refuses bare CR,
         bare LF and NUL itself, and a second look at 30 KB costs a quarter of an RSA signature.
         """
-        check_path(mail_from)
-        check_path(rcpt_to)
-        if not rcpt_to:
-            raise UnsendableError("5.1.3 the message has no recipient")
+        _check_envelope(mail_from, rcpt_to)
         if not is_checked:
             check_content(message)
         is_8bit = not message.isascii()
@@ -72,6 +69,32 @@ class Transmission:
             needs_smtputf8=not (mail_from.isascii() and rcpt_to.isascii()) or (is_8bit and _has_8bit_header(message)),
         )
 
+    @classmethod
+    def of_parts(cls, mail_from: str, rcpt_to: str, header: bytes, body: bytes) -> "Transmission":
+        """As ``of`` for a signed ``header`` and the body of a ``ComposedMessage``, which needs no second look."""
+        _check_envelope(mail_from, rcpt_to)
+        if not body.endswith(b"\r\n"):
+            raise UnsendableError("5.6.0 the last line of the message does not end")
+        is_8bit = not header.isascii()
+        head = header.replace(b"\r\n.", b"\r\n..")
+        if head.startswith(b"."):
+            head = b"." + head
+        return cls(
+            mail_from=mail_from,
+            rcpt_to=rcpt_to,
+            content=b"".join((head, b"\r\n", body, b".\r\n")),
+            size=len(header) + 2 + len(body),
+            is_8bit=is_8bit,
+            needs_smtputf8=is_8bit or not (mail_from.isascii() and rcpt_to.isascii()),
+        )
+
+
+def _check_envelope(mail_from: str, rcpt_to: str) -> None:
+    check_path(mail_from)
+    check_path(rcpt_to)
+    if not rcpt_to:
+        raise UnsendableError("5.1.3 the message has no recipient")
+
 
 def check_path(path: str) -> None:
     """Raise ``UnsendableError`` where ``path`` could not stand between the angle brackets of MAIL or RCPT."""
@@ -79,7 +102,7 @@ def check_path(path: str) -> None:
         raise UnsendableError("5.1.3 the address has a character that cannot stand in an SMTP path")
     if len(path.encode("utf-8", "replace")) > _MAX_PATH_OCTETS:
         raise UnsendableError(f"5.1.3 the address is longer than {_MAX_PATH_OCTETS} octets")
-    if any("\ud800" <= character <= "\udfff" for character in path):
+    if not path.isascii() and any("\ud800" <= character <= "\udfff" for character in path):
         raise UnsendableError("5.1.3 the address is not valid Unicode")
 
 

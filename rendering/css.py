@@ -2,6 +2,10 @@
 
 css-inline does it in a third of a millisecond. It refuses malformed inline styles that browsers accept; then
 premailer takes over (about 18 ms). Neither loads anything.
+
+MJML begins its documents with a reset sheet (``table, td { border-collapse ... mso-table-lspace ... }``). Inlined, it
+stands in every cell and makes a newsletter a quarter larger, for rules that only Outlook reads, which keeps the sheet.
+So it is left as it is, as MJML's own compiler leaves it.
 """
 
 import logging
@@ -10,6 +14,12 @@ import re
 import css_inline
 
 _DOCTYPE = re.compile(r"\A\s*(<!doctype[^>]*>)", re.IGNORECASE)
+_IGNORE = ' data-css-inline="ignore"'
+_MJML_RESET = re.compile(
+    r"(<style type=\"text/css\")(>\s*#outlook a \{[^{}<]*\}\s*body \{[^{}<]*\}"
+    r"\s*table, ?td \{[^{}<]*mso-table-lspace[^{}<]*\}\s*img \{[^{}<]*\}"
+    r"\s*p \{ ?display: ?block; ?margin: ?13px 0; ?\}\s*</style>)"
+)
 _INLINER = css_inline.CSSInliner(
     keep_style_tags=True, keep_at_rules=True, keep_link_tags=True, load_remote_stylesheets=False
 )
@@ -26,7 +36,10 @@ def inline_css(html: str) -> str:
         inlined = html  # nothing to inline, so nothing to disturb
     else:
         try:
-            inlined = str(_INLINER.inline(html))
+            marked = _MJML_RESET.sub(rf"\1{_IGNORE}\2", html, count=1)
+            inlined = str(_INLINER.inline(marked))
+            if marked != html:
+                inlined = inlined.replace(_IGNORE, "", 1)
         except ValueError as error:
             inlined = _by_premailer(html, str(error))
     # Both inliners drop or shorten the DOCTYPE, and an old one tells old clients how to lay out tables.

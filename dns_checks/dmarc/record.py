@@ -1,7 +1,7 @@
 """DMARC policy records (RFC 9989 sections 4.7 and 4.8)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -169,11 +169,12 @@ class _Reader:
     def _read_tags(self) -> dict[str, Tag]:
         """All tags that can be read; a faulty one between semicolons is passed over (section 4.7)."""
         try:
-            # RFC 9989 section 4.7: tag names are ABNF literals and so without case; values mostly are as well.
-            return {tag.name.lower(): tag for tag in reversed(parse_tag_list(self._text).values())}
+            found = parse_tag_list(self._text)
         except TagListSyntaxError as error:
             self.remark("dmarc.syntax", error.message, error.span or Span(0, len(self._text)), error.next_step)
-        tags: dict[str, Tag] = {}
+        else:
+            return _by_name(found.values())
+        tags: list[Tag] = []
         start = 0
         for part in self._text.split(";"):
             # Blanks before the part keep the spans where they are in the whole record.
@@ -181,10 +182,9 @@ class _Reader:
                 found = parse_tag_list(" " * start + part)
             except TagListSyntaxError:
                 found = {}
-            for tag in found.values():
-                tags.setdefault(tag.name.lower(), tag)
+            tags += found.values()
             start += len(part) + 1
-        return tags
+        return _by_name(tags)
 
     def choice(self, name: str, allowed: str, default: str) -> str:
         tag = self.tags.get(name)
@@ -249,3 +249,11 @@ class _Reader:
             if name in self.tags:
                 message = f"{name}= is gone since RFC 9989"
                 self.remark("dmarc.obsolete_tag", message, self.tags[name].name_span, f"Remove {name}=.")
+
+
+def _by_name(tags: Iterable[Tag]) -> dict[str, Tag]:
+    """The first of each name; names are ABNF literals (RFC 9989 section 4.8) and so without case."""
+    named: dict[str, Tag] = {}
+    for tag in tags:
+        named.setdefault(tag.name.lower(), tag)
+    return named

@@ -1,13 +1,14 @@
 """The SPF linter: faults of the record, and of everything that it leads to."""
 
 from collections import Counter
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dns_checks.findings import CheckFinding, Severity
-from dns_checks.spf import NodeState, SpfLint, lint_record, lint_spf, read_record
+from dns_checks.spf import NodeState, SpfLimits, SpfLint, SpfResult, check_host, lint_record, lint_spf, read_record
 from dns_checks.testing import Zone, run
 from mailtypes.auth import Finding
 from mailtypes.questions import DnsAnswer, DnsQuestion, RecordType, TxtRecord
@@ -248,6 +249,40 @@ class TestIncludes:
         assert "at least" in by_code(found)["spf.too_many_lookups"].sentence
         assert zone.asked.total() < 100
         assert len(found.findings) < 100
+
+
+CLIENTS = {4: ip_address("203.0.113.99"), 6: ip_address("2001:db8:ffff::99")}
+HOSTS = """h0.test. A 192.0.2.1
+h0.test. AAAA 2001:db8::1
+h1.test. A 192.0.2.2
+d1.test. MX 1 h0.test.
+d1.test. MX 2 h1.test.
+"""
+
+
+@st.composite
+def zones(draw: st.DrawFn) -> str:
+    """Records in which a client from elsewhere matches nothing; each leads only to later ones."""
+    lines = [HOSTS]
+    for number in range(4):
+        term = st.sampled_from(["a", "mx", "ip4:192.0.2.0/24", "a:h0.test", "a:h1.test/30", "mx:d1.test", "a:no.test"])
+        later = st.integers(number + 1, 4).map(lambda to: f"include:d{to}.test")
+        terms = draw(st.lists(term | later | st.just("exists:no.%{d}"), max_size=4))
+        end = draw(st.sampled_from(["-all", "~all", "", f"redirect=d{number + 1}.test", "-all a mx"]))
+        lines.append(spf(f"d{number}.test", " ".join([*terms, end])))
+    return "".join([*lines, spf("d4.test", "ip4:192.0.2.7 -all")])
+
+
+@given(zones(), st.sampled_from([4, 6]))
+def test_the_tree_counts_what_check_host_spends(text: str, version: int) -> None:
+    zone = Zone.parse(text)
+    tree = run(lint_spf("d0.test"), zone).tree
+    endless = SpfLimits(terms=10**6, voids=10**6)
+    verdict = run(check_host(CLIENTS[version], "d0.test", "a@d0.test", limits=endless), zone)
+    assert verdict.spent.terms == tree.lookups
+    assert verdict.spent.voids == tree.voids[version == 6]
+    limited = run(check_host(CLIENTS[version], "d0.test", "a@d0.test"), zone)
+    assert (limited.result is SpfResult.PERMERROR) == (tree.lookups > 10 or tree.voids[version == 6] > 2)
 
 
 @given(st.text(max_size=60) | st.text("v=spf1 iap4mx:/.+-~?%{}dl01n", max_size=80) | st.binary(max_size=60))

@@ -80,3 +80,23 @@ async def test_a_batch_that_is_cancelled_leaves_no_delivery_without_an_outcome(r
         task.cancel()
         await asyncio.wait({task})
         assert world.states() == ["delivered", "ambiguous"] + ["ready"] * 6
+
+
+async def test_no_connection_is_opened_for_what_was_being_leased_when_the_stop_came(rig):
+    async with ScriptedPeer({"CONNECT": [Reaction("220 late", delay=timedelta(seconds=1.5))]}) as peer:
+        world = rig(peer)
+        world.add(6)
+        stop, lease, asked = asyncio.Event(), world.queue.lease, asyncio.Event()
+
+        async def slowly(*arguments):
+            asked.set()
+            await asyncio.sleep(0.2)
+            return await lease(*arguments)
+
+        world.queue.lease = slowly
+        running = asyncio.ensure_future(world.engine.run(stop))
+        await asyncio.wait_for(asked.wait(), 5)
+        stop.set()
+        await asyncio.wait_for(running, 1)
+        assert world.states() == ["ready"] * 6
+        assert peer.connections == 0

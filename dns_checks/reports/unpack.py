@@ -1,0 +1,134 @@
+"""gzip and zip, unpacked within limits: what a few octets may grow to is ours to say, not the sender's."""
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+from dns_checks.reports.report import ReportSyntaxError
+
+MAX_UNPACKED: Final = 64 * 1024 * 1024  # of everything in one report's file or mail
+MAX_RATIO: Final = 200  # reports shrink to a thirtieth or so; deflate goes to a thousandth
+MAX_PACKED_FILES: Final = 10
+MAX_NESTING: Final = 3
+
+_FREE_OCTETS: Final = 1024 * 1024  # whose ratio is nobody's concern
+_STEP: Final = 64 * 1024
+_GZIP: Final = b"\x1f\x8b"
+_ZIP: Final = b"PK\x03\x04"
+_ZIP_ENTRY: Final = b"PK\x01\x02"
+_ENCRYPTED: Final = 0x1
+_BOMB: Final = "Nobody sends reports packed like this; do not unpack the file by hand."
+_SEND_ANEW: Final = "The file was damaged on its way; ask for it anew."
+
+
+class Budget:
+    """How much may still be unpacked; one for each report that is read."""
+
+    def __init__(self, octets: int = MAX_UNPACKED) -> None:
+        self._octets = octets
+        self._left = octets
+
+    def spend(self, octets: int) -> None:
+        """Count what came out; raise ``ReportSyntaxError`` when it is too much."""
+        self._left -= octets
+        if self._left < 0:
+            raise ReportSyntaxError(f"It unpacks to more than {self._octets} octets.", _BOMB)
+
+
+def is_packed(octets: bytes) -> bool:
+    """Whether these are octets of a gzip or zip file."""
+    return octets.startswith((_GZIP, _ZIP))
+
+
+def unpack(octets: bytes, name: str, budget: Budget, *, nesting: int = 0) -> Iterator[tuple[str, bytes]]:
+    """The files in ``octets`` with their names; ``octets`` itself where it is not packed. Raises ``ReportSyntaxError``.
+
+    Packed files within packed files are unpacked too, to ``MAX_NESTING`` levels.
+    """
+    if not is_packed(octets):
+        yield name, octets
+        return
+    if nesting >= MAX_NESTING:
+        raise ReportSyntaxError(f"It is packed more than {MAX_NESTING} times over.", _BOMB, within=name)
+    inner = _gunzip(octets, name, budget) if octets.startswith(_GZIP) else _unzip(octets, name, budget)
+    for inner_name, content in inner:
+        yield from unpack(content, inner_name, budget, nesting=nesting + 1)
+
+
+class _Output:
+    """Collects what comes out of one packed file, and stops where it grows beyond reason."""
+
+    def __init__(self, packed_size: int, name: str, budget: Budget) -> None:
+        self._limit = max(_FREE_OCTETS, packed_size * MAX_RATIO)
+        self._name = name
+        self._budget = budget
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    def add(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size > self._limit:
+            raise ReportSyntaxError(f"It unpacks to more than {MAX_RATIO} times its size.", _BOMB, within=self._name)
+        self._budget.spend(len(chunk))
+        self._chunks.append(chunk)
+
+    def octets(self) -> bytes:
+        return b"".join(self._chunks)
+
+
+def _gunzip(octets: bytes, name: str, budget: Budget) -> Iterator[tuple[str, bytes]]:
+    output = _Output(len(octets), name, budget)
+    rest = octets
+    try:
+        # RFC 1952 section 2.2: members follow one another. What is no member is what some senders' tools append.
+        while rest.startswith(_GZIP):
+            rest = _gunzip_member(rest, output, name)
+    except zlib.error as error:
+        raise ReportSyntaxError("The gzip data is damaged.", _SEND_ANEW, within=name) from error
+    yield name.removesuffix(".gz"), output.octets()
+
+
+def _gunzip_member(octets: bytes, output: _Output, name: str) -> bytes:
+    member = zlib.decompressobj(wbits=31)
+    rest = octets
+    while not member.eof:
+        chunk = member.decompress(rest, _STEP)
+        if not chunk and not member.eof and not member.unconsumed_tail:
+            raise ReportSyntaxError("The gzip data ends too early.", _SEND_ANEW, within=name)
+        output.add(chunk)
+        rest = member.unconsumed_tail
+    if len(member.unused_data) > len(octets) - 18:  # a member has 18 octets at least, so this loop ends
+        raise ReportSyntaxError("The gzip data is damaged.", _SEND_ANEW, within=name)
+    return member.unused_data
+
+
+def _unzip(octets: bytes, name: str, budget: Budget) -> Iterator[tuple[str, bytes]]:
+    # Counted before the directory is read, since reading it makes an object for each entry.
+    if octets.count(_ZIP_ENTRY) > MAX_PACKED_FILES:
+        raise ReportSyntaxError(f"It holds more than {MAX_PACKED_FILES} files.", _BOMB, within=name)
+    try:
+        with zipfile.ZipFile(io.BytesIO(octets)) as archive:
+            for entry in archive.infolist():
+                if not entry.is_dir():
+                    yield entry.filename, _unzip_entry(archive, entry, len(octets), budget)
+    except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError) as error:
+        raise ReportSyntaxError("The zip file is damaged.", _SEND_ANEW, within=name) from error
+    except (NotImplementedError, RuntimeError, ValueError, LookupError, OverflowError) as error:
+        # Versions, flags and names that the zip library does not take.
+        raise ReportSyntaxError("The zip file is of a kind that is not read.", _SEND_ANEW, within=name) from error
+
+
+def _unzip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, packed_size: int, budget: Budget) -> bytes:
+    if entry.flag_bits & _ENCRYPTED:
+        raise ReportSyntaxError("The zip file is encrypted.", "Ask for it without a password.", within=entry.filename)
+    # The library takes bzip2 and LZMA data apart without a limit on what comes out.
+    if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise ReportSyntaxError("The zip file is not packed by deflate.", _SEND_ANEW, within=entry.filename)
+    output = _Output(packed_size, entry.filename, budget)
+    with archive.open(entry) as opened:
+        while chunk := opened.read(_STEP):
+            output.add(chunk)
+    return output.octets()

@@ -1,0 +1,114 @@
+"""kill -9 anywhere in a send, then start again: judged by the receiving side.
+
+Five seeded rounds; ``make chaos`` does fifty (CHAOS_ROUNDS). Each kills once or twice in the course of one send,
+at drawn moments, a drawn set of processes. The first round of a kind begins with that kind, so that few rounds
+already meet all of them.
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from email.parser import BytesHeaderParser
+from typing import Any
+
+import pytest
+
+from mta.delivery import TERMINAL
+from postwright.demo.outcome import good_recipients
+from postwright.sandbox.mailboxes import Mailboxes
+
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "5"))
+ROWS = 120
+
+
+def kill_deliver(theatre: Any, _: random.Random) -> None:
+    theatre.kill_role("deliver")
+
+
+def kill_schedule(theatre: Any, _: random.Random) -> None:
+    theatre.kill_role("schedule")
+
+
+def kill_deliver_and_schedule(theatre: Any, _: random.Random) -> None:
+    theatre.tree()["schedule"].kill()
+    theatre.kill_role("deliver")
+
+
+def kill_supervisor(theatre: Any, _: random.Random) -> None:
+    theatre.kill_supervisor()
+    theatre.stage.start()
+
+
+def kill_tree(theatre: Any, _: random.Random) -> None:
+    theatre.kill_tree()
+    theatre.stage.start()
+
+
+def kill_sandbox(theatre: Any, chance: random.Random) -> None:
+    """The receiving side goes; Postwright meets dead connections for a while, then is stopped in the middle of that."""
+    theatre.stage.sandbox.kill()
+    time.sleep(chance.uniform(0, 0.5))
+    assert theatre.stage.stop_server() == 0
+    assert {state for state, _ in theatre.deliveries().values()}.isdisjoint({"leased", "transmitting"})
+    theatre.stage.start()
+
+
+def kill_everything(theatre: Any, _: random.Random) -> None:
+    theatre.kill_tree()
+    theatre.stage.sandbox.kill()
+    theatre.stage.start()
+
+
+KILLS: Mapping[str, Callable[[Any, random.Random], None]] = {
+    "tree": kill_tree,
+    "deliver": kill_deliver,
+    "everything": kill_everything,
+    "sandbox": kill_sandbox,
+    "supervisor": kill_supervisor,
+    "schedule": kill_schedule,
+    "deliver and schedule": kill_deliver_and_schedule,
+}
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_every_good_recipient_has_the_message(number: int, theatre, record_property) -> None:
+    chance = random.Random(number)
+    here = theatre(ROWS, chance)
+    job = here.job()
+    job.verify_domain()
+    imported = job.import_contacts()
+    job.suppress()
+    good = good_recipients(here.examples, imported)
+    campaign = job.create_campaign()
+    job.send(campaign)
+    kinds = [list(KILLS)[number % len(KILLS)], *chance.choices(list(KILLS), k=chance.randint(0, 1))]
+    for kind, share in zip(kinds, sorted(chance.uniform(0, 0.7) for _ in kinds), strict=True):
+        here.wait_until(lambda share=share: here.received() >= share * len(good))
+        time.sleep(chance.uniform(0, 0.05))
+        print(f"round {number}: killing {kind} with {here.received()} of {len(good)} received")
+        KILLS[kind](here, chance)
+    result = job.watch(campaign, lambda _: None)
+    job.close()
+
+    deliveries, copies = here.deliveries(), here.copies()
+    assert copies.keys() == good  # nobody without the message, no stranger with one
+    assert {key for key, (state, _) in deliveries.items() if state == "delivered"} == good
+    assert {state for state, _ in deliveries.values()} <= {str(state) for state in TERMINAL}
+    assert {dkim for held in copies.values() for _, _, dkim in held} == {"pass"}  # as dkimpy found
+    duplicates = {key: held for key, held in copies.items() if len(held) > 1}
+    for key, held in duplicates.items():
+        assert deliveries[key][1] > 0, f"{key} has {len(held)} copies and was never ambiguous"
+        assert len({message_id for _, message_id, _ in held}) == 1
+        assert len({date_of(here, row) for row, _, _ in held}) == 1
+    ambiguous = sum(number > 0 for _, number in deliveries.values())
+    assert len(duplicates) <= ambiguous == result.ambiguous_ever
+    print(f"round {number}: {len(duplicates)} received it twice, {ambiguous} were ambiguous")
+    assert here.stage.stop_server() == 0
+
+
+def date_of(here: Any, row: int) -> str:
+    found = Mailboxes(here.stage.layout.mailboxes_path).get(row)
+    assert found is not None
+    return str(BytesHeaderParser().parsebytes(found[1])["Date"])
