@@ -1,6 +1,7 @@
 """The port ``mta.ports.DeliveryQueue`` over the store."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from sqlalchemy import Connection
 
 from hygiene.consequences import BounceKind, consequence
 from mailtypes.address import EmailAddress
-from mailtypes.clock import Microseconds, microseconds
+from mailtypes.clock import MINUTE, Microseconds, microseconds
+from mailtypes.errors import InputSyntaxError, StorageError, SurroundingsError
 from mta.delivery import Happening
 from mta.ports import AttemptOutcome, Delivery, DueDestination
 from mta.verp import make_verp
+from postwright.keyrings import UnsealError
 from postwright.services.composition import FeedbackKeys, Payload
 from postwright.services.frozen_runs import FrozenRun, FrozenRuns
 from postwright.services.signing_keys import StoredKeys
@@ -22,7 +25,9 @@ from postwright.store.database import Database
 from postwright.store.leases import Lease, Outcome
 from postwright.store.suppressions import NewSuppression, Scope
 
+_LOG = logging.getLogger(__name__)
 _MAX_REPLY = 1000
+_UNREADY_WAIT = 5 * MINUTE  # somebody has to mend the machine first
 PAUSED = "The run is paused."
 """Why the held recipients of a paused run wait."""
 
@@ -77,7 +82,11 @@ class StoredQueue:
         return None if found is None else Microseconds(found)
 
     async def lease(self, destination_id: int, limit: int, now: Microseconds) -> Sequence[Delivery]:
-        """Lease a batch; addresses that were suppressed meanwhile are stopped in the same transaction."""
+        """Lease a batch; addresses that were suppressed meanwhile are stopped in the same transaction.
+
+        A run that cannot be sent from here (a key is missing from this machine's ring, say) is deferred with the
+        cause: it must not end the worker, which serves everybody else.
+        """
 
         def take(connection: Connection) -> list[Lease]:
             taken = leases.lease(connection, self._worker, destination_id, limit, self._lease, now)
@@ -85,13 +94,30 @@ class StoredQueue:
             return _of_runs_that_go_on(connection, [item for item in taken if item.id not in stopped], now)
 
         taken = await self._database.write(take)
-        frozen = {run_id: await self._frozen_run(run_id) for run_id in dict.fromkeys(item.run_id for item in taken)}
-        return [self._delivery(item, frozen[item.run_id]) for item in taken]
+        deliveries: list[Delivery] = []
+        for run_id in dict.fromkeys(item.run_id for item in taken):
+            of_run = [item for item in taken if item.run_id == run_id]
+            try:
+                frozen = await self._frozen_run(run_id)
+                deliveries += [self._delivery(item, frozen) for item in of_run]
+            except (SurroundingsError, InputSyntaxError) as error:
+                if isinstance(error, StorageError):
+                    raise
+                _LOG.error("run %d cannot be sent now: %s", run_id, error)
+                await self._defer(of_run, str(error), now)
+        return deliveries
 
     async def _frozen_run(self, run_id: int) -> FrozenRun:
         frozen = await self._frozen_runs.get(run_id)
+        if frozen.run.feedback_key_id not in self._feedback_keys:
+            raise UnsealError(f"the return-path key {frozen.run.feedback_key_id} is not in the key file")
         await self._keys.prefetch(frozen.signing_domain, frozen.run.workspace_id)
         return frozen
+
+    async def _defer(self, items: Sequence[Lease], cause: str, now: Microseconds) -> None:
+        retry_at = now + _UNREADY_WAIT
+        outcomes = [Outcome(item, Happening.TRANSIENT, now, retry_at, None, cause[:_MAX_REPLY], {}) for item in items]
+        await self._database.write(lambda connection: leases.record(connection, outcomes, now))
 
     def _delivery(self, item: Lease, frozen: FrozenRun) -> Delivery:
         feedback_key = self._feedback_keys[frozen.run.feedback_key_id]

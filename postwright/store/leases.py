@@ -203,7 +203,7 @@ def reap(connection: Connection, ambiguous_retry_at: int, now: Microseconds, *, 
         ),
         {"limit": limit},
     ).rowcount
-    # The epoch stays: the outcome of a worker that was only slow still counts until somebody leases again.
+    # The epoch stays: the outcome of a worker that was only slow still counts until the delivery is tried again.
     rows = connection.execute(
         text(
             "UPDATE delivery SET state = 'ambiguous', worker = NULL, lease_until = NULL,"
