@@ -128,31 +128,6 @@ class Zone:
             name, ttl = alias.records[0].target, _shortest(ttl, alias.ttl)
         return Unanswered("servfail")
 
-    def covers(self, question: DnsQuestion) -> bool:
-        """Whether the zones themselves have something to say: the records asked for, an alias, a failure.
-
-        Below an SOA record everything is theirs, so that what is not there does not exist.
-        """
-        if not is_dns_name(question.name):
-            return False
-        key = _key(question.name)
-        if any(RecordType.SOA in node.sets for cut in range(len(key)) if (node := self._nodes.get(key[cut:]))):
-            return True
-        node = self._find(key)
-        if node is None:
-            return False
-        is_here = question.record_type in node.sets or RecordType.CNAME in node.sets
-        return is_here or None in node.failures or question.record_type in node.failures
-
-    def alias_of(self, question: DnsQuestion) -> NameRecord | None:
-        """The CNAME that stands at the name in the place of the records asked for."""
-        node = self._find(_key(question.name)) if is_dns_name(question.name) else None
-        if node is None or question.record_type in node.sets or question.record_type is RecordType.CNAME:
-            return None
-        alias = node.sets.get(RecordType.CNAME)
-        record = alias.records[0] if alias and not node.failures else None
-        return record if isinstance(record, NameRecord) else None
-
     def _put(self, name: str, record_type: RecordType, added: RecordSet) -> None:
         if not added.records:
             return

@@ -68,7 +68,7 @@ class ReturnPathHandler:
     def __init__(
         self,
         sink: Sink,
-        accept_recipient: Callable[[str], RecipientDecision],
+        accept_recipient: Callable[[str], Awaitable[RecipientDecision]],
         limits: InboundLimits | None = None,
     ) -> None:
         self._sink = sink
@@ -82,7 +82,7 @@ class ReturnPathHandler:
         del server, session, rcpt_options
         if len(envelope.rcpt_tos) >= self.limits.recipients:
             return "452 4.5.3 too many recipients"
-        decision = self._accept_recipient(address)
+        decision = await self._accept_recipient(address)
         if decision is RecipientDecision.KNOWN:
             envelope.rcpt_tos.append(address)
         return decision.value

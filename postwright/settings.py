@@ -102,6 +102,20 @@ class DnsSettings(Section):
     nameservers: tuple[Address, ...] = Field((), description="Resolvers to ask; empty: those of the system.")
     port: int = Field(53, gt=0, le=65535, description="Their port.")
     timeout: Duration = Field(timedelta(seconds=5), description="How long one question may take.")
+    trusted: bool = Field(
+        False,
+        description="Whether their word on DNSSEC (the AD bit) is believed: only validating resolvers on this machine.",
+    )
+
+
+class AuditSettings(Section):
+    """The audit of sender domains."""
+
+    block_lists: bool = Field(True, description="Whether block lists are asked about addresses and domains.")
+    web: bool = Field(True, description="Whether policies, logos and certificates are fetched over HTTPS.")
+    mark_roots_file: Path | None = Field(
+        None, description="Trusted issuers of BIMI mark certificates (PEM); none: their trust stays unknown."
+    )
 
 
 class EgressSettings(Section):
@@ -162,6 +176,7 @@ class Settings(BaseSettings):
     track: TrackSettings = TrackSettings()
     smtp: SmtpSettings = SmtpSettings()
     dns: DnsSettings = DnsSettings()
+    audit: AuditSettings = AuditSettings()
     deliver: DeliverSettings = DeliverSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     sandbox: SandboxSettings = SandboxSettings()
@@ -230,7 +245,10 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     sandbox = settings.sandbox
     if sandbox.dir is not None:
         sandbox = sandbox.model_copy(update={"dir": folder / sandbox.dir})
-    changes: dict[str, Any] = {"keys": keys, "track": track, "sandbox": sandbox}
+    audit = settings.audit
+    if audit.mark_roots_file is not None:
+        audit = audit.model_copy(update={"mark_roots_file": folder / audit.mark_roots_file})
+    changes: dict[str, Any] = {"keys": keys, "track": track, "audit": audit, "sandbox": sandbox}
     changes["database"] = settings.database.model_copy(update={"url": _database_url(settings.database, folder)})
     return settings.model_copy(update=changes)
 

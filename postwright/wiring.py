@@ -8,8 +8,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
+
+from cryptography import x509
 
 from dns_checks.cache import CachePolicy
+from dns_checks.dnsbl_lists import DEFAULT_LISTS
 from dns_checks.driver import Resolver, ResolverPolicy
 from mailtypes.clock import Clock, SystemClock, microseconds
 from mailtypes.domain import DomainName
@@ -20,6 +24,7 @@ from mta.engine import DeliveryEngine, EnginePolicy, EnginePorts
 from mta.feedback_token import FeedbackKey
 from mta.ports import ConnectionPolicy, RetryPolicy
 from postwright.keyrings import KeyRing, read_key_ring
+from postwright.outbound_http import OutboundHttp
 from postwright.services.accounts import Accounts
 from postwright.services.bounces import Bounces
 from postwright.services.campaigns import Campaigns
@@ -33,7 +38,7 @@ from postwright.services.log import Log
 from postwright.services.preflight import PreflightCheck
 from postwright.services.routing import Router
 from postwright.services.scheduling import Scheduler
-from postwright.services.sender_domains import PublicHosts, SenderDomains
+from postwright.services.sender_domains import AuditMeans, PublicHosts, SenderDomains
 from postwright.services.signing_keys import StoredKeys
 from postwright.services.suppression_list import SuppressionList
 from postwright.services.templates import Templates
@@ -58,7 +63,7 @@ class Application:
 
     async def close(self) -> None:
         """Let go of what was opened."""
-        for name in ("resolver", "fresh_resolver"):
+        for name in ("outbound_http", "resolver", "fresh_resolver"):
             if name in self.__dict__:
                 await self.__dict__[name].aclose()
         if "database" in self.__dict__:
@@ -77,12 +82,18 @@ class Application:
     @cached_property
     def resolver(self) -> Resolver:
         """The resolver for sending."""
-        return self._resolver(ResolverPolicy())
+        return self._resolver(ResolverPolicy(trust_authenticated_data=self.settings.dns.trusted))
 
     @cached_property
     def fresh_resolver(self) -> Resolver:
         """The resolver for people who have just changed a record: it keeps no answers."""
-        return self._resolver(ResolverPolicy(cache=_NO_CACHE))
+        policy = ResolverPolicy(cache=_NO_CACHE, trust_authenticated_data=self.settings.dns.trusted)
+        return self._resolver(policy)
+
+    @cached_property
+    def outbound_http(self) -> OutboundHttp:
+        """The HTTPS client toward strangers."""
+        return OutboundHttp(self.resolver)
 
     def _resolver(self, policy: ResolverPolicy) -> Resolver:
         dns = self.settings.dns
@@ -117,7 +128,19 @@ class Application:
         hosts = PublicHosts(
             DomainName.parse(self.settings.smtp.hostname), DomainName.parse(self.settings.track.hostname)
         )
-        return SenderDomains(self.database, self.fresh_resolver, self.clock, self.master_keys, hosts)
+        means = self.audit_means
+        return SenderDomains(self.database, self.fresh_resolver, self.clock, self.master_keys, hosts, means)
+
+    @cached_property
+    def audit_means(self) -> AuditMeans:
+        """What audits have at hand; in the sandbox neither the web nor block lists, which are not of its world."""
+        audit, is_real = self.settings.audit, not self.is_sandbox
+        return AuditMeans(
+            http=self.outbound_http if audit.web and is_real else None,
+            mark_roots=_certificates(audit.mark_roots_file) if audit.mark_roots_file is not None else (),
+            trusts_resolver=self.settings.dns.trusted,
+            block_lists=DEFAULT_LISTS if audit.block_lists and is_real else (),
+        )
 
     @cached_property
     def imports(self) -> ContactImports:
@@ -207,6 +230,13 @@ class Application:
             greylisted=min(deliver.retry_first, RetryPolicy().greylisted),
         )
         return DeliveryEngine(ports, EnginePolicy(connection=policy, retry=retry), executor)
+
+
+def _certificates(file: Path) -> tuple[x509.Certificate, ...]:
+    try:
+        return tuple(x509.load_pem_x509_certificates(file.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"audit.mark_roots_file cannot be read: {error}") from error
 
 
 def _number(key_id: str) -> int:

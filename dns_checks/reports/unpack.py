@@ -81,28 +81,32 @@ class _Output:
 
 def _gunzip(octets: bytes, name: str, budget: Budget) -> Iterator[tuple[str, bytes]]:
     output = _Output(len(octets), name, budget)
-    rest = octets
+    position = members = 0
     try:
         # RFC 1952 section 2.2: members follow one another. What is no member is what some senders' tools append.
-        while rest.startswith(_GZIP):
-            rest = _gunzip_member(rest, output, name)
+        while octets.startswith(_GZIP, position):
+            members += 1
+            if members > MAX_PACKED_FILES:
+                raise ReportSyntaxError(f"It holds more than {MAX_PACKED_FILES} members.", _BOMB, within=name)
+            position = _gunzip_member(octets, position, output, name)
     except zlib.error as error:
         raise ReportSyntaxError("The gzip data is damaged.", _SEND_ANEW, within=name) from error
     yield name.removesuffix(".gz"), output.octets()
 
 
-def _gunzip_member(octets: bytes, output: _Output, name: str) -> bytes:
+def _gunzip_member(octets: bytes, position: int, output: _Output, name: str) -> int:
+    """Unpack the member that begins at ``position``; returns where it ends."""
     member = zlib.decompressobj(wbits=31)
-    rest = octets
     while not member.eof:
-        chunk = member.decompress(rest, _STEP)
-        if not chunk and not member.eof and not member.unconsumed_tail:
+        # In small pieces, because zlib copies what it has not consumed.
+        piece = octets[position : position + _STEP]
+        if not piece:
             raise ReportSyntaxError("The gzip data ends too early.", _SEND_ANEW, within=name)
-        output.add(chunk)
-        rest = member.unconsumed_tail
-    if len(member.unused_data) > len(octets) - 18:  # a member has 18 octets at least, so this loop ends
-        raise ReportSyntaxError("The gzip data is damaged.", _SEND_ANEW, within=name)
-    return member.unused_data
+        position += len(piece)
+        output.add(member.decompress(piece, _STEP))
+        while member.unconsumed_tail and not member.eof:
+            output.add(member.decompress(member.unconsumed_tail, _STEP))
+    return position - len(member.unused_data)
 
 
 def _unzip(octets: bytes, name: str, budget: Budget) -> Iterator[tuple[str, bytes]]:

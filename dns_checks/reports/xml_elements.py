@@ -9,7 +9,7 @@ from xml.parsers import expat
 from dns_checks.reports.report import Remarks, ReportSyntaxError
 
 MAX_DEPTH: Final = 32
-MAX_ELEMENTS: Final = 5_000_000
+MAX_ELEMENTS: Final = 2_500_000
 MAX_ELEMENTS_OF_CHILD: Final = 20_000
 MAX_TEXT: Final = 4_096
 _MAX_ATTRIBUTES: Final = 100
@@ -52,10 +52,9 @@ def read_children(octets: bytes, root: str, take: Callable[[Element], None], rem
     Prefixes and namespaces are passed over, since many senders get them wrong. Raises ``ReportSyntaxError`` for what
     is not well-formed (``malformed``), for any declaration of a document type's own, and beyond the limits.
     """
-    start = len(octets) - len(octets.lstrip(b" \t\r\n"))
     reader = _Reader(root, take, remarks)
     try:
-        reader.parser.Parse(octets[start:], True)
+        reader.parser.Parse(octets, True)
     except expat.ExpatError as error:
         if error.code == _JUNK_AFTER_ROOT and reader.closed:
             remarks.add("xml.junk", "Something follows the end of the document.", error.lineno)

@@ -91,6 +91,9 @@ class AuditShown(Answer):
     verdict: str = Field(description="verified, not_verified or unknown (the DNS was silent)")
     facts: dict[str, Any]
     findings: list[FindingShown]
+    requirements: list[dict[str, Any]] = Field(
+        description="What each mailbox provider asks for: pass, fail or unknown, with evidence and the reply codes."
+    )
 
 
 class DomainShown(DomainSummary):

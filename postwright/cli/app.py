@@ -34,6 +34,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
         "Import contacts; refused rows are told with line and reason, good rows are kept.",
     ),
     "suppress": ("contacts", "suppress", "Addresses that may not be written to."),
+    "check": ("check", "app", "Check domains, records, messages, logos and reports; needs no install."),
     "domain": ("domain", "app", "Domains that mail is sent from."),
     "template": ("template", "app", "Templates: MJML or HTML with Liquid."),
     "campaign": ("campaign", "app", "Campaigns: one template to one list."),

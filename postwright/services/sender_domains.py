@@ -4,17 +4,33 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from cryptography import x509
 from sqlalchemy import Connection
 
-from dns_checks.audit import AuditReport, AuditRequest, ExpectedKey, Verdict, checks, combine
+from dns_checks.audit import (
+    AuditReport,
+    AuditRequest,
+    AuditTerms,
+    DraftOverlay,
+    ExpectedKey,
+    SendingPractice,
+    Verdict,
+    WhatIf,
+    run_audit,
+    what_if,
+)
 from dns_checks.dkim.keys import parse_key_record
+from dns_checks.dnsbl_lists import BlockList
 from dns_checks.driver import Resolver
-from dns_checks.publish import PublishRequest, RecordToPublish, records_to_publish
+from dns_checks.evaluation import Asker, Fetcher
+from dns_checks.publish import DmarcStep, PublishRequest, RecordToPublish, dmarc_plan, records_to_publish
+from dns_checks.zone import Zone
 from mailtypes.auth import Finding
-from mailtypes.clock import Clock
-from mailtypes.domain import DomainName
+from mailtypes.clock import Clock, as_datetime
+from mailtypes.domain import DomainName, DomainSyntaxError
 from mailtypes.questions import DnsQuestion, Found, RecordType, TxtRecord
 from postwright.keyrings import KeyRing
 from postwright.services.errors import NotFoundError, RefusedError
@@ -36,17 +52,44 @@ class PublicHosts:
     tracking_target: DomainName
 
 
+@dataclass(frozen=True, slots=True)
+class AuditMeans:
+    """What audits have at hand beside the DNS; by default nothing, and what needs it stays unknown.
+
+    ``http`` fetches policies, logos and certificates. ``mark_roots`` are the trusted issuers of mark certificates.
+    ``trusts_resolver`` believes the AD bit. ``block_lists`` are asked about addresses and domain. ``within`` bounds an
+    audit.
+    """
+
+    http: Fetcher | None = None
+    mark_roots: tuple[x509.Certificate, ...] = ()
+    trusts_resolver: bool = False
+    block_lists: tuple[BlockList, ...] = ()
+    within: timedelta = timedelta(seconds=30)
+
+
+# What every campaign holds to, whoever writes it: the composer, pre-flight and the engine see to it.
+_PRACTICE = SendingPractice(offers_tls=True, valid_format=True)
+
+
 class SenderDomains:
     """Sender domains of all workspaces."""
 
     def __init__(
-        self, database: Database, resolver: Resolver, clock: Clock, master: KeyRing, hosts: PublicHosts
+        self,
+        database: Database,
+        resolver: Resolver,
+        clock: Clock,
+        master: KeyRing,
+        hosts: PublicHosts,
+        means: AuditMeans | None = None,
     ) -> None:
         self._database = database
         self._resolver = resolver
         self._clock = clock
         self._master = master
         self._hosts = hosts
+        self._means = means or AuditMeans()
 
     async def add(self, workspace_id: int, name_text: str, ramp_plan: str | None = None) -> SenderDomain:
         """Add a domain with a fresh DKIM key; adding it again gives the one that is there."""
@@ -101,21 +144,25 @@ class SenderDomains:
             PublishRequest(
                 domain=name,
                 return_path_host=return_path,
-                egress_addresses=await self._egress(domain.workspace_id),
+                egress_addresses=tuple(await self._egress(domain.workspace_id)),
                 keys=_expected(await self.keys(domain)),
                 mail_hosts=(self._hosts.mail_host,),
                 tracking_host=DomainName(domain.tracking_host),
                 tracking_target=self._hosts.tracking_target,
                 existing_spf=await self._published(return_path.ascii, "v=spf1"),
-                has_dmarc=False,
+                existing_dmarc=await self._published(f"_dmarc.{name.ascii}", "v=dmarc1"),
             )
         )
+
+    async def dmarc_steps(self, domain: SenderDomain, report_address: str | None = None) -> Sequence[DmarcStep]:
+        """The way of a domain's DMARC policy from none to reject, and where the domain stands on it."""
+        return dmarc_plan(await self._published(f"_dmarc.{domain.name}", "v=dmarc1"), report_address)
 
     async def _published(self, name: str, version: str) -> str | None:
         answer = await self._resolver.ask(DnsQuestion(name, RecordType.TXT))
         records = answer.records if isinstance(answer, Found) else ()
         texts = [record.joined.decode("ascii", "replace") for record in records if isinstance(record, TxtRecord)]
-        return next((text for text in texts if text.split(" ")[0].lower() == version), None)
+        return next((text for text in texts if text.replace(";", " ").split(" ")[0].lower() == version), None)
 
     async def verify(self, workspace_id: int, name_text: str) -> tuple[SenderDomain, AuditReport]:
         """Audit a domain now and keep the result; keys that are visible become active.
@@ -124,18 +171,40 @@ class SenderDomains:
         """
         domain = await self.get(workspace_id, name_text)
         keys = await self.keys(domain)
-        request = AuditRequest(
+        report = await self._audit(await self._request(domain, keys), self._resolver)
+        await self._keep(domain, keys, report)
+        return await self.get(workspace_id, name_text), report
+
+    async def what_if(self, workspace_id: int, name_text: str, draft: Zone) -> WhatIf:
+        """What would break and what would heal if ``draft`` were published (``DraftOverlay``); nothing is kept."""
+        domain = await self.get(workspace_id, name_text)
+        request = await self._request(domain, await self.keys(domain))
+        before, after = await asyncio.gather(
+            self._audit(request, self._resolver), self._audit(request, DraftOverlay(draft, self._resolver))
+        )
+        return what_if(before, after)
+
+    async def _audit(self, request: AuditRequest, resolver: Asker) -> AuditReport:
+        return await run_audit(request, resolver, self._means.http, within=self._means.within)
+
+    async def _request(self, domain: SenderDomain, keys: Sequence[DkimKey]) -> AuditRequest:
+        egress = await self._egress(domain.workspace_id)
+        return AuditRequest(
             domain=DomainName(domain.name),
             return_path_host=DomainName(domain.return_path_host),
-            egress_addresses=await self._egress(workspace_id),
+            egress_addresses=tuple(egress),
             keys=_expected(keys),
             mail_hosts=(self._hosts.mail_host,),
             tracking_host=DomainName(domain.tracking_host),
+            ehlo_names={address: name for address, name in egress.items() if name is not None},
+            practice=_PRACTICE,
+            terms=AuditTerms(
+                now=as_datetime(self._clock.now()),
+                mark_roots=self._means.mark_roots,
+                trusts_resolver=self._means.trusts_resolver,
+                block_lists=self._means.block_lists,
+            ),
         )
-        outcomes = await asyncio.gather(*(self._resolver.evaluate(check) for check in checks(request)))
-        report = combine(request, outcomes)
-        await self._keep(domain, keys, report)
-        return await self.get(workspace_id, name_text), report
 
     async def _keep(self, domain: SenderDomain, keys: Sequence[DkimKey], report: AuditReport) -> None:
         now = self._clock.now()
@@ -159,7 +228,8 @@ class SenderDomains:
 
         await self._database.write(store)
 
-    async def _egress(self, workspace_id: int) -> tuple[IPv4Address | IPv6Address, ...]:
+    async def _egress(self, workspace_id: int) -> dict[IPv4Address | IPv6Address, DomainName | None]:
+        """The addresses that mail leaves from, with the names said in EHLO."""
         sources = await self._database.read(lambda connection: workspaces.list_egress_sources(connection, workspace_id))
         if not sources:
             raise RefusedError(
@@ -167,12 +237,20 @@ class SenderDomains:
                 "No address to send from is configured.",
                 next_step="Set [[deliver.egress]] in the configuration and run: postwright init",
             )
-        return tuple(ip_address(source.ip) for source in sources)
+        return {ip_address(source.ip): _host_name(source.ehlo) for source in sources}
 
 
 def _expected(keys: Sequence[DkimKey]) -> tuple[ExpectedKey, ...]:
     kept = ((key.selector, parse_key_record(key.public_record).public_key) for key in keys if key.state != "retired")
     return tuple(ExpectedKey(selector, public) for selector, public in kept if public is not None)
+
+
+def _host_name(text: str) -> DomainName | None:
+    """An address literal may be said in EHLO too (RFC 5321 section 4.1.3)."""
+    try:
+        return DomainName.parse(text)
+    except DomainSyntaxError:
+        return None
 
 
 def audit_document(report: AuditReport) -> dict[str, object]:
@@ -182,4 +260,5 @@ def audit_document(report: AuditReport) -> dict[str, object]:
         "verdict": str(report.verdict),
         "facts": asdict(report.facts),
         "findings": [asdict(finding) for finding in report.findings],
+        "requirements": [asdict(requirement) for requirement in report.requirements],
     }

@@ -19,7 +19,6 @@ from postwright.wiring import Application
 
 _LOG = logging.getLogger(__name__)
 _GRACE = timedelta(seconds=10)
-_HOSTS_EVERY = 5.0
 _FAULT_PAUSE = 5.0
 
 SCHEDULE_STEPS = Counter("postwright_schedule_steps_total", "Steps of the scheduler", ["result"])
@@ -104,11 +103,14 @@ async def _smtp(application: Application, stop: asyncio.Event) -> None:
     settings, bounces = application.settings.smtp, application.bounces
     await bounces.refresh_hosts()
 
-    def decide(address: str) -> RecipientDecision:
+    async def decide(address: str) -> RecipientDecision:
         local_part, _, host = address.rpartition("@")
+        if not bounces.is_return_path(local_part):
+            return RecipientDecision.UNKNOWN if bounces.is_ours(host) else RecipientDecision.NOT_OURS
         if not bounces.is_ours(host):
-            return RecipientDecision.NOT_OURS
-        return RecipientDecision.KNOWN if bounces.is_return_path(local_part) else RecipientDecision.UNKNOWN
+            # A domain may be newer than what we remember; only a return path that we made leads here.
+            await bounces.refresh_hosts()
+        return RecipientDecision.KNOWN if bounces.is_ours(host) else RecipientDecision.NOT_OURS
 
     async def sink(message: IncomingMessage) -> None:
         for address in message.rcpt_to:
@@ -118,8 +120,7 @@ async def _smtp(application: Application, stop: asyncio.Event) -> None:
     server = ReturnPathServer(handler, settings.hostname)
     await server.start(settings.host, settings.port)
     try:
-        while not await _wait(stop, _HOSTS_EVERY):
-            await bounces.refresh_hosts()
+        await stop.wait()
     finally:
         await server.close_with_421(_GRACE)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, ColumnElement, and_, exists, or_, select, update
 
 from mailtypes.clock import Microseconds
 from postwright.store.records import fetch_all, fetch_one, insert_row, select_as, table
@@ -30,7 +30,7 @@ class SenderDomain:
 
 @dataclass(frozen=True, slots=True)
 class DkimKey:
-    """A signing key; the private part is sealed."""
+    """A signing key; the private part is sealed. Moments in microseconds, ``None`` where it has not come to that."""
 
     id: int
     workspace_id: int
@@ -42,6 +42,25 @@ class DkimKey:
     private_key_sealed: bytes
     sealed_with: str
     created_at: int
+    published_at: int | None = None
+    activated_at: int | None = None
+    retiring_at: int | None = None
+    retired_at: int | None = None
+    missing_since: int | None = None
+    sighting: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedDomain:
+    """A domain that somebody has claimed to look at until ``next_check_at``, when another one may take it."""
+
+    id: int
+    workspace_id: int
+    name: str
+    state: str
+    created_at: int
+    next_check_at: int
+    known_findings: str | None
 
 
 def add_domain(
@@ -120,10 +139,72 @@ def active_keys(connection: Connection, workspace_id: int, domain_name: str) -> 
 
 
 def set_key_state(connection: Connection, key_id: int, state: str, now: Microseconds) -> None:
-    """Move a key on: made, published, active, retiring, retired."""
-    values: dict[str, object] = {"state": state}
+    """Put a key into a state as it is verified for the first time.
+
+    ``active`` is refused in silence where another key of the domain has been active since before ``now``: the keys
+    after the first become active by rotation alone (``move_key``), which asks all name servers.
+    """
+    condition: ColumnElement[bool] = _key.c.id == key_id
     if state == "active":
-        values["activated_at"] = now
-    if state == "retired":
-        values["retired_at"] = now
-    connection.execute(update(_key).where(_key.c.id == key_id).values(**values))
+        other = _key.alias()
+        in_use = select(other.c.id).where(
+            other.c.domain_id == _key.c.domain_id, other.c.state == "active", other.c.activated_at < now
+        )
+        condition = and_(condition, ~exists(in_use))
+    connection.execute(update(_key).where(condition).values(**_entering(state, now)))
+
+
+def move_key(connection: Connection, key_id: int, before: str, after: str, now: Microseconds) -> bool:
+    """Move a key on if it is still in the state ``before``; whether it was."""
+    condition = and_(_key.c.id == key_id, _key.c.state == before)
+    return connection.execute(update(_key).where(condition).values(**_entering(after, now))).rowcount == 1
+
+
+def _entering(state: str, now: Microseconds) -> dict[str, object]:
+    moments = {
+        "published": "published_at",
+        "active": "activated_at",
+        "retiring": "retiring_at",
+        "retired": "retired_at",
+    }
+    values: dict[str, object] = {"state": state}
+    if state in moments:
+        values[moments[state]] = now
+    return values
+
+
+def note_sighting(connection: Connection, key_id: int, sentence: str) -> None:
+    """Keep what the name servers said about a key."""
+    connection.execute(update(_key).where(_key.c.id == key_id).values(sighting=sentence))
+
+
+def note_missing(connection: Connection, key_id: int, since: Microseconds | None) -> bool:
+    """Remember that an active key is gone since then, or (``None``) there again; whether that was news."""
+    was = _key.c.missing_since.is_(None) if since is not None else _key.c.missing_since.is_not(None)
+    change = update(_key).where(_key.c.id == key_id, was).values(missing_since=since)
+    return connection.execute(change).rowcount == 1
+
+
+def claim_due(connection: Connection, now: Microseconds, until: int) -> WatchedDomain | None:
+    """Take the domain that has waited longest for a look; it is nobody else's until ``until``, whatever becomes of us.
+
+    ``None`` where nothing is due, or somebody else has just taken what was (one of them gets it, the rest go on).
+    """
+    due = or_(_domain.c.next_check_at.is_(None), _domain.c.next_check_at <= now)
+    first = select(_domain.c.id).where(due).order_by(_domain.c.next_check_at.nulls_first(), _domain.c.id).limit(1)
+    # Said once more outside: PostgreSQL looks at that again after it has waited for the other one's update.
+    claim = update(_domain).where(_domain.c.id == first.scalar_subquery(), due).values(next_check_at=until)
+    row = connection.execute(claim.returning(*(_domain.c[name] for name in WatchedDomain.__slots__))).one_or_none()
+    return None if row is None else WatchedDomain(*row)
+
+
+def finish_check(connection: Connection, claimed: WatchedDomain, next_check_at: int, known_findings: str) -> bool:
+    """Keep what a look found out and when the next one is; nothing where the claim has passed to somebody else."""
+    mine = and_(_domain.c.id == claimed.id, _domain.c.next_check_at == claimed.next_check_at)
+    values = {"next_check_at": next_check_at, "known_findings": known_findings}
+    return connection.execute(update(_domain).where(mine).values(**values)).rowcount == 1
+
+
+def check_soon(connection: Connection, domain_id: int, at: Microseconds) -> None:
+    """Have a domain looked at from ``at`` on, whoever looks at it now."""
+    connection.execute(update(_domain).where(_domain.c.id == domain_id).values(next_check_at=at))

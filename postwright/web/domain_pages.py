@@ -22,6 +22,13 @@ _TOPICS = {
     "dmarc": "DMARC",
     "return_path": "Return path",
     "tracking": "Links and unsubscribe",
+    "ptr": "Reverse names",
+    "mx": "Mail hosts",
+    "mta_sts": "MTA-STS",
+    "tls_rpt": "TLS reports",
+    "tlsa": "DANE",
+    "bimi": "BIMI",
+    "dnsbl": "Block lists",
 }
 _WORST_FIRST = ("absent", "unknown", "present")
 

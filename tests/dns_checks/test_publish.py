@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dns_checks.audit import AuditRequest, ExpectedKey, Verdict, audit_domain
+from dns_checks.audit import AuditRequest, AuditTerms, ExpectedKey, Verdict, audit_domain
 from dns_checks.dkim.keys import generate_ed25519_key, generate_rsa_key
 from dns_checks.dmarc import parse_record
 from dns_checks.publish import (
@@ -20,7 +20,8 @@ from dns_checks.publish import (
     records_to_publish,
 )
 from dns_checks.spf import SpfResult, check_host
-from dns_checks.testing import Zone, run
+from dns_checks.testing import Zone
+from dns_checks.testing_pages import run
 from mailtypes.domain import DomainName
 from mailtypes.questions import DnsQuestion, Found, RecordType, TxtRecord
 
@@ -49,11 +50,14 @@ def test_the_list() -> None:
         ("_dmarc.news.acme.test", "TXT", "v=DMARC1; p=none; "),
         ("bounce.news.acme.test", "MX", "10 mx.postwright.t"),
         ("click.news.acme.test", "CNAME", "edge.postwright.te"),
+        ("news.acme.test._report._dmarc.acme.test", "TXT", "v=DMARC1;"),
+        ("_smtp._tls.news.acme.test", "TXT", "v=TLSRPTv1; rua=ma"),
     ]
     assert all(record.purpose for record in records_to_publish(REQUEST))
     without = replace(REQUEST, has_dmarc=True, tracking_host=None)
     assert {r.record_type.value for r in records_to_publish(without)} == {"TXT", "MX"}
-    assert not any("DMARC1" in r.value for r in records_to_publish(without))
+    assert not any(r.name.ascii == "_dmarc.news.acme.test" for r in records_to_publish(without))
+    assert {r.topic for r in records_to_publish(REQUEST) if r.is_required} == {"spf", "dkim", "dmarc", "return_path"}
 
 
 def test_the_audit_is_content_with_what_was_published() -> None:
@@ -65,10 +69,12 @@ def test_the_audit_is_content_with_what_was_published() -> None:
         REQUEST.keys,
         REQUEST.mail_hosts,
         REQUEST.tracking_host,
+        terms=AuditTerms(block_lists=()),
     )
     report = run(audit_domain(audited), Zone.parse(text))
     assert report.verdict is Verdict.VERIFIED
-    assert {finding.severity.value for finding in report.findings} == {"info"}
+    about = {record.topic for record in records_to_publish(REQUEST)}
+    assert {finding.severity.value for finding in report.findings if finding.topic in about} == {"info"}
 
 
 def test_zone_text_cuts_long_strings() -> None:

@@ -21,7 +21,7 @@ class Stored(list):
         self.append(message)
 
 
-def decide(address):
+async def decide(address):
     if not address.endswith("@bounce.sender.test"):
         return RecipientDecision.NOT_OURS
     return RecipientDecision.KNOWN if address == KNOWN else RecipientDecision.UNKNOWN

@@ -7,10 +7,17 @@ from postwright.store.tables.columns import BIG, big, moment, optional_moment, r
 
 
 class SenderDomain(SQLModel, table=True):
-    """A domain that mail is sent from. ``name`` in A-labels; ``state`` is pending, verified or failing."""
+    """A domain that mail is sent from. ``name`` in A-labels; ``state`` is pending, verified or failing.
+
+    It is looked at again from ``next_check_at`` on (none: at once). ``known_findings`` (JSON) is what audits have found
+    out so far, to tell a change from silence.
+    """
 
     __tablename__ = "sender_domain"
-    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "name"),
+        Index("ix_sender_domain_next_check_at", "next_check_at"),
+    )
     id: int | None = row_id()
     workspace_id: int = reference("workspace.id")
     name: str
@@ -23,11 +30,14 @@ class SenderDomain(SQLModel, table=True):
     verified_at: int | None = optional_moment()
     checked_at: int | None = optional_moment()
     audit: str | None = None
+    next_check_at: int | None = optional_moment()
+    known_findings: str | None = None
 
 
 class DkimKey(SQLModel, table=True):
     """A signing key. ``state``: made, published, active, retiring, retired.
 
+    ``sighting`` says what the name servers said at the last look; ``missing_since`` is set while an active key is gone.
     The private key is encrypted under the master key ``sealed_with``, so that the master key can change.
     """
 
@@ -45,6 +55,10 @@ class DkimKey(SQLModel, table=True):
     created_at: int = moment()
     activated_at: int | None = optional_moment()
     retired_at: int | None = optional_moment()
+    published_at: int | None = optional_moment()
+    retiring_at: int | None = optional_moment()
+    missing_since: int | None = optional_moment()
+    sighting: str | None = None
 
 
 class EgressPool(SQLModel, table=True):
