@@ -217,4 +217,5 @@ def _summary(domain: SenderDomain) -> DomainSummary:
 def _audit(document: dict[str, Any]) -> AuditShown:
     """A stored audit (``audit_document``) for the outside."""
     findings = [{name: finding[name] for name in FindingShown.model_fields} for finding in document["findings"]]
-    return AuditShown.model_validate({"verdict": document["verdict"], "facts": document["facts"], "findings": findings})
+    shown = {name: document[name] for name in ("verdict", "facts")}
+    return AuditShown.model_validate(shown | {"findings": findings, "requirements": document.get("requirements", [])})
