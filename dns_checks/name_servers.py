@@ -59,10 +59,10 @@ def authority_of(question: DnsQuestion) -> DnsEvaluation[Authority | Unanswered]
             return found
         if isinstance(found, Found):
             names = sorted({one.target.lower() for one in found.records if isinstance(one, NameRecord)})
-            servers = []
+            servers: tuple[NameServer, ...] = ()
             for host in names[:_MAX_SERVERS]:
-                servers.append(NameServer(host, (yield from _addresses(host))))
-            return Authority(name, tuple(servers))
+                servers += (NameServer(host, (yield from _addresses(host))),)
+            return Authority(name, servers)
     return Unanswered(f"no zone holds {name}")
 
 

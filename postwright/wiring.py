@@ -30,16 +30,18 @@ from postwright.services.bounces import Bounces
 from postwright.services.campaigns import Campaigns
 from postwright.services.composition import CampaignComposer
 from postwright.services.delivery_queue import StoredQueue, WorkerIdentity
+from postwright.services.domain_watch import DomainWatch
 from postwright.services.engagement import Engagement
 from postwright.services.frozen_runs import FrozenRuns
 from postwright.services.host_addresses import HostAddressResolver
 from postwright.services.imports import ContactImports
 from postwright.services.log import Log
+from postwright.services.name_servers import EachNameServer, OneNameServer
 from postwright.services.preflight import PreflightCheck
 from postwright.services.routing import Router
 from postwright.services.scheduling import Scheduler
 from postwright.services.sender_domains import AuditMeans, PublicHosts, SenderDomains
-from postwright.services.signing_keys import StoredKeys
+from postwright.services.signing_keys import KeyRotation, StoredKeys
 from postwright.services.suppression_list import SuppressionList
 from postwright.services.templates import Templates
 from postwright.settings import Settings
@@ -63,7 +65,7 @@ class Application:
 
     async def close(self) -> None:
         """Let go of what was opened."""
-        for name in ("outbound_http", "resolver", "fresh_resolver"):
+        for name in ("domain_watch", "outbound_http", "resolver", "fresh_resolver"):
             if name in self.__dict__:
                 await self.__dict__[name].aclose()
         if "database" in self.__dict__:
@@ -184,7 +186,23 @@ class Application:
         router = Router(self.database, self.resolver, self.clock, self.settings.schedule.route_lifetime)
         # A worker that was only slow gets one more lease to tell its outcome before anybody sends again.
         wait = microseconds(self.settings.deliver.lease)
-        return Scheduler(self.database, self.clock, router, self.imports, wait)
+        return Scheduler(self.database, self.clock, router, self.imports, wait, self.domain_watch)
+
+    @cached_property
+    def key_rotation(self) -> KeyRotation:
+        """Makes the DKIM keys that replace others."""
+        return KeyRotation(self.database, self.clock, self.master_keys)
+
+    @cached_property
+    def domain_watch(self) -> DomainWatch:
+        """Looks at sender domains again and again; in the sandbox there is one name server for everything."""
+        fresh = self.fresh_resolver
+        name_servers = OneNameServer(fresh) if self.is_sandbox else EachNameServer(fresh, self._at_name_server)
+        return DomainWatch(self.database, self.clock, self.sender_domains, name_servers)
+
+    def _at_name_server(self, address: str) -> Resolver:
+        timeout = self.settings.dns.timeout.total_seconds()
+        return Resolver([address], timeout=timeout, clock=self.clock, policy=ResolverPolicy(cache=_NO_CACHE))
 
     def stored_queue(self) -> StoredQueue:
         """The queue as a new worker of this process sees it."""

@@ -8,10 +8,11 @@ from rich.markup import escape
 from dns_checks.audit import AuditReport, Verdict
 from dns_checks.publish import RecordToPublish, as_zone_text
 from mailtypes.auth import Finding
+from mailtypes.clock import as_datetime
 from postwright.cli.exit_codes import Exit
 from postwright.cli.session import JsonOption, console, print_json, print_table, run
 from postwright.services.sender_domains import audit_document
-from postwright.store.domains import SenderDomain
+from postwright.store.domains import DkimKey, SenderDomain
 from postwright.store.workspaces import Workspace
 from postwright.wiring import Application
 
@@ -93,3 +94,68 @@ def list_domains(as_json: bool = JsonOption) -> None:
         return
     rows = [(one.name, one.state, one.ramp_plan or "none") for one in found]
     print_table(("domain", "state", "warm-up"), rows, empty="No sender domain yet: postwright domain add NAME")
+
+
+@app.command("rotate")
+def rotate(
+    name: str = typer.Argument(help="A sender domain."),
+    ed25519: bool | None = typer.Option(
+        None, "--ed25519/--no-ed25519", help="With an Ed25519 key beside the RSA key; by default as it is now."
+    ),
+    as_zone: bool = typer.Option(False, "--zone", help="Print a zone file (RFC 1035) instead."),
+    as_json: bool = JsonOption,
+) -> None:
+    """Make the next DKIM key and print what to publish; it takes over by itself once all name servers show it."""
+
+    async def work(application: Application, workspace: Workspace) -> tuple[SenderDomain, Sequence[RecordToPublish]]:
+        domain = await application.sender_domains.get(workspace.id, name)
+        made = await application.key_rotation.rotate(domain, with_ed25519=ed25519)
+        names = {f"{key.selector}._domainkey.{domain.name}" for key in made}
+        told = await application.sender_domains.records(domain)
+        return domain, [record for record in told if str(record.name) in names]
+
+    domain, found = run(work)
+    if as_zone or as_json:
+        _print_records(domain, found, as_json=as_json, as_zone=as_zone)
+        return
+    console.print("Publish these records, and leave the ones of the keys in use:\n")
+    rows = [(str(one.name), str(one.record_type), one.value) for one in found]
+    print_table(("name", "type", "value"), rows, empty="Nothing to publish.")
+    console.print(f"\nHow far it has come: postwright domain keys {domain.name}")
+
+
+@app.command("keys")
+def keys(name: str = typer.Argument(help="A sender domain."), as_json: bool = JsonOption) -> None:
+    """List the DKIM keys of a domain: which one signs, which are visible, since when."""
+
+    async def work(application: Application, workspace: Workspace) -> Sequence[DkimKey]:
+        domain = await application.sender_domains.get(workspace.id, name)
+        return await application.sender_domains.keys(domain)
+
+    found = run(work)
+    if as_json:
+        for one in found:
+            print_json(_key_document(one))
+        return
+    rows = [(one.selector, one.algorithm, one.state, _since(one), one.sighting or "not looked at yet") for one in found]
+    print_table(("selector", "algorithm", "state", "since", "last look"), rows, empty="No key yet.")
+
+
+def _key_document(key: DkimKey) -> dict[str, object]:
+    moments = ("created_at", "published_at", "activated_at", "retiring_at", "retired_at", "missing_since")
+    document: dict[str, object] = {"selector": key.selector, "algorithm": key.algorithm, "state": key.state}
+    for moment in moments:
+        value = getattr(key, moment)
+        document[moment] = None if value is None else as_datetime(value).isoformat()
+    return {**document, "record": key.public_record, "last_look": key.sighting}
+
+
+def _since(key: DkimKey) -> str:
+    entered = {
+        "made": key.created_at,
+        "published": key.published_at,
+        "active": key.activated_at,
+        "retiring": key.retiring_at,
+        "retired": key.retired_at,
+    }[key.state]
+    return "" if entered is None else f"{as_datetime(entered):%Y-%m-%d %H:%M} UTC"

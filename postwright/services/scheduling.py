@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from dns_checks.mx import RouteResult
 from experiments.allocation import assign
 from mailtypes.clock import DAY, Clock, Microseconds
+from postwright.services.domain_watch import DomainWatch
 from postwright.services.imports import ContactImports
 from postwright.services.routing import Router
 from postwright.store import budgets, campaigns, domains, events, leases, recipients, routes, workspaces
@@ -42,19 +43,31 @@ class ScheduleStep:
 
 
 class Scheduler:
-    """Does the next thing for every run. ``ambiguous_wait``: microseconds before an ambiguous mail is tried again."""
+    """Does the next thing for every run. ``ambiguous_wait``: microseconds before an ambiguous mail is tried again.
+
+    Without ``watch`` nobody looks at the sender domains.
+    """
 
     def __init__(
-        self, database: Database, clock: Clock, router: Router, imports: ContactImports, ambiguous_wait: int
+        self,
+        database: Database,
+        clock: Clock,
+        router: Router,
+        imports: ContactImports,
+        ambiguous_wait: int,
+        watch: DomainWatch | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._router = router
         self._imports = imports
         self._ambiguous_wait = ambiguous_wait
+        self._watch = watch
 
     async def step(self) -> ScheduleStep:
-        """One round over imports, runs, lost leases and statistics."""
+        """One round over imports, runs, lost leases and statistics; a look at the sender domains goes on beside it."""
+        if self._watch is not None:
+            self._watch.begin_look()
         imported = await self._imports.run_jobs()
         prepared = released = settled = finished = 0
         for run in await self._database.read(lambda connection: campaigns.runs_in_state(connection, "preparing")):

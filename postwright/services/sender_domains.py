@@ -34,7 +34,7 @@ from mailtypes.domain import DomainName, DomainSyntaxError
 from mailtypes.questions import DnsQuestion, Found, RecordType, TxtRecord
 from postwright.keyrings import KeyRing
 from postwright.services.errors import NotFoundError, RefusedError
-from postwright.services.signing_keys import make_key
+from postwright.services.signing_keys import keys_to_audit, make_key
 from postwright.store import domains, events, workspaces
 from postwright.store.database import Database
 from postwright.store.domains import DkimKey, SenderDomain
@@ -193,7 +193,7 @@ class SenderDomains:
             domain=DomainName(domain.name),
             return_path_host=DomainName(domain.return_path_host),
             egress_addresses=tuple(egress),
-            keys=_expected(keys),
+            keys=_expected(keys_to_audit(keys)),
             mail_hosts=(self._hosts.mail_host,),
             tracking_host=DomainName(domain.tracking_host),
             ehlo_names={address: name for address, name in egress.items() if name is not None},
@@ -218,7 +218,7 @@ class SenderDomains:
         def store(connection: Connection) -> None:
             domains.save_audit(connection, domain.id, state, audit, now)
             if report.facts.dkim is Finding.PRESENT:
-                for key in keys:
+                for key in keys_to_audit(keys):
                     if key.state in {"made", "published"}:
                         domains.set_key_state(connection, key.id, "active", now)
             if state != domain.state:

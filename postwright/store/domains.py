@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
 
 from mailtypes.clock import Microseconds
 from postwright.store.records import fetch_all, fetch_one, insert_row, select_as, table
@@ -198,10 +198,10 @@ def claim_due(connection: Connection, now: Microseconds, until: int) -> WatchedD
     return None if row is None else WatchedDomain(*row)
 
 
-def finish_check(connection: Connection, claimed: WatchedDomain, next_check_at: int, known_findings: str) -> bool:
+def finish_check(connection: Connection, claimed: WatchedDomain, next_check_at: int, known: str | None) -> bool:
     """Keep what a look found out and when the next one is; nothing where the claim has passed to somebody else."""
     mine = and_(_domain.c.id == claimed.id, _domain.c.next_check_at == claimed.next_check_at)
-    values = {"next_check_at": next_check_at, "known_findings": known_findings}
+    values = {"next_check_at": next_check_at, "known_findings": known}
     return connection.execute(update(_domain).where(mine).values(**values)).rowcount == 1
 
 
