@@ -7,7 +7,8 @@ from rich.markup import escape
 
 from postwright.cli.exit_codes import Exit
 from postwright.cli.exits import problem_text
-from postwright.cli.session import JsonOption, console, print_json, print_table, run
+from postwright.cli.printing import JsonOption, console, print_json
+from postwright.cli.session import print_table, run
 from postwright.services.campaigns import CampaignDraft, Campaigns, CampaignStatus
 from postwright.services.errors import NotFoundError
 from postwright.services.preflight import Preflight

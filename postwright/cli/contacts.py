@@ -9,7 +9,8 @@ import typer
 from mailtypes.clock import as_datetime
 from postwright.cli.exit_codes import Exit
 from postwright.cli.exits import explained, problem_text
-from postwright.cli.session import JsonOption, console, print_json, print_table, run
+from postwright.cli.printing import JsonOption, console, print_json
+from postwright.cli.session import print_table, run
 from postwright.services.imports import ContactImports
 from postwright.store.imports import ImportJob, Refusal
 from postwright.store.workspaces import Workspace

@@ -10,7 +10,8 @@ from dns_checks.publish import RecordToPublish, as_zone_text
 from mailtypes.auth import Finding
 from mailtypes.clock import as_datetime
 from postwright.cli.exit_codes import Exit
-from postwright.cli.session import JsonOption, console, print_json, print_table, run
+from postwright.cli.printing import JsonOption, console, print_json
+from postwright.cli.session import print_table, run
 from postwright.services.sender_domains import audit_document
 from postwright.store.domains import DkimKey, SenderDomain
 from postwright.store.workspaces import Workspace

@@ -8,7 +8,8 @@ from rich.markup import escape
 from mailtypes.clock import SystemClock
 from postwright.cli.exit_codes import Exit
 from postwright.cli.exits import explained
-from postwright.cli.session import DEFAULT_WORKSPACE, JsonOption, console, print_json
+from postwright.cli.printing import JsonOption, console, print_json
+from postwright.cli.session import DEFAULT_WORKSPACE
 from postwright.install.doctor import CheckState, examine
 from postwright.install.initialise import initialise
 from postwright.settings import config_path, read_settings

@@ -6,7 +6,8 @@ import typer
 
 from mailtypes.clock import as_datetime
 from postwright.cli.exits import explained
-from postwright.cli.session import JsonOption, console, print_json, print_table, run
+from postwright.cli.printing import JsonOption, console, print_json
+from postwright.cli.session import print_table, run
 from postwright.services.accounts import KeyScope, Role
 from postwright.store.public_ids import public_id, read_public_id
 

@@ -1,17 +1,15 @@
 """What every command begins with: settings, an application, the workspace, and a way to print."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
-import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from mailtypes.errors import ConfigurationError
 from postwright.cli.exits import explained
+from postwright.cli.printing import console
 from postwright.settings import read_settings
 from postwright.store import schema
 from postwright.store.workspaces import Workspace, find_workspace
@@ -19,8 +17,6 @@ from postwright.wiring import Application
 
 T = TypeVar("T")
 DEFAULT_WORKSPACE = "main"
-console = Console(highlight=False)
-JsonOption = typer.Option(False, "--json", help="Print JSON, one object a line, instead of a table.")
 
 
 def run(work: Callable[[Application, Workspace], Awaitable[T]]) -> T:
@@ -41,11 +37,6 @@ def run(work: Callable[[Application, Workspace], Awaitable[T]]) -> T:
     with explained():
         return asyncio.run(body())
     raise AssertionError("unreachable: errors end the command")
-
-
-def print_json(document: Mapping[str, Any]) -> None:
-    """One object on one line."""
-    typer.echo(json.dumps(document, ensure_ascii=False, default=str))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import typer
 
 from postwright.cli.exits import explained
-from postwright.cli.session import JsonOption, console, print_json, print_table, run
+from postwright.cli.printing import JsonOption, console, print_json
+from postwright.cli.session import print_table, run
 from postwright.store.templates import TemplateText
 
 app = typer.Typer(help="Templates: MJML or HTML with Liquid.", no_args_is_help=True, add_completion=False)
