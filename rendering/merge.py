@@ -19,6 +19,7 @@ from liquid.exceptions import LiquidError, LiquidInterrupt, ResourceLimitError
 from liquid.stringify import to_liquid_string
 
 from mailtypes.errors import Span
+from rendering.liquid_blocks import unclosed_block
 from rendering.liquid_environment import (
     ENVIRONMENT,
     MAX_MARKS,
@@ -256,13 +257,16 @@ class Merge:
     def _syntax_error(self, error: LiquidError) -> TemplateSyntaxError:
         message = str(error.message or "the Liquid in this template cannot be read")
         name = message.partition("unexpected tag '")[2].rstrip("'")
+        span = self._token_span(error)
         next_step = "Check the brackets and quotes at this place."
+        unclosed = unclosed_block(self.source) if span is None else None
+        if unclosed is not None:
+            block, span = unclosed
+            message, next_step = f"the block '{block}' is not closed", f"Add {{% end{block} %}} where it ends."
         if name:
             message = f"there is no tag '{name}' for mail" if name in TAGS_NOT_OFFERED else message
             next_step = TAGS_NOT_OFFERED.get(name) or _did_you_mean(name, ENVIRONMENT.tags) or "Remove the tag."
-        return TemplateSyntaxError(
-            message, source=self.source, span=self._token_span(error), next_step=next_step, part=self.part
-        )
+        return TemplateSyntaxError(message, source=self.source, span=span, next_step=next_step, part=self.part)
 
     def _value_error(self, error: LiquidError) -> MergeValueError:
         span = self._token_span(error)
