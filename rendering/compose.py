@@ -7,7 +7,7 @@ feed and NUL are refused, whoever brings them.
 import binascii
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -32,9 +32,17 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WRITTEN_HERE = frozenset(
     {
-        *("from", "to", "reply-to", "subject", "date", "message-id", "mime-version", "bcc"),
+        *("from", "to", "cc", "reply-to", "subject", "date", "message-id", "mime-version", "bcc"),
         *("list-unsubscribe", "list-unsubscribe-post", "list-id", "feedback-id"),
-        *("content-type", "content-transfer-encoding", "dkim-signature", "received", "return-path"),
+        *(
+            "content-type",
+            "content-transfer-encoding",
+            "content-disposition",
+            "content-id",
+            "dkim-signature",
+            "received",
+            "return-path",
+        ),
     }
 )
 
@@ -47,6 +55,14 @@ class HeaderSyntaxError(InputSyntaxError):
     ) -> None:
         super().__init__(message, source=source, span=span, next_step=next_step)
         self.header = header
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """An address with the name shown beside it, which may be empty (RFC 5322 section 3.4)."""
+
+    address: EmailAddress
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +98,52 @@ def compose_headers(headers: MessageHeaders) -> bytes:
     return "".join(_lines(headers)).encode("ascii")
 
 
+def address_lines(header: str, mailboxes: Sequence[Mailbox]) -> str:
+    """A field with a list of mailboxes, each on a line of its own; raises ``HeaderSyntaxError``."""
+    last = len(mailboxes) - 1
+    written = (
+        _mailbox(header, box, 1 if number else len(header) + 2, _MAX_LINE - (number < last))
+        for number, box in enumerate(mailboxes)
+    )
+    return f"{header}: " + ",\r\n ".join(written) + "\r\n"
+
+
+def content_lines(subject: str, date: Microseconds, message_id: str | None) -> Iterator[str]:
+    """Subject, Date, Message-ID (``None`` leaves it out) and MIME-Version; raises ``HeaderSyntaxError``."""
+    yield f"Subject: {_text_line('Subject', subject)}\r\n"
+    yield f"Date: {_date(date // SECOND)}\r\n"
+    if message_id is not None:
+        yield f"Message-ID: {_matching('Message-ID', message_id, _MESSAGE_ID)}\r\n"
+    yield "MIME-Version: 1.0\r\n"
+
+
+def list_headers(unsubscribe_url: str, one_click: bool, list_id: str, list_name: str, feedback_id: str) -> bytes:
+    """List-Unsubscribe, List-Unsubscribe-Post, List-Id and Feedback-ID, as ``compose_headers`` writes them.
+
+    Empty texts leave their field out. Raises ``HeaderSyntaxError``.
+    """
+    uris = (unsubscribe_url,) if unsubscribe_url else ()
+    lines = [*_unsubscribe_lines(uris, one_click), *_identity_lines(list_id, list_name, feedback_id)]
+    return "".join(lines).encode("ascii")
+
+
 def _lines(headers: MessageHeaders) -> Iterator[str]:
     yield _address_line("From", headers.from_name, headers.from_address)
     yield _address_line("To", headers.to_name, headers.to_address)
     if headers.reply_to is not None:
         yield _address_line("Reply-To", "", headers.reply_to)
-    yield f"Subject: {_text_line('Subject', headers.subject)}\r\n"
-    yield f"Date: {_date(headers.date // SECOND)}\r\n"
-    yield f"Message-ID: {_matching('Message-ID', headers.message_id, _MESSAGE_ID)}\r\n"
-    yield "MIME-Version: 1.0\r\n"
-    yield from _list_lines(headers)
+    yield from content_lines(headers.subject, headers.date, headers.message_id)
+    yield from _unsubscribe_lines(headers.list_unsubscribe, headers.one_click)
+    yield from _identity_lines(headers.list_id, headers.list_name, headers.feedback_id)
     for name, value in headers.extra:
-        yield _extra_line(name, value)
+        yield extra_line(name, value)
 
 
-def _list_lines(headers: MessageHeaders) -> Iterator[str]:
-    uris = headers.list_unsubscribe
+def _unsubscribe_lines(uris: tuple[str, ...], one_click: bool) -> Iterator[str]:
     if uris:
         written = [f"<{_matching('List-Unsubscribe', uri, _LIST_URI)}>" for uri in uris]
         yield "List-Unsubscribe: " + ",\r\n ".join(written) + "\r\n"
-    if headers.one_click:
+    if one_click:
         if not any(uri.startswith("https://") for uri in uris):  # RFC 8058 section 3.1
             raise HeaderSyntaxError(
                 "one-click unsubscribe needs an https address in List-Unsubscribe",
@@ -109,21 +151,30 @@ def _list_lines(headers: MessageHeaders) -> Iterator[str]:
                 next_step="Give the https address of the unsubscribe page.",
             )
         yield "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-    if headers.list_id:
-        yield _list_id_line(headers.list_name, headers.list_id)
-    if headers.feedback_id:
-        yield f"Feedback-ID: {_matching('Feedback-ID', headers.feedback_id, _FEEDBACK_ID)}\r\n"
+
+
+def _identity_lines(list_id: str, list_name: str, feedback_id: str) -> Iterator[str]:
+    if list_id:
+        yield _list_id_line(list_name, list_id)
+    if feedback_id:
+        yield f"Feedback-ID: {_matching('Feedback-ID', feedback_id, _FEEDBACK_ID)}\r\n"
 
 
 @lru_cache(maxsize=1024)
 def _list_id_line(name: str, list_id: str) -> str:
-    phrase = _phrase("List-Id", name)
+    phrase = _phrase("List-Id", name, len("List-Id: "))
     identifier = f"<{_matching('List-Id', list_id, _LIST_ID)}>"
     return f"List-Id: {phrase} {identifier}\r\n" if phrase else f"List-Id: {identifier}\r\n"
 
 
 @lru_cache(maxsize=4096)
 def _address_line(header: str, name: str, address: EmailAddress) -> str:
+    return f"{header}: {_mailbox(header, Mailbox(address, name), len(header) + 2, _MAX_LINE)}\r\n"
+
+
+def _mailbox(header: str, mailbox: Mailbox, column: int, limit: int) -> str:
+    """A mailbox that begins at ``column`` of a line with ``limit`` characters."""
+    address = mailbox.address
     if address.needs_smtputf8:
         raise HeaderSyntaxError(
             "the part before the @ has characters that need SMTPUTF8 (RFC 6531), which is not offered",
@@ -131,22 +182,22 @@ def _address_line(header: str, name: str, address: EmailAddress) -> str:
             source=address.text,
             next_step="Use an address in ASCII.",
         )
-    phrase = _phrase(header, name)
+    phrase = _phrase(header, mailbox.name, column)
     if not phrase:
-        return f"{header}: {address.smtp}\r\n"
-    used = len(phrase) - (phrase.rfind("\r\n") + 2 if "\r\n" in phrase else -len(header) - 2)
-    space = " " if used + len(address.smtp) + 3 <= _MAX_LINE else "\r\n "
-    return f"{header}: {phrase}{space}<{address.smtp}>\r\n"
+        return address.smtp
+    used = len(phrase) - (phrase.rfind("\r\n") + 2 if "\r\n" in phrase else -column)
+    space = " " if used + len(address.smtp) + 3 <= limit else "\r\n "
+    return f"{phrase}{space}<{address.smtp}>"
 
 
-def _phrase(header: str, name: str) -> str:
+def _phrase(header: str, name: str, column: int) -> str:
     _refuse_breaks(header, name)
     name = " ".join(name.split())
     if not name or (_ATOMS.match(name) and "=?" not in name and len(name) <= 50):
         return name
     if name.isascii() and "=?" not in name and len(name) <= 50:
         return '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
-    return _encoded_words(name, len(header) + 2)
+    return _encoded_words(name, column)
 
 
 def _text_line(header: str, text: str) -> str:
@@ -203,7 +254,8 @@ def _encoded_word(octets: bytes, use_q: bool) -> str:
     return f"=?utf-8?q?{text}?="
 
 
-def _extra_line(name: str, value: str) -> str:
+def extra_line(name: str, value: str) -> str:
+    """A field of the caller's own; raises ``HeaderSyntaxError`` for the names that are written here."""
     if not _NAME.match(name):
         raise HeaderSyntaxError(
             "a header's name has printable ASCII characters without colon and space",
