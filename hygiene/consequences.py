@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mailtypes.bounce import BLAMES, Blame, BounceReason
 from mailtypes.smtp import EnhancedStatus, SmtpReply
 
 
@@ -22,6 +23,7 @@ class BounceKind(StrEnum):
     NONE = "none"
     SOFT_BOUNCE = "soft_bounce"
     HARD_BOUNCE = "hard_bounce"
+    COMPLAINT = "complaint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,29 @@ WORDINGS: tuple[Wording, ...] = (
         "RFC 3463 section 3.2 (X.1.2)",
     ),
 )
+
+# Nobody's fault, but the mailbox could not be reached for as long as mail is tried.
+_OUT_OF_REACH = frozenset({BounceReason.EXPIRED, BounceReason.NETWORK_ERROR, BounceReason.SYSTEM_ERROR})
+
+
+def consequence_of(reason: BounceReason, *, is_recipient_dead: bool, evidence: str = "") -> RecipientConsequence:
+    """What a failure that was classified already means for its recipient.
+
+    Give it what ended a delivery, or what a bounce says of a failed one; a delay says nothing. ``evidence`` is
+    carried along as the rule.
+    """
+    if reason is BounceReason.COMPLAINT:
+        kind = BounceKind.COMPLAINT
+    elif BLAMES[reason] is Blame.SENDER:
+        kind = BounceKind.NONE
+    elif is_recipient_dead:
+        kind = BounceKind.HARD_BOUNCE
+    elif BLAMES[reason] is Blame.RECIPIENT or reason in _OUT_OF_REACH:
+        kind = BounceKind.SOFT_BOUNCE
+    else:
+        kind = BounceKind.NONE
+    return RecipientConsequence(kind, str(reason), evidence or f"reason {reason}")
+
 
 _ADDRESS_OR_URL = re.compile(r"<[^>]*>|https?://\S*|\S+@\S+")
 _REPEATED_STATUS = re.compile(r"\n[245]\.\d{1,3}\.\d{1,3}(?=\s)")
