@@ -1,8 +1,8 @@
-"""Sender domains: the list, the records to publish, what the last audit found."""
+"""Sender domains: the list, and the overview of one with its verdict, records, requirements and findings."""
 
-import json
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -10,36 +10,30 @@ from starlette.responses import Response
 
 from dns_checks.publish import RecordToPublish
 from mailtypes.errors import InputSyntaxError
-from postwright.services.errors import NotFoundError, Problem, RefusedError
+from postwright.services.errors import Problem, RefusedError
 from postwright.store.domains import SenderDomain
+from postwright.web.domain_audit import Advice, Alarm, Audit, advice_on, alarms_of
+from postwright.web.domain_draft_pages import DomainDraftPages
+from postwright.web.domain_frame import DomainFrame
+from postwright.web.domain_history_pages import DomainHistoryPages
+from postwright.web.domain_key_pages import DomainKeyPages
+from postwright.web.domain_logo_pages import DomainLogoPages
+from postwright.web.domain_records import published
+from postwright.web.domain_report_pages import DomainReportPages
+from postwright.web.domain_requirements import provider_sums, requirement_table
 from postwright.web.gate import ForbiddenError
 from postwright.web.hrefs import domain_href
 from postwright.web.site import Site, go_to, visitor_of
 
-_TOPICS = {
-    "spf": "SPF",
-    "dkim": "DKIM",
-    "dmarc": "DMARC",
-    "return_path": "Return path",
-    "tracking": "Links and unsubscribe",
-    "ptr": "Reverse names",
-    "mx": "Mail hosts",
-    "mta_sts": "MTA-STS",
-    "tls_rpt": "TLS reports",
-    "tlsa": "DANE",
-    "bimi": "BIMI",
-    "dnsbl": "Block lists",
-}
-_WORST_FIRST = ("absent", "unknown", "present")
-
 
 @dataclass(frozen=True, slots=True)
-class PublishedRecord:
-    """A record to publish, and what the last audit saw in its place."""
+class DomainLine:
+    """A domain in the list."""
 
-    record: RecordToPublish
-    state: str
-    seen: str
+    domain: SenderDomain
+    audit: Audit | None
+    advice: Advice
+    alarms: list[Alarm]
 
 
 class DomainPages:
@@ -47,6 +41,7 @@ class DomainPages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._frame = DomainFrame(site)
         self._domains = site.services.sender_domains
 
     def add_to(self, router: APIRouter) -> None:
@@ -55,6 +50,8 @@ class DomainPages:
         router.add_api_route("/domains", self.add, methods=["POST"])
         router.add_api_route("/domains/{name}", self.show, methods=["GET"])
         router.add_api_route("/domains/{name}/verify", self.verify, methods=["POST"])
+        for pages in (DomainDraftPages, DomainKeyPages, DomainReportPages, DomainLogoPages, DomainHistoryPages):
+            pages(self._site, self._frame).add_to(router)
 
     async def list(self, request: Request) -> Response:
         """All sender domains."""
@@ -62,9 +59,13 @@ class DomainPages:
 
     async def _list_page(self, request: Request, name: str = "", problems: tuple[Problem, ...] = ()) -> Response:
         found = await self._domains.list(visitor_of(request).workspace_id)
-        rows = [(domain, _findings(domain)) for domain in found]
-        context = {"rows": rows, "name": name, "problems": problems, "topics": _TOPICS}
+        context = {"rows": [await self._line(domain) for domain in found], "name": name, "problems": problems}
         return self._site.page(request, "domains", context, status=409 if problems else 200)
+
+    async def _line(self, domain: SenderDomain) -> DomainLine:
+        audit = Audit.of(domain)
+        alarms = alarms_of(domain, await self._domains.keys(domain), audit)
+        return DomainLine(domain, audit, advice_on(domain, audit), alarms)
 
     async def add(self, request: Request) -> Response:
         """Add a domain; for admins."""
@@ -82,11 +83,11 @@ class DomainPages:
 
     async def show(self, request: Request, name: str) -> Response:
         """One domain."""
-        return await self._page(request, await self._domain(request, name))
+        return await self._page(request, await self._frame.domain(request, name))
 
     async def verify(self, request: Request, name: str) -> Response:
         """Audit the domain now."""
-        domain = await self._domain(request, name)
+        domain = await self._frame.domain(request, name)
         try:
             await self._domains.verify(domain.workspace_id, domain.name)
         except RefusedError as error:
@@ -94,49 +95,22 @@ class DomainPages:
         return go_to(f"{domain_href(domain.name)}?done=verified")
 
     async def _page(self, request: Request, domain: SenderDomain, problems: tuple[Problem, ...] = ()) -> Response:
-        records: list[PublishedRecord] = []
-        findings = _findings(domain)
-        try:
-            records = [_published(record, findings) for record in await self._domains.records(domain)]
-        except RefusedError as error:
-            problems = problems or error.problems
-        except InputSyntaxError as error:
-            problems = problems or (Problem.of(error, "published_record"),)
+        keys, (records, refused) = await asyncio.gather(self._domains.keys(domain), self._records(domain))
+        audit = Audit.of(domain)
         context = {
-            "domain": domain,
-            "records": records,
-            "groups": [
-                (title, [finding for finding in findings if finding["code"].partition(".")[0] == topic])
-                for topic, title in _TOPICS.items()
-            ],
-            "has_findings": bool(findings),
-            "problems": problems,
+            "audit": audit,
+            "advice": advice_on(domain, audit),
+            "alarms": alarms_of(domain, keys, audit),
+            "records": published(records, domain, keys, audit),
+            "lines": requirement_table(audit.requirements) if audit else [],
+            "sums": provider_sums(audit.requirements) if audit else [],
         }
-        return self._site.page(request, "domain", context)
+        return self._frame.page(request, "", domain, context, problems or refused)
 
-    async def _domain(self, request: Request, name: str) -> SenderDomain:
+    async def _records(self, domain: SenderDomain) -> tuple[Sequence[RecordToPublish], tuple[Problem, ...]]:
         try:
-            return await self._domains.get(visitor_of(request).workspace_id, name)
+            return await self._domains.records(domain), ()
+        except RefusedError as error:
+            return (), error.problems
         except InputSyntaxError as error:
-            raise NotFoundError("sender domain") from error
-
-
-def _findings(domain: SenderDomain) -> list[dict[str, Any]]:
-    """The findings of the last audit as it was stored."""
-    found = json.loads(domain.audit)["findings"] if domain.audit else []
-    return [finding for finding in found if isinstance(finding, dict)]
-
-
-def _published(record: RecordToPublish, findings: list[dict[str, Any]]) -> PublishedRecord:
-    """The record with the state that the last audit gave it; a domain has several DKIM records, told by their names."""
-    about = [
-        finding
-        for finding in findings
-        if str(finding["code"]).partition(".")[0] == record.topic
-        and finding["severity"] != "warning"
-        and (record.topic != "dkim" or any(str(record.name) in str(one["question"]) for one in finding["evidence"]))
-    ]
-    states = {str(finding["state"]) for finding in about}
-    state = next((state for state in _WORST_FIRST if state in states), "unknown")
-    answers = [str(one["answer"]) for finding in about for one in finding["evidence"]]
-    return PublishedRecord(record, state, answers[0] if answers else "")
+            return (), (Problem.of(error, "published_record"),)

@@ -27,6 +27,16 @@ def moment(microseconds: int | None) -> str:
     return "" if microseconds is None else as_datetime(microseconds).strftime("%-d %b %Y, %H:%M:%S")
 
 
+def day(microseconds: int) -> str:
+    """The day of a moment (UTC)."""
+    return as_datetime(microseconds).strftime("%-d %b %Y")
+
+
+def short_day(microseconds: int) -> str:
+    """The day of a moment (UTC) without its year."""
+    return as_datetime(microseconds).strftime("%-d %b")
+
+
 def iso_moment(microseconds: int) -> str:
     """For machines: ISO 8601 with the zone."""
     return as_datetime(microseconds).isoformat(timespec="milliseconds")

@@ -5,6 +5,7 @@ token is never read, and a viewer's form goes nowhere.
 """
 
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -16,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from dns_checks.reports import MAX_OCTETS as MAX_REPORT
 from mailtypes.errors import InputSyntaxError, SurroundingsError
 from postwright.services.errors import NotFoundError, Problem, RefusedError, TooManyTriesError
 from postwright.store.public_ids import PublicIdSyntaxError
@@ -25,7 +27,8 @@ from postwright.web.site import Site, Visitor
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 CSRF_FIELD = "csrf_token"
 MAX_FORM = 64 * 1024
-_UPLOADS = "/imports"
+_IMPORTS = "/imports"
+_REPORTS = re.compile(r"/domains/[^/]+/reports")
 _MAX_FIELDS = 30
 _log = logging.getLogger("postwright.web")
 
@@ -118,13 +121,18 @@ class Gate:
 
     async def _form(self, request: Request) -> Any:
         # Without a length nobody could say beforehand how much would be read; browsers always send it with forms.
-        limit = self._site.services.max_upload + MAX_FORM if request.url.path == _UPLOADS else MAX_FORM
+        limit = MAX_FORM + self._largest_file(request.url.path)
         length = request.headers.get("Content-Length", "")
         if not length.isascii() or not length.isdigit():
             raise HTTPException(411)
         if int(length) > limit:
             raise HTTPException(413)
         return await request.form(max_files=1, max_fields=_MAX_FIELDS)
+
+    def _largest_file(self, path: str) -> int:
+        if path == _IMPORTS:
+            return self._site.services.max_upload
+        return min(MAX_REPORT, self._site.services.max_upload) if _REPORTS.fullmatch(path) else 0
 
     def _to_sign_in(self, request: Request) -> Response:
         if request.url.path.endswith((".json", ".part")):

@@ -17,6 +17,9 @@ UNTRUSTED_MAIL_POLICY = (
 )
 """Of somebody else's HTML: an origin of its own without scripts, forms, pop-ups, or anything loaded from anywhere."""
 
+UNTRUSTED_LOGO_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""Of somebody else's SVG file: a picture, and nothing else even where it is opened by itself."""
+
 _FOR_ALL = {
     "X-Content-Type-Options": "nosniff",
     # Not "no-referrer": browsers then send "Origin: null" with forms, and signing in checks the origin.

@@ -99,7 +99,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    for function in (formats.number, formats.moment, formats.iso_moment, formats.duration, formats.octets):
+    for function in (
+        formats.number,
+        formats.moment,
+        formats.day,
+        formats.short_day,
+        formats.iso_moment,
+        formats.duration,
+        formats.octets,
+    ):
         environment.filters[function.__name__] = function
     environment.filters["idn"] = _readable_domain
     environment.globals.update(

@@ -8,7 +8,9 @@ from postwright.services.accounts import Accounts
 from postwright.services.campaigns import Campaigns
 from postwright.services.imports import ContactImports
 from postwright.services.log import Log
+from postwright.services.reports import Reports
 from postwright.services.sender_domains import SenderDomains
+from postwright.services.signing_keys import KeyRotation
 from postwright.services.templates import Templates
 
 
@@ -23,6 +25,8 @@ class WebServices:
     accounts: Accounts
     campaigns: Campaigns
     sender_domains: SenderDomains
+    key_rotation: KeyRotation
+    reports: Reports
     imports: ContactImports
     templates: Templates
     log: Log

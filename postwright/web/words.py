@@ -73,6 +73,78 @@ FINDING = _words(
     Word("unknown", Tone.UNKNOWN, "Unknown", "The DNS gave no answer, so nobody can say."),
 )
 
+TOPICS = {
+    "spf": "SPF",
+    "dkim": "DKIM",
+    "dmarc": "DMARC",
+    "return_path": "Return path",
+    "tracking": "Links and unsubscribe",
+    "ptr": "Reverse names",
+    "mx": "Mail hosts",
+    "starttls": "TLS of mail hosts",
+    "mta_sts": "MTA-STS",
+    "tls_rpt": "TLS reports",
+    "tlsa": "DANE",
+    "bimi": "BIMI",
+    "dnsbl": "Block lists",
+}
+"""What findings are about, by the first part of their codes, in the order of the page."""
+
+PROVIDERS = {"gmail": "Gmail", "yahoo": "Yahoo", "microsoft": "Microsoft", "apple": "Apple"}
+
+REQUIREMENT = _words(
+    Word("pass", Tone.GOOD, "Pass"),
+    Word("fail", Tone.BAD, "Fail"),
+    Word("unknown", Tone.UNKNOWN, "Unknown", "Nobody could find out, or it depends on what only the provider knows."),
+)
+
+SENDERS = _words(
+    Word("all", Tone.QUIET, "Everybody", "Asked of every sender."),
+    Word("bulk", Tone.QUIET, "Bulk senders", "Asked of those who send much; the provider decides who that is."),
+    Word("advised", Tone.QUIET, "Advice", "Advised; nobody is refused for it."),
+)
+
+KEY = _words(
+    Word("made", Tone.ATTENTION, "Made", "It waits until all name servers of the domain show its record."),
+    Word("published", Tone.ACTIVE, "Published", "All name servers show it; it begins to sign when that has settled."),
+    Word("active", Tone.GOOD, "Active", "It signs your mail."),
+    Word("retiring", Tone.QUIET, "Retiring", "It signs nothing more; mail that it has signed is still on its way."),
+    Word("retired", Tone.QUIET, "Retired", "Nobody needs it any more."),
+)
+
+PLAN = _words(
+    Word("done", Tone.GOOD, "Done"),
+    Word("current", Tone.ACTIVE, "You are here"),
+    Word("next", Tone.QUIET, "Later"),
+)
+
+EFFECT = _words(
+    Word("breaks", Tone.BAD, "Would break"),
+    Word("heals", Tone.GOOD, "Would heal"),
+    Word("unclear", Tone.UNKNOWN, "Could not be found out"),
+)
+
+TLS_FAILURES = {
+    "starttls-not-supported": "The host did not offer TLS.",
+    "certificate-host-mismatch": "The certificate is for another host.",
+    "certificate-expired": "The certificate has expired.",
+    "certificate-not-trusted": "The certificate's issuer is not trusted.",
+    "validation-failure": "The connection failed for another reason.",
+    "tlsa-invalid": "The TLSA record does not fit the certificate.",
+    "dnssec-invalid": "The DNSSEC signatures do not hold.",
+    "dane-required": "DANE is needed and there is none.",
+    "sts-policy-fetch-error": "The MTA-STS policy could not be fetched.",
+    "sts-policy-invalid": "The MTA-STS policy cannot be read.",
+    "sts-webpki-invalid": "The certificate of the MTA-STS policy's web host is not trusted.",
+}
+"""The result types of RFC 8460 section 4.3 in words."""
+
+SOURCE = _words(
+    Word("passing", Tone.GOOD, "Passing", "DMARC passes: SPF or DKIM holds for the domain in From."),
+    Word("failing", Tone.BAD, "Failing", "DMARC fails: neither SPF nor DKIM holds for the domain in From."),
+    Word("unsaid", Tone.UNKNOWN, "Not said", "The receiver does not say whether it passes."),
+)
+
 IMPORT = _words(
     Word("waiting", Tone.UNKNOWN, "Waiting", "It begins as soon as the scheduler has its turn."),
     Word("running", Tone.ACTIVE, "Running", "Rows are being read."),
@@ -110,6 +182,13 @@ EVENTS = _words(
     Word("run_preparing", Tone.ACTIVE, "Resumed"),
     Word("run_paused", Tone.ATTENTION, "Paused"),
     Word("run_cancelled", Tone.QUIET, "Cancelled"),
+    Word("domain_state_changed", Tone.ACTIVE, "State changed"),
+    Word("domain_drift", Tone.ATTENTION, "Records changed"),
+    Word("domain_expiring", Tone.ATTENTION, "Expires"),
+    Word("dkim_rotation_begun", Tone.ACTIVE, "Key rotation begun"),
+    Word("dkim_key_moved", Tone.ACTIVE, "Key moved on"),
+    Word("dkim_key_missing", Tone.BAD, "Signing key gone"),
+    Word("dkim_key_back", Tone.GOOD, "Signing key is back"),
 )
 
 DONE = {
@@ -120,6 +199,10 @@ DONE = {
     "verified": "The records were looked up just now. The findings below are fresh.",
     "domain": "The domain was added with a key of its own. Publish the records below, then verify.",
     "import": "The file was stored. Its rows are read in the background.",
+    "rotation": "The next key is made. Publish its record below; it takes over by itself, and nothing stops meanwhile.",
+    "report": "The report was read and stored.",
+    "report_known": "This report was there already; it counts once.",
+    "report_elsewhere": "The report was read and stored. It is about another domain, so nothing changes on this page.",
 }
 """What a page says after something was done, by the name in its address; other names say nothing."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,12 +17,18 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection
 
+from dns_checks.publish import as_zone_text
+from dns_checks.testing import Zone
+from dns_checks.testing_pages import Pages
 from mailtypes.clock import HOUR, MINUTE, SystemClock
+from mailtypes.domain import DomainName
+from mailtypes.questions import DnsAnswer, DnsQuestion, HttpAnswer, HttpFetch
 from mta.delivery import Happening
 from postwright.keyrings import write_new_key
 from postwright.sandbox.mailboxes import Mailboxes, MailboxWriter, ReceivedMessage
 from postwright.services.accounts import Role
 from postwright.services.campaigns import CampaignDraft
+from postwright.services.sender_domains import AuditMeans, PublicHosts, SenderDomains
 from postwright.settings import (
     DatabaseSettings,
     DeliverSettings,
@@ -54,6 +60,13 @@ _FIRST_NAMES = ("Ruby", "נועה", "Theo", "ענת", "Clara", "דוד")
 _CITIES = ("Leeds", "חיפה", "Perth", "זכרון יעקב")
 _DOMAINS = ("mailhub.test", "postbox.test", "doar.test")
 
+SURROUNDINGS = """
+mx.postwright.test. 300 IN A 93.184.215.20
+track.postwright.test. 300 IN A 93.184.215.21
+2.0.0.127.in-addr.arpa. 300 IN PTR mta.acme.test.
+mta.acme.test. 300 IN A 127.0.0.2
+"""
+
 REPLIES = {
     Happening.ACCEPTED: (250, "2.0.0 Accepted, thank you"),
     Happening.TRANSIENT: (451, "4.7.1 Greylisted, come again in 30 s"),
@@ -76,6 +89,19 @@ def settings_in(folder: Path) -> Settings:
     )
 
 
+class World:
+    """A zone in place of a resolver, and pages in place of the web; a test changes them under an open install."""
+
+    def __init__(self) -> None:
+        self.zone, self.pages = Zone(), Pages()
+
+    async def ask(self, question: DnsQuestion) -> DnsAnswer:
+        return self.zone.answer(question)
+
+    async def fetch(self, fetch: HttpFetch) -> HttpAnswer:
+        return self.pages.answer(fetch)
+
+
 @dataclass
 class Install:
     """One install; ``begin`` makes the workspace ``main`` with one person of each role."""
@@ -83,6 +109,7 @@ class Install:
     folder: Path
     application: Application = field(init=False)
     workspace: int = 0
+    world: World | None = None
     password = PASSWORD
     hostile = HOSTILE
     hebrew_subject = HEBREW_SUBJECT
@@ -111,6 +138,24 @@ class Install:
         now = self.application.clock.now()
         await self.write(lambda c: domains.save_audit(c, domain.id, state, json.dumps(audit(domain, state)), now))
         return await self.application.sender_domains.get(self.workspace, name)
+
+    def live(self, zone: str, pages: Mapping[str, HttpAnswer] | None = None) -> "Install":
+        """Give the sender domains a DNS that answers, and a web; the first time before ``app`` is made."""
+        if self.world is None:
+            application, self.world = self.application, World()
+            hosts = PublicHosts(DomainName("mx.postwright.test"), DomainName("track.postwright.test"))
+            means = AuditMeans(http=self.world, block_lists=())
+            resolver: Any = self.world
+            application.__dict__["sender_domains"] = SenderDomains(
+                application.database, resolver, application.clock, application.master_keys, hosts, means
+            )
+        self.world.zone, self.world.pages = Zone.parse(zone), Pages(pages)
+        return self
+
+    async def zone_of(self, domain: SenderDomain) -> str:
+        """All records to publish, as a zone, with what lies around them."""
+        records = await self.application.sender_domains.records(domain)
+        return as_zone_text(tuple(records)) + SURROUNDINGS
 
     async def contacts(self, count: int, list_name: str = "Readers", extra: Sequence[str] = ()) -> int:
         rows = [
@@ -203,6 +248,8 @@ class Install:
             accounts=application.accounts,
             campaigns=application.campaigns,
             sender_domains=application.sender_domains,
+            key_rotation=application.key_rotation,
+            reports=application.reports,
             imports=application.imports,
             templates=application.templates,
             log=application.log,
@@ -243,16 +290,16 @@ def audit(domain: SenderDomain, state: str) -> dict[str, object]:
         "facts": {},
         "findings": [
             finding("spf.authorised", "present", f"{host} TXT", "v=spf1 ip4:127.0.0.2 -all", f"{host} lets us send."),
-            finding("dkim.key", "present", f"{key} TXT", "v=DKIM1; p=MIIB", "The key pw1 is published.")
+            finding("dkim.published", "present", f"{key} TXT", "v=DKIM1; p=MIIB", "The key pw1 is published.")
             if good
             else finding(
-                "dkim.key", "absent", f"{key} TXT", "no such record (nxdomain)",
+                "dkim.missing", "absent", f"{key} TXT", "no such record (nxdomain)",
                 "There is no key under the selector pw1.", f"Publish the TXT record of {key}.",
             ),
-            finding("dmarc.policy", "present", f"_dmarc.{name} TXT", "v=DMARC1; p=none", "There is a policy: none.")
+            finding("dmarc.published", "present", f"_dmarc.{name} TXT", "v=DMARC1; p=none", "There is a policy: none.")
             if good
             else finding(
-                "dmarc.policy", "unknown", f"_dmarc.{name} TXT", "could not be found out: timeout",
+                "dmarc.unknown", "unknown", f"_dmarc.{name} TXT", "could not be found out: timeout",
                 "Nobody could say whether there is a DMARC policy.", "Try again in a minute.",
             ),
         ],
@@ -420,6 +467,11 @@ async def _addresses(install: Install, found: Sequence[Campaign], run_id: int, j
         "import": hrefs.import_href(await application.imports.job(install.workspace, job)),
         "domains": "/domains",
         "domain": "/domains/news.acme.test",
+        "domain-what-if": "/domains/news.acme.test/what-if",
+        "domain-keys": "/domains/news.acme.test/keys",
+        "domain-reports": "/domains/news.acme.test/reports",
+        "domain-logo": "/domains/news.acme.test/logo",
+        "domain-history": "/domains/news.acme.test/history",
         "failing-domain": "/domains/letters.acme.test",
         "mailboxes": "/sandbox",
         "mail": "/sandbox/2",

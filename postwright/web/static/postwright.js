@@ -144,8 +144,25 @@ function closeQuestions(event) {
   }
 }
 
+/** Forms that ask the world: the button says so, and cannot be pressed twice. */
+function tellOfSlowForms() {
+  for (const form of document.querySelectorAll("form[data-slow]")) {
+    const button = form.querySelector("button");
+    const before = button.textContent;
+    form.addEventListener("submit", () => {
+      button.disabled = true;
+      button.textContent = form.dataset.slow;
+    });
+    window.addEventListener("pageshow", () => {
+      button.disabled = false; // come back to by the browser's button
+      button.textContent = before;
+    });
+  }
+}
+
 const watched = document.querySelector("[data-watch]");
 if (watched) new Watch(watched).run();
 offerCopying();
+tellOfSlowForms();
 document.addEventListener("click", closeQuestions);
 document.addEventListener("keydown", closeQuestions);
