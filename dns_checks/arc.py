@@ -17,7 +17,7 @@ from dkim.util import InvalidTagValueList, parse_tag_value
 
 from dns_checks.dkim.canonical import relaxed_body
 from dns_checks.dkim.keys import KeyRecordSyntaxError, PublicKey, parse_key_record
-from dns_checks.dkim.parse import HeaderField, split_message
+from dns_checks.dkim.parse import HeaderField, has_endless_header, split_message
 from mailtypes.questions import DnsAnswer, DnsEvaluation, DnsQuestion, Found, RecordType, TxtRecord, Unanswered
 
 _NAMES = frozenset({"arc-seal", "arc-message-signature", "arc-authentication-results"})
@@ -73,6 +73,8 @@ def verify(message: bytes) -> DnsEvaluation[ArcVerdict]:
 
     Times in ``t=`` and ``x=`` are held against the machine's clock, since dkimpy reads that.
     """
+    if has_endless_header(message):
+        return ArcVerdict(ArcResult.FAIL, "the header is too long")
     fields, body = split_message(message)
     sealed = [field for field in fields if field.name in _NAMES]
     if not sealed:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from dns_checks.findings import CheckFinding, Evidence, absent, info, present, printable, unknown, warning
 from dns_checks.mx import HostAddresses, HostResult, resolve_host
@@ -19,6 +19,9 @@ from mailtypes.questions import (
     Unanswered,
 )
 
+_DOCUMENTATION = tuple(
+    map(ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20"))
+)  # RFC 5737, RFC 3849, RFC 9637: somebody copied an example, or it is one
 _MAX_HOSTS = 20  # each costs three queries; no real domain has more
 
 
@@ -173,12 +176,19 @@ def _host_findings(host: _Host) -> list[CheckFinding]:
 
 
 def _address_findings(addresses: HostAddresses, evidence: tuple[Evidence, ...]) -> list[CheckFinding]:
-    hidden = [str(address) for address in addresses.addresses if not address.is_global or address.is_multicast]
+    hidden = [address for address in addresses.addresses if not address.is_global or address.is_multicast]
+    examples = [address for address in hidden if any(address in network for network in _DOCUMENTATION)]
+    private = [str(address) for address in hidden if address not in examples]
     findings = []
-    if hidden:
-        sentence = f"{addresses.host} has addresses that nobody outside can reach: {', '.join(hidden[:5])}."
+    if private:
+        sentence = f"{addresses.host} has addresses that nobody outside can reach: {', '.join(private[:5])}."
         say = absent if len(hidden) == len(addresses.addresses) else warning
         findings.append(say("mx.private_address", evidence, sentence, "Publish the public address of the mail host."))
+    if examples:
+        shown = ", ".join(map(str, examples[:5]))
+        sentence = f"{addresses.host} has addresses that are reserved for documentation: {shown}."
+        step = "If it is to be reached, publish its public address in their place."
+        findings.append(warning("mx.documentation_address", evidence, sentence, step))
     if not addresses.ip4 and not addresses.cause:
         sentence = f"{addresses.host} has no IPv4 address; senders without IPv6 cannot reach it."
         findings.append(info("mx.no_ipv4", evidence, sentence, "Give the mail host an A record too."))

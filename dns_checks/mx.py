@@ -138,7 +138,8 @@ def _as_host_name(exchange: str) -> str | None:
         name = DomainName.parse(exchange).ascii
     except DomainSyntaxError:
         return None
-    return None if name.rpartition(".")[2].isdigit() else name
+    # What people may type (blanks around a name, U-labels) is no host name where it stands in the DNS.
+    return None if name != exchange.lower() or name.rpartition(".")[2].isdigit() else name
 
 
 def resolve_host(host: str) -> DnsEvaluation[HostAddresses]:

@@ -49,6 +49,9 @@ def check_ptr(address: Address, ehlo_name: DomainName | None = None) -> DnsEvalu
     if not names:
         sentence = f"{address} has no reverse name; Gmail, Yahoo and Microsoft refuse or throttle such senders."
         step = "Ask whoever gave you the address to publish a PTR record for it."
+        if address.is_private and not _is_documentation(address):
+            sentence = f"{address} is a private address: it has no reverse name, and nobody outside sees mail come from it."
+            step = "Name the public address that the mail leaves from."
         return PtrCheck(address, Finding.ABSENT, (), (), (absent("ptr.missing", evidence, sentence, step),))
     confirmed, is_certain, forward = yield from _confirm(address, names)
     evidence += forward
@@ -96,9 +99,10 @@ def _forward_finding(
         sentence = f"Whether {shown} leads back to {address} could not be found out."
         return unknown("ptr.forward_unknown", evidence, sentence)
     sentence = f"{address} is named {shown}, but no such name leads back to it."
-    step = (
-        f"Publish an address record for {printable(names[0])} with {address}, or let the PTR record name another host."
-    )
+    host = next((name for name in names if not _is_written_address(name)), None)
+    step = "Let the PTR record name a host, such as mail.example.com, and give that host this address."
+    if host is not None:
+        step = f"Publish an address record for {printable(host)} with {address}, or let the PTR record name another host."
     return absent("ptr.not_confirmed", evidence, sentence, step)
 
 

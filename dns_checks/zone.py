@@ -83,10 +83,14 @@ class Zone:
         name fail; that name is always absolute.
         """
         zone = cls()
+        sets: dict[tuple[tuple[str, ...], RecordType], tuple[str, list[RecordSet]]] = {}
         for owner, record_type, record_set in _read_master_file(text):
             zone._node(owner)  # a record of a type that we never ask for makes its name exist all the same
             if record_type is not None:
-                zone._put(owner, record_type, record_set)
+                sets.setdefault((_key(owner), record_type), (owner, []))[1].append(record_set)
+        for (_, record_type), (owner, parts) in sets.items():
+            # At once: a set that grows record by record would be hashed anew for each.
+            zone._put(owner, record_type, RecordSet(tuple(one for part in parts for one in part.records), parts[-1].ttl))
         for name, failing_type, cause in _read_failures(text):
             zone._node(name).failures[failing_type] = cause
         return zone

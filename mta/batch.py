@@ -7,18 +7,21 @@ every leased delivery gets an outcome: what had no turn is given back.
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from mailtypes.clock import Clock, Microseconds
 from mailtypes.smtp import SmtpReply
-from mta.client import Connection
 from mta.connector import NoHostError
 from mta.delivery import Happening
 from mta.ports import AttemptOutcome, Delivery, DeliveryQueue, RetryPolicy
 from mta.retry import looks_like_greylisting, retry_at
+from mta.sessions import Session
+from mta.shaping.ports import Observation
+from mta.shaping.rules import Stage
+from mta.shaping.slots import Slots
 from mta.signing import ChunkPreparer, Prepared, PreparedChunk
 from mta.transmission import Attempt, Transmission, Verdict
 
@@ -29,13 +32,14 @@ _HAPPENINGS = {
     Verdict.NOT_SENT: Happening.NOT_SENT,
     Verdict.UNKNOWN: Happening.UNKNOWN,
 }
+_MOST_OBSERVATIONS = 50
 _RECORDS_UNDER_WAY = 2
 _LONGEST_UNSTORED = 0.1  # seconds; what was accepted and not stored is what a crash sends twice
 
 
 @dataclass(slots=True)
 class StopSign:
-    """Set once: no further message is begun."""
+    """Set once: no further message is begun (one may be, whose commands went out with the end of another)."""
 
     is_set: bool = False
 
@@ -53,6 +57,10 @@ class BatchTools:
     chunk: int
     messages_per_connection: int
     stop: StopSign
+    slots: Slots | None = None
+    """When each message may begin, ``None``: as fast as it goes."""
+    halts: Callable[[Observation], bool] = lambda _observation: False
+    """Whether what was heard ends the batch."""
 
 
 @dataclass(slots=True)
@@ -61,6 +69,9 @@ class BatchReport:
 
     leased: int = 0
     happenings: Counter[Happening] = field(default_factory=Counter)
+    begun: int = 0
+    observations: list[Observation] = field(default_factory=list)
+    """What was heard that was no success, the first ones."""
     is_destination_failing: bool = False
     """No host could be spoken to, or the connection ended before a single message was accepted."""
 
@@ -110,6 +121,40 @@ class _Recorder:
                 raise result
 
 
+class _Course:
+    """The messages that wait for one connection, begun in their order and settled in their order."""
+
+    def __init__(
+        self,
+        waiting: deque[tuple[Delivery, Transmission]],
+        room: int,
+        may_begin: Callable[[], bool],
+        heard: Callable[[Delivery, Attempt], bool],
+    ) -> None:
+        self.was_dead = False
+        self._waiting = waiting
+        self._room = min(room, len(waiting))
+        self._begun = 0
+        self._settled = 0
+        self._may_begin = may_begin
+        self._heard = heard
+
+    def next(self) -> Transmission | None:
+        """See ``mta.sessions.Course``."""
+        if self._begun == self._room or not self._may_begin():
+            return None
+        self._begun += 1
+        return self._waiting[self._begun - self._settled - 1][1]
+
+    def settle(self, attempt: Attempt) -> None:
+        """See ``mta.sessions.Course``."""
+        if self._heard(self._waiting[0][0], attempt):
+            self._waiting.popleft()
+            self._settled += 1
+        else:
+            self.was_dead = True
+
+
 class Batch:
     """One batch; ``deliver`` is called once. ``open_connection`` raises ``NoHostError``."""
 
@@ -117,8 +162,8 @@ class Batch:
         self,
         tools: BatchTools,
         deliveries: Sequence[Delivery],
-        open_connection: Callable[[], Awaitable[Connection]],
-        connection: Connection | None = None,
+        open_connection: Callable[[], Awaitable[Session]],
+        connection: Session | None = None,
     ) -> None:
         self.connection = connection
         self.report = BatchReport(leased=len(deliveries))
@@ -130,7 +175,6 @@ class Batch:
         self._deliveries = deliveries
         self._without_outcome = {delivery.id: delivery for delivery in deliveries}
         self._marked: set[int] = set()
-        self._in_flight: int | None = None
         self._recorder = _Recorder(tools.queue, self.report)
 
     async def deliver(self) -> BatchReport:
@@ -147,6 +191,7 @@ class Batch:
             if self.connection is None:
                 self.connection = await self._open_connection()
         except NoHostError as error:
+            self._observe(Stage.CONNECTION, error.reply)
             self.report.is_destination_failing = not self._tools.stop.is_set
             if not self._tools.stop.is_set:
                 self._defer_all(error)
@@ -187,35 +232,69 @@ class Batch:
             return
         ours = await self._tools.queue.mark_transmitting([delivery for delivery, _ in sendable], chunk.now)
         self._marked |= ours
+        waiting: deque[tuple[Delivery, Transmission]] = deque()
         for delivery, transmission in sendable:
-            if delivery.id not in ours:  # suppressed, cancelled, or somebody else's by now
+            if delivery.id in ours:
+                waiting.append((delivery, transmission))
+            else:  # suppressed, cancelled, or somebody else's by now
                 self._without_outcome.pop(delivery.id, None)
-            elif not self._must_halt():
-                await self._send(delivery, transmission)
+        while waiting and not self._must_halt():
+            await self._wait_for_turn()
+            await self._send(waiting)
+
+    async def _wait_for_turn(self) -> None:
+        """Wait for the slot of the next message."""
+        wait = self._wait()
+        if wait > 0:
+            await self._recorder.flush()  # nothing lies unstored meanwhile
+            await asyncio.sleep(wait / 1_000_000)
+
+    def _wait(self) -> int:
+        """Microseconds until the next message may begin."""
+        slots = self._tools.slots
+        return 0 if slots is None else slots.moment(self.report.begun) - self._tools.clock.now()
+
+    def _may_begin(self) -> bool:
+        """Whether the next message may begin now; it is counted as begun then."""
+        if self._must_halt() or self._wait() > 0:
+            return False
+        self.report.begun += 1
+        return True
+
+    def _observe(self, stage: Stage, reply: SmtpReply | None) -> None:
+        if reply is None or reply.is_positive or len(self.report.observations) >= _MOST_OBSERVATIONS:
+            return
+        observation = Observation(stage, reply)
+        self.report.observations.append(observation)
+        self._is_halted = self._is_halted or self._tools.halts(observation)
 
     def _must_halt(self) -> bool:
         return self._is_halted or self._tools.stop.is_set
 
-    async def _send(self, delivery: Delivery, transmission: Transmission) -> None:
+    async def _send(self, waiting: deque[tuple[Delivery, Transmission]]) -> None:
+        """Send what waits over one connection, as far as it goes; what got its outcome waits no more."""
         connection = await self._standing_connection()
         if connection is None:
             return
-        self._in_flight = delivery.id
-        attempt = await connection.send(transmission)
-        if attempt.verdict is Verdict.NOT_SENT and self._is_reused:
+        room = self._tools.messages_per_connection - connection.sent
+        course = _Course(waiting, room, self._may_begin, lambda item, attempt: self._heard(item, attempt, connection))
+        await connection.send_all(course)
+        if course.was_dead:
             # An idle connection may die at any time; that says nothing about message or destination.
             self._is_reused, self.connection = False, None
-            self._in_flight = None
-            await self._send(delivery, transmission)
-            return
-        self._is_reused = False
-        self._in_flight = None
-        self._note(delivery, attempt, connection)
-        if not connection.is_ready:
+        elif not connection.is_ready:
             self._is_halted = True
             self.report.is_destination_failing = self._accepted == 0 and not self._tools.stop.is_set
 
-    async def _standing_connection(self) -> Connection | None:
+    def _heard(self, delivery: Delivery, attempt: Attempt, connection: Session) -> bool:
+        """Note an outcome; ``False`` where the connection was dead and the message is still to be sent."""
+        if attempt.verdict is Verdict.NOT_SENT and self._is_reused:
+            return False
+        self._is_reused = False
+        self._note(delivery, attempt, connection)
+        return True
+
+    async def _standing_connection(self) -> Session | None:
         connection = self.connection
         if connection is not None and connection.sent >= self._tools.messages_per_connection:
             self.connection = None
@@ -223,12 +302,13 @@ class Batch:
         if self.connection is None:
             try:
                 self.connection = await self._open_connection()
-            except NoHostError:
+            except NoHostError as error:
+                self._observe(Stage.CONNECTION, error.reply)
                 self._is_halted = True
                 self.report.is_destination_failing = self._accepted == 0 and not self._tools.stop.is_set
         return self.connection
 
-    def _note(self, delivery: Delivery, attempt: Attempt, connection: Connection) -> None:
+    def _note(self, delivery: Delivery, attempt: Attempt, connection: Session) -> None:
         happening = _HAPPENINGS[attempt.verdict]
         if happening is Happening.ACCEPTED:
             self._accepted += 1
@@ -236,6 +316,7 @@ class Batch:
             # A host that breaks off before it took anything has refused this attempt: it has to wait like after a
             # 4yz, or the same message would break the same connection for ever.
             happening = Happening.TRANSIENT
+        self._observe(Stage.MESSAGE, attempt.reply)
         self._record(delivery, happening, attempt, str(connection.remote), connection.tls_version)
 
     def _note_unmade(self, item: Prepared) -> None:
@@ -249,9 +330,7 @@ class Batch:
 
     def _give_back(self) -> None:
         for delivery in tuple(self._without_outcome.values()):
-            if delivery.id == self._in_flight:
-                happening, cause = Happening.UNKNOWN, "the worker was interrupted while the message was on the wire"
-            elif delivery.id in self._marked:
+            if delivery.id in self._marked:
                 happening, cause = Happening.NOT_SENT, "given back"
             else:
                 happening, cause = Happening.LEASE_LOST, "given back"

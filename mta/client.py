@@ -7,7 +7,6 @@ a server that drips a reply octet by octet gains nothing.
 import asyncio
 import ssl
 from dataclasses import dataclass, field
-from datetime import timedelta
 from ipaddress import ip_address
 from typing import cast
 
@@ -16,13 +15,14 @@ from mailtypes.smtp import SmtpReply
 from mta.conversation import Conversation, Done, Ended, Event, Ready, StartTls, Write, WriteContent
 from mta.conversation_table import State
 from mta.ports import ConnectionPolicy
+from mta.sessions import Course
 from mta.transmission import Attempt, Transmission, Verdict
 
 _QUIT_SECONDS = 5.0
 # An idle session is the pool's affair; the handshake has its own limit in ``start_tls``.
 _NOT_TIMED = frozenset({State.READY, State.HANDSHAKE})
 _GREETING = frozenset({State.GREETING})
-_CONTENT = frozenset({State.CONTENT, State.FINAL, State.DOT_MOOT})
+_CONTENT = frozenset({State.CONTENT, State.FINAL, State.FINAL_CHAINED, State.DOT_MOOT})
 
 
 class UnusableHostError(PeerError):
@@ -90,7 +90,12 @@ def opportunistic_context() -> ssl.SSLContext:
 
 
 class Connection(asyncio.Protocol):
-    """An open session; ``send`` carries one message after the other, never two at once."""
+    """An open session; ``send_all`` carries one message after the other.
+
+    With PIPELINING the commands of the next go out in one write with the content of the one before, once this
+    connection has shown that it takes mail: a host that refuses content may close at once, and what it had not yet
+    read would then destroy its answer on the way.
+    """
 
     def __init__(self, remote: Remote, terms: SessionTerms) -> None:
         self.remote = remote
@@ -102,12 +107,16 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._opened: asyncio.Future[None] = self._loop.create_future()
-        self._attempt: asyncio.Future[Attempt] | None = None
+        self._course: Course | None = None
+        self._sending: asyncio.Future[None] | None = None
+        self._held: Transmission | None = None
+        self._chains = False
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._handshake: asyncio.Task[None] | None = None
         self._ended: UnusableHostError | None = None
         self._paused = False
-        self._deadline = 0.0
+        self._limits = _Limits(terms.policy)
+        self._deadline = self._timer_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -140,20 +149,24 @@ class Connection(asyncio.Protocol):
         """Why the connection is of no more use, ``None`` while it is open."""
         return self._ended
 
-    async def send(self, transmission: Transmission) -> Attempt:
-        """Send one message and return what became of it; never raises for what the other side does."""
+    async def send_all(self, course: Course) -> None:
+        """Send what ``course`` gives; returns when it gives no more or the connection is of no more use.
+
+        Never raises for what the other side does.
+        """
         if not self.is_ready:
-            return Attempt(Verdict.NOT_SENT, cause=str(self._ended or "the connection is busy"))
-        self._attempt = self._loop.create_future()
-        self._carry_out(self._conversation.begin(transmission))
+            if course.next() is not None:
+                course.settle(Attempt(Verdict.NOT_SENT, cause=str(self._ended or "the connection is busy")))
+            return
+        self._course, self._sending = course, self._loop.create_future()
         try:
-            attempt = await self._attempt
+            self._go_on()
+            await self._sending
         except asyncio.CancelledError:
             self.abort("cancelled")
             raise
-        self.sent += 1
-        self.accepted += attempt.verdict is Verdict.ACCEPTED
-        return attempt
+        finally:
+            self._course = self._sending = None
 
     async def quit(self) -> None:
         """Say QUIT, wait a moment for the answer, and close."""
@@ -176,9 +189,12 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
-        before = self._conversation.state
-        self._carry_out(self._conversation.receive(data))
-        if self._conversation.state is not before:
+        conversation = self._conversation
+        before = conversation.state
+        self._carry_out(conversation.receive(data))
+        if self._sending is not None and conversation.is_ready:
+            self._go_on()
+        if conversation.state is not before:
             self._arm()
 
     def pause_writing(self) -> None:
@@ -200,6 +216,29 @@ class Connection(asyncio.Protocol):
     def _use(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         transport.set_write_buffer_limits(high=0)  # "resumed" shall mean that everything has left
+
+    def _go_on(self) -> None:
+        """Begin the next message where there is one."""
+        course, conversation = self._course, self._conversation
+        while course is not None and conversation.is_ready:
+            transmission, self._held = self._held or course.next(), None
+            if transmission is None:
+                self._finish()
+                return
+            self._carry_out(conversation.begin(transmission, self._follower))
+
+    def _follower(self) -> Transmission | None:
+        """The message whose commands may go out with the end of the present one."""
+        if self._course is None or not self._chains:
+            return None
+        transmission = self._course.next()
+        if transmission is not None and not self._conversation.can_take(transmission):
+            self._held, transmission = transmission, None
+        return transmission
+
+    def _finish(self) -> None:
+        if self._sending is not None and not self._sending.done():
+            self._sending.set_result(None)
 
     def _carry_out(self, events: list[Event]) -> None:
         for event in events:
@@ -229,8 +268,11 @@ class Connection(asyncio.Protocol):
         self._write(self._conversation.finish_content())
 
     def _settle(self, attempt: Attempt) -> None:
-        if self._attempt is not None and not self._attempt.done():
-            self._attempt.set_result(attempt)
+        self._chains = attempt.verdict is Verdict.ACCEPTED
+        self.sent += 1
+        self.accepted += self._chains
+        if self._course is not None:
+            self._course.settle(attempt)
 
     def _end(self, cause: str, reply: SmtpReply | None, kind: type[UnusableHostError] = UnusableHostError) -> None:
         if self._ended is not None:
@@ -238,6 +280,7 @@ class Connection(asyncio.Protocol):
         if self._handshake is not None and not self.tls_version:
             kind = TlsFailedError  # whichever noticed first, the handshake or the transport
         self._ended = kind(cause, remote=str(self.remote), reply=reply)
+        self._finish()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -258,7 +301,7 @@ class Connection(asyncio.Protocol):
                 self,
                 self._terms.tls,
                 server_hostname=self.remote.host,
-                ssl_handshake_timeout=self._terms.policy.command_timeout.total_seconds(),
+                ssl_handshake_timeout=self._limits.command,
             )
         except (OSError, ssl.SSLError, ValueError) as error:
             self._end(f"the TLS handshake failed: {error or type(error).__name__}", None, TlsFailedError)
@@ -271,23 +314,36 @@ class Connection(asyncio.Protocol):
         self._carry_out(self._conversation.tls_started())
 
     def _arm(self) -> None:
-        self._deadline = self._loop.time() + self._limit().total_seconds()
-        if self._timer is not None and self._timer.when() > self._deadline:
+        self._deadline = deadline = self._loop.time() + self._limits.of(self._conversation.state)
+        if self._timer is not None and self._timer_at > deadline:
             self._timer.cancel()
             self._timer = None
         if self._timer is None and self._ended is None:
-            self._timer = self._loop.call_at(self._deadline, self._on_timer)
+            self._set_timer()
 
-    def _limit(self) -> timedelta:
-        policy, state = self._terms.policy, self._conversation.state
-        if state in _CONTENT:
-            return policy.data_timeout
-        return policy.greeting_timeout if state in _GREETING else policy.command_timeout
+    def _set_timer(self) -> None:
+        self._timer_at = self._deadline
+        self._timer = self._loop.call_at(self._deadline, self._on_timer)
 
     def _on_timer(self) -> None:
         # One timer a connection, moved only when it fires: cheaper than one a reply.
         self._timer = None
         if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._on_timer)
+            self._set_timer()
         elif self._conversation.state not in _NOT_TIMED:
             self.abort(f"no reply in time in {self._conversation.state}")
+
+
+class _Limits:
+    """The time limits of a policy in seconds, by state."""
+
+    __slots__ = ("_of_state", "command")
+
+    def __init__(self, policy: ConnectionPolicy) -> None:
+        self.command = policy.command_timeout.total_seconds()
+        content, greeting = policy.data_timeout.total_seconds(), policy.greeting_timeout.total_seconds()
+        self._of_state = dict.fromkeys(_CONTENT, content) | dict.fromkeys(_GREETING, greeting)
+
+    def of(self, state: State) -> float:
+        """How long the reply that is awaited in ``state`` may take."""
+        return self._of_state.get(state, self.command)

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from mta.client import Connection
+from mta.sessions import Session
 
 
 class ConnectionPool:
@@ -12,14 +12,14 @@ class ConnectionPool:
     def __init__(self, limit: int, idle_time: timedelta) -> None:
         self._limit = limit
         self._idle_time = idle_time
-        self._idle: dict[int, list[Connection]] = {}
-        self._timers: dict[Connection, asyncio.TimerHandle] = {}
+        self._idle: dict[int, list[Session]] = {}
+        self._timers: dict[Session, asyncio.TimerHandle] = {}
         self._leaving: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._timers)
 
-    def take(self, destination_id: int) -> Connection | None:
+    def take(self, destination_id: int) -> Session | None:
         """A connection that still stands, the one used last first; ``None`` where there is none."""
         idle = self._idle.get(destination_id, [])
         while idle:
@@ -31,7 +31,7 @@ class ConnectionPool:
                 return connection
         return None
 
-    def give(self, destination_id: int, connection: Connection) -> None:
+    def give(self, destination_id: int, connection: Session) -> None:
         """Keep a connection for later, or part from it where it is spent or the pool is full."""
         if not connection.is_ready or len(self) >= self._limit:
             self._leave(connection)
@@ -54,7 +54,7 @@ class ConnectionPool:
         if self._leaving:
             await asyncio.wait(self._leaving)
 
-    def _drop(self, destination_id: int, connection: Connection) -> None:
+    def _drop(self, destination_id: int, connection: Session) -> None:
         idle = self._idle[destination_id]
         idle.remove(connection)
         if not idle:
@@ -62,7 +62,7 @@ class ConnectionPool:
         self._timers.pop(connection).cancel()
         self._leave(connection)
 
-    def _leave(self, connection: Connection) -> None:
+    def _leave(self, connection: Session) -> None:
         task = asyncio.get_running_loop().create_task(connection.quit())
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)

@@ -8,6 +8,7 @@ from mailtypes.smtp import SmtpReply
 from mta.client import Connection, Remote, SessionTerms, TlsFailedError, UnusableHostError
 from mta.destination_guard import is_public
 from mta.ports import HostResolver
+from mta.sessions import Session
 
 _MAX_ADDRESSES = 8  # RFC 5321 section 5.1 asks for at least two; the lease has to outlive the tries
 
@@ -25,7 +26,7 @@ class NoHostError(PeerError):
 class HostConnector(Protocol):
     """Where the engine gets its connections."""
 
-    async def open(self, hosts: Sequence[str]) -> Connection:
+    async def open(self, hosts: Sequence[str]) -> Session:
         """A session with the first of ``hosts`` that will have one; ``NoHostError`` where none will."""
         ...
 

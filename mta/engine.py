@@ -8,21 +8,25 @@ import asyncio
 import random
 from collections import Counter
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import TypeAlias
 
 from mailtypes.clock import Clock, Microseconds, microseconds
 from mta.batch import Batch, BatchReport, BatchTools, StopSign
-from mta.client import Connection
 from mta.connection_pool import ConnectionPool
 from mta.connector import HostConnector, NoHostError
+from mta.delivery import Happening
 from mta.pauses import DestinationPauses
 from mta.ports import Composer, ConnectionPolicy, Delivery, DeliveryQueue, DueDestination, KeySource, RetryPolicy
+from mta.sessions import Session
+from mta.shaping.ports import NoShaping, Permit, PermitUse, Shaping
 from mta.signing import ChunkPreparer, MessageSigner
 
 _ABORT_SECONDS = 5.0
 _STOPPED = "the worker stopped"
+_SHORTEST_REST = 10_000  # microseconds: nobody is asked again in the same breath
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class EnginePorts:
     connector: HostConnector
     clock: Clock
     random: random.Random
+    shaping: Shaping | None = None
+    """None: the limits of the policy alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class EnginePolicy:
 
     connection: ConnectionPolicy = field(default_factory=ConnectionPolicy)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    chunk: int = 12
+    chunk: int = 25
     total_connections: int = 200
     idle_time: timedelta = timedelta(seconds=10)
     poll: timedelta = timedelta(seconds=1)
@@ -100,22 +106,36 @@ class DeliveryEngine:
         )
         self._pool = ConnectionPool(policy.total_connections, policy.idle_time)
         self._pauses = DestinationPauses(policy.pause_first, policy.pause_longest)
+        self._shaping = ports.shaping or NoShaping(policy.connection.messages_per_connection)
+        self._full: set[int] = set()
         self._under_way: Counter[int] = Counter()
         self._leasing: set[int] = set()
+        self._has_more: dict[int, DueDestination] = {}
+        self._look_at = 0.0  # by the loop's clock
         self._tasks: set[asyncio.Task[None]] = set()
-        self._opening: set[asyncio.Task[Connection]] = set()
+        self._opening: set[asyncio.Task[Session]] = set()
         self._batches: set[Batch] = set()
         self._failure: BaseException | None = None
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
         """Look at the queue at once: there is new work."""
+        self._look_at = 0.0
         self._wake.set()
 
     async def step(self) -> Step:
-        """What to do now; changes nothing."""
+        """What to do now; changes nothing that is stored.
+
+        While a destination is under way whose last batch was as large as it could be, and so has more, the queue is
+        asked only once every ``poll``, for the sake of the others.
+        """
         now = self._ports.clock.now()
         free = self._policy.total_connections - self._under_way.total()
+        loop_time = asyncio.get_running_loop().time()
+        if loop_time < self._look_at and any(self._under_way[identity] for identity in self._has_more):
+            known = self._known_startable(now, free)
+            return Deliver(known) if known else SleepUntil(Microseconds(now + int((self._look_at - loop_time) * 1e6)))
+        self._look_at = loop_time + self._policy.poll.total_seconds()
         moments: list[Microseconds] = []
         startable: list[DueDestination] = []
         for destination in await self._ports.queue.due_destinations(now):
@@ -131,16 +151,56 @@ class DeliveryEngine:
             moments.append(due_at)
         return SleepUntil(min(moments)) if moments else Idle()
 
+    def _known_startable(self, now: Microseconds, free: int) -> tuple[DueDestination, ...]:
+        found = [
+            destination
+            for identity, destination in self._has_more.items()
+            if self._has_room(identity) and self._pauses.until(identity, now) is None
+        ]
+        return tuple(found[: max(free, 0)])
+
     async def deliver_one_batch(self, destination: DueDestination) -> BatchReport:
         """Lease a batch of ``destination`` and deliver it; returns when every outcome is durable.
 
         Raises ``StorageError`` where the queue failed. What the other side does never raises.
         """
-        identity = destination.destination_id
-        deliveries = await self._lease(identity)
+        permit = await self._admit(destination.destination_id)
+        if permit is None:
+            return BatchReport()
+        report = BatchReport()
+        try:
+            report = await self._deliver_within(permit, destination)
+        finally:
+            use = PermitUse(report.begun, report.happenings[Happening.ACCEPTED], report.observations)
+            await self._shaping.settle(permit, use)
+            self._full.discard(permit.destination_id)
+        return report
+
+    async def _admit(self, identity: int) -> Permit | None:
+        if self._stop.is_set:
+            return None
+        now = self._ports.clock.now()
+        answer = await self._shaping.admit(identity, self._policy.connection.batch, now)
+        if isinstance(answer, Permit):
+            return answer
+        if answer.is_full and self._under_way[identity] > 1:
+            self._full.add(identity)  # until one of ours ends
+        else:
+            self._pauses.rest(identity, Microseconds(max(answer.until, now + _SHORTEST_REST)))
+        return None
+
+    async def _deliver_within(self, permit: Permit, destination: DueDestination) -> BatchReport:
+        identity = permit.destination_id
+        deliveries = await self._lease(destination, permit.messages)
         if not deliveries:
             return BatchReport()
-        batch = Batch(self._tools, deliveries, lambda: self._open(destination), self._pool.take(identity))
+        tools = replace(
+            self._tools,
+            messages_per_connection=permit.messages_per_connection,
+            slots=permit.slots,
+            halts=partial(self._shaping.halts, identity),
+        )
+        batch = Batch(tools, deliveries, lambda: self._open(destination), self._pool.take(identity))
         self._batches.add(batch)
         try:
             report = await batch.deliver()
@@ -217,6 +277,7 @@ class DeliveryEngine:
         # While a batch is still being leased nobody knows whether there is more: connections grow one by one.
         return (
             destination_id not in self._leasing
+            and destination_id not in self._full
             and self._under_way[destination_id] < self._policy.connection.connections
         )
 
@@ -241,21 +302,24 @@ class DeliveryEngine:
                 del self._under_way[identity]
             self._wake.set()
 
-    async def _lease(self, identity: int) -> tuple[Delivery, ...]:
-        limit = self._policy.connection.batch
+    async def _lease(self, destination: DueDestination, messages: int) -> tuple[Delivery, ...]:
+        identity, limit = destination.destination_id, min(self._policy.connection.batch, messages)
         if self._stop.is_set:
             return ()
         deliveries = tuple(await self._ports.queue.lease(identity, limit, self._ports.clock.now()))
         self._leasing.discard(identity)
         if len(deliveries) >= limit:
+            self._has_more[identity] = destination
             self._wake.set()
-        elif not deliveries:
+            return deliveries
+        self._has_more.pop(identity, None)
+        if not deliveries:
             # Due, but not to be had: somebody else is at it. Not to be asked again in the same breath.
             rest = microseconds(self._policy.poll)
             self._pauses.rest(identity, Microseconds(self._ports.clock.now() + rest))
         return deliveries
 
-    async def _open(self, destination: DueDestination) -> Connection:
+    async def _open(self, destination: DueDestination) -> Session:
         if self._stop.is_set:
             raise NoHostError((), _STOPPED)
         self._pool.shrink(self._policy.total_connections - max(self._under_way.total(), 1))
@@ -274,6 +338,6 @@ class DeliveryEngine:
         return opening.result()
 
 
-def _abort_opened(opening: asyncio.Task[Connection]) -> None:
+def _abort_opened(opening: asyncio.Task[Session]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().abort("nobody waits for it any more")

@@ -74,6 +74,17 @@ class HttpSettings(Section):
     max_upload: int = Field(64 * 1024 * 1024, gt=0, description="The largest import file, in bytes.")
 
 
+class ApiSettings(Section):
+    """The API's limits."""
+
+    rate_limit: int | None = Field(
+        None, gt=0, description="Requests a second for keys without a limit of their own; none: no limit."
+    )
+    max_in_flight: int = Field(
+        256 * 1024 * 1024, ge=64 * 1024 * 1024, description="Bytes of requests that the process works on at a time."
+    )
+
+
 class TrackSettings(Section):
     """The tracking and unsubscribe endpoints, behind the hosts named in mails."""
 
@@ -88,12 +99,44 @@ class TrackSettings(Section):
 
 
 class SmtpSettings(Section):
-    """The listener for return paths: bounces come in here."""
+    """The listener for return paths: bounces and reports come in here."""
 
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(2525, ge=0, le=65535, description="The port to listen on; 25 for the outside world.")
     hostname: str = Field("localhost", description="The name in the greeting; the MX of the return-path hosts.")
-    max_size: int = Field(10 * 1024 * 1024, gt=0, description="The largest bounce taken, in bytes.")
+    max_size: int = Field(10 * 1024 * 1024, gt=0, description="The largest bounce or report taken, in bytes.")
+    report_localpart: str = Field(
+        "reports",
+        pattern=r"^(?:[a-z0-9]+(?:[._-][a-z0-9]+)*)?$",
+        max_length=64,
+        description="What stands before the @ of the addresses for DMARC and TLS reports at the return-path hosts;"
+        " empty: none are taken by mail.",
+    )
+
+
+class SubmissionSettings(Section):
+    """The listeners for mail that clients submit by SMTP, with an API key as the password.
+
+    Without a certificate keys are taken from this machine alone, since they may not cross a network in the clear.
+    """
+
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(2587, ge=0, le=65535, description="The port for STARTTLS; 587 for the outside world.")
+    tls_port: int | None = Field(
+        None, ge=0, le=65535, description="The port where TLS begins at once, 465 as a rule; none: not offered."
+    )
+    certificate_file: Path | None = Field(None, description="The certificate chain (PEM).")
+    certificate_key_file: Path | None = Field(None, description="The certificate's private key (PEM).")
+    connections: int = Field(2000, gt=0, description="How many may be open at once.")
+    octets_in_flight: int = Field(
+        256 * 1024 * 1024, gt=0, description="Bytes of mail held at once; beyond it new mail is answered with 452."
+    )
+
+
+class PlatformSettings(Section):
+    """The domain in whose name mail of unverified sender domains may go out, where an admin allows it for them."""
+
+    domain: str = Field("", description="A verified sender domain of this install; empty: unverified ones never send.")
 
 
 class DnsSettings(Section):
@@ -152,6 +195,15 @@ class ScheduleSettings(Section):
     route_lifetime: Duration = Field(timedelta(hours=1), description="How long a route is believed.")
 
 
+class RetentionSettings(Section):
+    """How long contents are kept; what happened to a message is told by its events for longer."""
+
+    messages: Duration = Field(
+        timedelta(days=30), description="Contents of API clients' messages, once all recipients are settled."
+    )
+    test_mailbox: Duration = Field(timedelta(days=7), description="What test keys sent.")
+
+
 class SandboxSettings(Section):
     """A small Internet on loopback instead of the real one, for trying out and for tests."""
 
@@ -173,12 +225,16 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     keys: KeySettings = KeySettings()
     http: HttpSettings = HttpSettings()
+    api: ApiSettings = ApiSettings()
     track: TrackSettings = TrackSettings()
     smtp: SmtpSettings = SmtpSettings()
+    submission: SubmissionSettings = SubmissionSettings()
+    platform: PlatformSettings = PlatformSettings()
     dns: DnsSettings = DnsSettings()
     audit: AuditSettings = AuditSettings()
     deliver: DeliverSettings = DeliverSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    retention: RetentionSettings = RetentionSettings()
     sandbox: SandboxSettings = SandboxSettings()
 
     @classmethod
@@ -235,22 +291,29 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     keys = settings.keys.model_copy(
         update={name: folder / getattr(settings.keys, name) for name in KeySettings.model_fields}
     )
-    track = settings.track.model_copy(
-        update={
-            name: folder / value
-            for name in ("certificate_file", "certificate_key_file")
-            if (value := getattr(settings.track, name)) is not None
-        }
-    )
+    track = settings.track.model_copy(update=_certificate_paths(settings.track, folder))
+    submission = settings.submission.model_copy(update=_certificate_paths(settings.submission, folder))
     sandbox = settings.sandbox
     if sandbox.dir is not None:
         sandbox = sandbox.model_copy(update={"dir": folder / sandbox.dir})
     audit = settings.audit
     if audit.mark_roots_file is not None:
         audit = audit.model_copy(update={"mark_roots_file": folder / audit.mark_roots_file})
-    changes: dict[str, Any] = {"keys": keys, "track": track, "audit": audit, "sandbox": sandbox}
+    changes: dict[str, Any] = {
+        "keys": keys,
+        "track": track,
+        "submission": submission,
+        "audit": audit,
+        "sandbox": sandbox,
+    }
     changes["database"] = settings.database.model_copy(update={"url": _database_url(settings.database, folder)})
     return settings.model_copy(update=changes)
+
+
+def _certificate_paths(section: TrackSettings | SubmissionSettings, folder: Path) -> dict[str, Path]:
+    """The section's certificate files with absolute paths, those that are set."""
+    given = ((name, getattr(section, name)) for name in ("certificate_file", "certificate_key_file"))
+    return {name: folder / value for name, value in given if value is not None}
 
 
 def _database_url(database: DatabaseSettings, folder: Path) -> str:

@@ -16,35 +16,52 @@ from dns_checks.cache import CachePolicy
 from dns_checks.dnsbl_lists import DEFAULT_LISTS
 from dns_checks.driver import Resolver, ResolverPolicy
 from mailtypes.clock import Clock, SystemClock, microseconds
-from mailtypes.domain import DomainName
+from mailtypes.domain import DomainName, DomainSyntaxError
 from mailtypes.errors import ConfigurationError
 from mta.client import EgressSource, SessionTerms, opportunistic_context
 from mta.connector import OrderedHostConnector
 from mta.engine import DeliveryEngine, EnginePolicy, EnginePorts
 from mta.feedback_token import FeedbackKey
 from mta.ports import ConnectionPolicy, RetryPolicy
+from mta.shaping.pace import Limits
 from postwright.keyrings import KeyRing, read_key_ring
 from postwright.outbound_http import OutboundHttp
+from postwright.sandbox.layout import SandboxLayout
 from postwright.services.accounts import Accounts
 from postwright.services.bounces import Bounces
+from postwright.services.bulks import Bulks
 from postwright.services.campaigns import Campaigns
-from postwright.services.composition import CampaignComposer
+from postwright.services.composition import StoredComposer
 from postwright.services.delivery_queue import StoredQueue, WorkerIdentity
+from postwright.services.destinations import Destinations
+from postwright.services.domain_checks import DomainChecks
 from postwright.services.domain_watch import DomainWatch
 from postwright.services.engagement import Engagement
+from postwright.services.failure_notices import FailureNotices
 from postwright.services.frozen_runs import FrozenRuns
 from postwright.services.host_addresses import HostAddressResolver
 from postwright.services.imports import ContactImports
+from postwright.services.incoming_mail import IncomingMail
 from postwright.services.log import Log
+from postwright.services.message_intake import MessageIntake
 from postwright.services.name_servers import EachNameServer, OneNameServer
 from postwright.services.preflight import PreflightCheck
+from postwright.services.reports import Reports
+from postwright.services.retention import Retention, RetentionTerms
 from postwright.services.routing import Router
-from postwright.services.scheduling import Scheduler
+from postwright.services.scheduling import Scheduler, SideWork
 from postwright.services.sender_domains import AuditMeans, PublicHosts, SenderDomains
+from postwright.services.sending_places import SendingPlaces
+from postwright.services.shaping import ShapingIdentity, ShapingPolicy, StoredShaping
 from postwright.services.signing_keys import KeyRotation, StoredKeys
+from postwright.services.smtp_submissions import SmtpSubmissions
+from postwright.services.submissions import Submissions
 from postwright.services.suppression_list import SuppressionList
 from postwright.services.templates import Templates
+from postwright.services.test_mailbox import TestMailboxConnector
+from postwright.services.whole_messages import StoredMessages
 from postwright.settings import Settings
+from postwright.starttls_probe import ProbePolicy, StartTlsProbe
 from postwright.store.database import Database
 from tracking.tokens import TokenKeys
 
@@ -125,10 +142,20 @@ class Application:
         return Accounts(self.database, self.clock, self.settings.http.session_lifetime)
 
     @cached_property
+    def platform_name(self) -> str:
+        """The domain that unverified ones may be sent under, in A-labels; empty where there is none."""
+        try:
+            return DomainName.parse(self.settings.platform.domain).ascii if self.settings.platform.domain else ""
+        except DomainSyntaxError as error:
+            raise ConfigurationError(f"platform.domain: {error.message}") from error
+
+    @cached_property
     def sender_domains(self) -> SenderDomains:
         """Sender domains and their keys."""
         hosts = PublicHosts(
-            DomainName.parse(self.settings.smtp.hostname), DomainName.parse(self.settings.track.hostname)
+            DomainName.parse(self.settings.smtp.hostname),
+            DomainName.parse(self.settings.track.hostname),
+            self.settings.smtp.report_localpart,
         )
         means = self.audit_means
         return SenderDomains(self.database, self.fresh_resolver, self.clock, self.master_keys, hosts, means)
@@ -142,6 +169,14 @@ class Application:
             mark_roots=_certificates(audit.mark_roots_file) if audit.mark_roots_file is not None else (),
             trusts_resolver=self.settings.dns.trusted,
             block_lists=DEFAULT_LISTS if audit.block_lists and is_real else (),
+        )
+
+    @cached_property
+    def domain_checks(self) -> DomainChecks:
+        """Checks of any domain."""
+        policy = probe_policy(self.settings)
+        return DomainChecks(
+            self.fresh_resolver, self.clock, self.audit_means, lambda asker: StartTlsProbe(asker, policy, self.clock)
         )
 
     @cached_property
@@ -162,8 +197,34 @@ class Application:
     @cached_property
     def campaigns(self) -> Campaigns:
         """Campaigns."""
-        preflight = PreflightCheck(self.database, self.clock, self.settings.track.public_port)
+        preflight = PreflightCheck(self.database, self.clock, self.settings.track.public_port, self.platform_name)
         return Campaigns(self.database, self.clock, preflight, next(iter(self.feedback_keys)))
+
+    @cached_property
+    def sending_places(self) -> SendingPlaces:
+        """Where messages of API clients are queued."""
+        return SendingPlaces(self.database, self.clock, next(iter(self.feedback_keys)))
+
+    @cached_property
+    def message_intake(self) -> MessageIntake:
+        """Prepares messages of API clients."""
+        return MessageIntake(self.database, self.clock, self.sending_places, self.feedback_keys)
+
+    @cached_property
+    def submissions(self) -> Submissions:
+        """Stores what API clients and SMTP submitters hand over."""
+        return Submissions(self.database, self.clock)
+
+    @cached_property
+    def bulks(self) -> Bulks:
+        """Bulks of API clients."""
+        return Bulks(self.database, self.clock, self.sending_places, self.message_intake)
+
+    @cached_property
+    def smtp_submissions(self) -> SmtpSubmissions:
+        """What comes in by SMTP submission."""
+        parts = (self.accounts, self.clock, self.sending_places, self.message_intake, self.submissions)
+        return SmtpSubmissions(*parts, self.settings.smtp.hostname)
 
     @cached_property
     def log(self) -> Log:
@@ -181,12 +242,27 @@ class Application:
         return Bounces(self.database, self.clock, self.feedback_keys.values())
 
     @cached_property
+    def reports(self) -> Reports:
+        """Reports that others send about our mail."""
+        return Reports(self.database, self.clock)
+
+    @cached_property
+    def incoming_mail(self) -> IncomingMail:
+        """Mail to our return-path hosts."""
+        return IncomingMail(self.bounces, self.reports, self.settings.smtp.report_localpart)
+
+    @cached_property
     def scheduler(self) -> Scheduler:
         """The scheduler's steps."""
         router = Router(self.database, self.resolver, self.clock, self.settings.schedule.route_lifetime)
         # A worker that was only slow gets one more lease to tell its outcome before anybody sends again.
         wait = microseconds(self.settings.deliver.lease)
-        return Scheduler(self.database, self.clock, router, self.imports, wait, self.domain_watch)
+        notices = FailureNotices(
+            self.database, self.clock, self.sending_places, self.message_intake, self.settings.smtp.hostname
+        )
+        kept = RetentionTerms(self.settings.retention.messages, self.settings.retention.test_mailbox)
+        beside = SideWork(self.domain_watch, notices, Retention(self.database, self.clock, kept))
+        return Scheduler(self.database, self.clock, router, self.imports, wait, beside)
 
     @cached_property
     def key_rotation(self) -> KeyRotation:
@@ -208,17 +284,37 @@ class Application:
         """The queue as a new worker of this process sees it."""
         chance = random.SystemRandom()
         name = f"{socket.gethostname()}:{os.getpid()}:{chance.getrandbits(32):08x}"
-        identity = WorkerIdentity(name, self.settings.deliver.lease)
+        identity = WorkerIdentity(name, self.settings.deliver.lease, self._egress_name)
         runs = FrozenRuns(self.database, self.settings.track.public_port)
         return StoredQueue(self.database, runs, self.stored_keys, self.feedback_keys, chance, identity)
 
     @cached_property
     def stored_keys(self) -> StoredKeys:
         """The signing keys."""
-        return StoredKeys(self.database, self.master_keys, self.clock)
+        return StoredKeys(self.database, self.master_keys, self.clock, self.platform_name)
 
-    def delivery_engine(self, queue: StoredQueue, executor: Executor) -> DeliveryEngine:
-        """An engine over ``queue``; ``executor`` composes and signs."""
+    @property
+    def _egress_name(self) -> str:
+        """What limits for one address go by: the addresses that this process sends from."""
+        return ",".join(str(egress.ip) for egress in self.settings.deliver.egress)
+
+    def stored_shaping(self) -> StoredShaping:
+        """The pace of destinations as a new worker of this process shares it; ``keep`` has to run beside it."""
+        deliver, chance = self.settings.deliver, random.SystemRandom()
+        name = f"{socket.gethostname()}:{os.getpid()}:{chance.getrandbits(32):08x}"
+        limits = Limits(deliver.connections_per_destination, deliver.messages_per_connection)
+        identity = ShapingIdentity(name, self._egress_name, deliver.lease)
+        return StoredShaping(self.database, self.clock, chance, identity, ShapingPolicy(limits))
+
+    @cached_property
+    def destinations(self) -> Destinations:
+        """The queue by destination."""
+        return Destinations(self.database, self.clock, self.campaigns)
+
+    def delivery_engine(
+        self, queue: StoredQueue, executor: Executor, shaping: StoredShaping | None = None
+    ) -> DeliveryEngine:
+        """An engine over ``queue``; ``executor`` composes and signs. Without ``shaping`` the limits are fixed."""
         deliver = self.settings.deliver
         if not deliver.egress:
             raise ConfigurationError("deliver.egress names no address to send from")
@@ -235,11 +331,12 @@ class Application:
         )
         ports = EnginePorts(
             queue=queue,
-            composer=CampaignComposer(self.token_keys, self.feedback_keys),
+            composer=StoredComposer(self.token_keys, self.feedback_keys, StoredMessages(self.database)),
             keys=self.stored_keys,
-            connector=connector,
+            connector=TestMailboxConnector(connector, self.database, self.clock, self.feedback_keys.values()),
             clock=self.clock,
             random=random.SystemRandom(),
+            shaping=shaping,
         )
         retry = RetryPolicy(
             first=deliver.retry_first,
@@ -248,6 +345,17 @@ class Application:
             greylisted=min(deliver.retry_first, RetryPolicy().greylisted),
         )
         return DeliveryEngine(ports, EnginePolicy(connection=policy, retry=retry), executor)
+
+
+def probe_policy(settings: Settings) -> ProbePolicy:
+    """How mail hosts are asked about STARTTLS: strangers' at public addresses alone, or the sandbox's."""
+    egress = settings.deliver.egress
+    name, session = egress[0].ehlo if egress else settings.smtp.hostname, timedelta(seconds=10)
+    if settings.sandbox.dir is None:
+        return ProbePolicy(name, session)
+    layout = SandboxLayout.load(settings.sandbox.dir)
+    root = str(layout.root_certificate_path)
+    return ProbePolicy(name, session, port=layout.smtp_port, ca_file=root, allow_private=True)
 
 
 def _certificates(file: Path) -> tuple[x509.Certificate, ...]:

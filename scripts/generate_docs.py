@@ -4,15 +4,20 @@ import argparse
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from dns_checks.dkim import rotation
+from dns_checks.dkim.rotation import NEXT_KEY_STATE, KeyState
+from mailtypes.clock import DAY, MINUTE
 from mta import delivery
-from mta.delivery import NEXT_STATE, TERMINAL, DeliveryState, Happening
+from mta.delivery import NEXT_STATE, TERMINAL, DeliveryState
 from postwright.settings import EgressSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,6 +45,7 @@ def pages() -> Mapping[str, str]:
         "config.example.toml": example_config(),
         "docs/configuration.md": configuration(),
         "docs/states.md": states(),
+        "docs/dkim-rotation.md": dkim_rotation(),
         "docs/cli.md": command_line(),
     }
 
@@ -113,20 +119,61 @@ def configuration() -> str:
 
 def states() -> str:
     """The table of delivery states as a page."""
-    happenings = [happening for happening in Happening if any(one is happening for _, one in NEXT_STATE)]
+    return _page_of_states(
+        "The life of a delivery",
+        "The table is `NEXT_STATE` in `mta/delivery.py`.",
+        _prose(delivery),
+        NEXT_STATE,
+        ("held", [state for state in DeliveryState if state in TERMINAL]),
+    )
+
+
+def dkim_rotation() -> str:
+    """The table of key states as a page."""
+    return _page_of_states(
+        "The life of a DKIM key",
+        "The table is `NEXT_KEY_STATE` in `dns_checks/dkim/rotation.py`.",
+        _prose(rotation) + _ROTATION,
+        NEXT_KEY_STATE,
+        ("made", [KeyState.RETIRED]),
+    )
+
+
+_ROTATION = f"""
+
+A rotation, step by step:
+
+1. `postwright domain rotate NAME` makes the next key (`--ed25519`: a pair of them) and prints what to publish. The key
+   in use goes on signing.
+2. Publish the new record and leave the old one. Every few minutes all name servers of the domain are asked; a key that
+   they all show is `published`.
+3. When it has been so for {rotation.SETTLE // MINUTE} minutes and is seen once more, it becomes `active`, and the key
+   before it `retiring`.
+4. Keep the retiring key's record published for {rotation.KEEP_PUBLISHED // DAY} days, until
+   `postwright domain keys NAME` shows it as `retired`; then remove it.
+"""
+
+
+def _page_of_states(
+    title: str, source: str, prose: str, table: Mapping[tuple[Any, Any], Any], ends: tuple[str, Sequence[StrEnum]]
+) -> str:
+    """``ends`` are the state to begin with and the states to end with."""
+    first, terminal = ends
+    used = {one for _, one in table}
+    happenings = [one for one in type(next(iter(used))) if one in used]
     rows = ["| state | " + " | ".join(f"`{one}`" for one in happenings) + " |", "|---" * (len(happenings) + 1) + "|"]
-    for state in DeliveryState:
-        cells = [NEXT_STATE.get((state, one)) for one in happenings]
+    for state in type(next(iter(table))[0]):
+        cells = [table.get((state, one)) for one in happenings]
         rows.append(f"| **{state}** | " + " | ".join(str(cell) if cell else "" for cell in cells) + " |")
-    diagram = [f"    {before} --> {after}: {one}" for (before, one), after in NEXT_STATE.items()]
-    diagram += [f"    {state} --> [*]" for state in DeliveryState if state in TERMINAL]
+    diagram = [f"    {before} --> {after}: {one}" for (before, one), after in table.items() if before is not after]
+    diagram += [f"    {state} --> [*]" for state in terminal]
     return "\n".join(
         [
-            "# The life of a delivery",
+            f"# {title}",
             "",
-            GENERATED + " The table is `NEXT_STATE` in `mta/delivery.py`.",
+            f"{GENERATED} {source}",
             "",
-            _prose(delivery),
+            prose.strip(),
             "",
             *rows,
             "",
@@ -134,7 +181,7 @@ def states() -> str:
             "",
             "```mermaid",
             "stateDiagram-v2",
-            "    [*] --> held",
+            f"    [*] --> {first}",
             *diagram,
             "```",
             "",

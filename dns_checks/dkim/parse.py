@@ -228,6 +228,16 @@ class HeaderField:
     octets: bytes
 
 
+MAX_HEADER_LINES = 50_000
+"""Far beyond any real header; each costs memory some fifty times its octets."""
+
+
+def has_endless_header(message: bytes) -> bool:
+    """Whether the header has more than ``MAX_HEADER_LINES`` lines, so that it should not be split into fields."""
+    end = next((at for at in (message.find(blank) for blank in (b"\r\n\r\n", b"\n\n")) if at >= 0), len(message))
+    return message.count(b"\n", 0, end) > MAX_HEADER_LINES
+
+
 def split_message(message: bytes) -> tuple[tuple[HeaderField, ...], bytes]:
     """Header fields and body of a message.
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from dns_checks.dkim import canonical
 from dns_checks.dkim.canonical import Canonicalization
 from dns_checks.dkim.keys import MIN_RSA_BITS, KeyRecord, KeyRecordSyntaxError, KeyType, parse_key_record
-from dns_checks.dkim.parse import HeaderField, Signature, parse_signature, split_message
+from dns_checks.dkim.parse import HeaderField, Signature, has_endless_header, parse_signature, split_message
 from mailtypes.clock import SECOND, Microseconds
 from mailtypes.errors import InputSyntaxError
 from mailtypes.questions import Absent, DnsAnswer, DnsEvaluation, DnsQuestion, RecordType, TxtRecord, Unanswered
@@ -92,18 +92,25 @@ class _Refused(Exception):  # noqa: N818 - a verdict on its way up, not an error
 def verify(
     message: bytes, now: Microseconds, policy: VerifyPolicy = DEFAULT_VERIFY_POLICY
 ) -> DnsEvaluation[tuple[DkimVerdict, ...]]:
-    """One verdict for each DKIM-Signature from the top down; a single ``none`` where there is none."""
+    """One verdict for each DKIM-Signature from the top down; a single ``none`` where there is none.
+
+    Those beyond ``policy.max_signatures`` share one ``neutral`` at the end.
+    """
+    if has_endless_header(message):
+        return (DkimVerdict(DkimResult.POLICY, "the header has too many lines"),)
     fields, body = split_message(message)
     signature_fields = [field for field in fields if field.name == "dkim-signature"]
     if not signature_fields:
         return (DkimVerdict(DkimResult.NONE, "the message is not signed"),)
     evaluation = _Evaluation(fields, _Body(body, policy), now, policy)
     verdicts = []
-    for number, field in enumerate(signature_fields):
-        if number >= policy.max_signatures:
-            verdicts.append(DkimVerdict(DkimResult.NEUTRAL, f"only {policy.max_signatures} signatures are evaluated"))
-        else:
-            verdicts.append((yield from evaluation.verdict(field)))
+    for field in signature_fields[: policy.max_signatures]:
+        verdicts.append((yield from evaluation.verdict(field)))
+    left = len(signature_fields) - len(verdicts)
+    if left > 0:
+        # One for all: whoever puts thousands of them into a message shall not make us write thousands of lines.
+        cause = f"{left} more signatures are not evaluated: at most {policy.max_signatures} are"
+        verdicts.append(DkimVerdict(DkimResult.NEUTRAL, cause))
     return tuple(verdicts)
 
 

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from dns_checks import arc, dkim, dmarc, spf
 from dns_checks.arc import ArcVerdict
 from dns_checks.dkim import DkimVerdict, VerifyPolicy
-from dns_checks.dkim.parse import split_message
+from dns_checks.dkim.parse import has_endless_header, split_message
 from dns_checks.dmarc import DmarcResult, DmarcVerdict, Identifier
 from dns_checks.message.author import Author, find_author
 from dns_checks.spf import SpfLimits, SpfReceiver, SpfVerdict
@@ -67,8 +67,10 @@ def verify_message(
     ``mail_from`` is the reverse-path without angle brackets, empty for a bounce; SPF then looks at ``helo``. Without
     ``ip`` SPF is left out, and DMARC rests on DKIM alone.
     """
-    fields, _ = split_message(message)
-    author = find_author(fields)
+    if has_endless_header(message):
+        author = Author(None, "the header has too many lines")
+    else:
+        author = find_author(split_message(message)[0])
     spf_verdict: SpfVerdict | None = None
     if ip is not None:
         spf_verdict = yield from spf.check_mail_from(ip, mail_from, helo, receiver=policy.receiver, limits=policy.spf)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from dns_checks.findings import (
     CheckFinding,
@@ -55,8 +56,9 @@ def lint_spf(domain: str, limits: SpfLimits | None = None) -> DnsEvaluation[SpfL
         findings += _budget(tree, evidence, allowed)
         for node in _below(tree):
             findings += _judge_node(tree, node)
-        for node in tree.walk():
-            findings += [one for lookup in node.own for one in _judge_lookup(node, lookup, allowed)]
+        lookups = ((node, lookup) for node in tree.walk() for lookup in node.own)
+        judged = (one for node, lookup in lookups for one in _judge_lookup(node, lookup, allowed))
+        findings += islice(judged, _MAX_FAULTS)
     if tree.record is not None and not any(finding.severity is Severity.ERROR for finding in findings):
         sentence = f"The SPF record of {domain} can be read and needs {tree.lookups} of {allowed.terms} lookups."
         findings.insert(0, present("spf.record", evidence, sentence))
@@ -84,7 +86,7 @@ def _texts_beside(tree: SpfNode, evidence: tuple[Evidence, ...]) -> Iterator[Che
     """Texts that were perhaps meant as an SPF record, and an answer that is too long as a whole."""
     records = tree.answer.records if isinstance(tree.answer, Found) else ()
     texts = [record for record in records if isinstance(record, TxtRecord)]
-    for record in texts:
+    for record in texts[:_MAX_FAULTS]:
         text = record.joined.decode("latin-1")
         if text.lstrip(" \t\"'").lower().startswith(("v=spf", "v= spf", "spf1 ", "v =spf")) and not is_spf_record(
             record.joined

@@ -1,6 +1,7 @@
 """What is wrong, weak or useless in the text of one SPF record (RFC 7208); nothing is asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeAlias
 
@@ -34,6 +35,7 @@ _Network: TypeAlias = IPv4Network | IPv6Network
 STRING_OCTETS = 255  # RFC 1035 section 3.3
 _LONG_RECORD_OCTETS = 450  # RFC 7208 section 3.4: so that the answer fits into 512 octets
 _WIDE = {4: 8, 6: 16}
+_MAX_OF_ONE_CHECK = 20  # whoever mends these sees the others at the next check
 _PRIVATE = tuple(IPv4Network(one) for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"))
 _PRIVATE_6 = tuple(IPv6Network(one) for one in ("fc00::/7", "fe80::/10", "::1/128"))
 
@@ -50,8 +52,8 @@ def lint_record(
     """
     linter = _Linter(record, evidence, strings)
     checks = (linter.all_terms, linter.unreachable, linter.networks, linter.repeated, linter.discouraged)
-    found = [linter.fault(fault) for fault in faults]
-    return (*found, *(finding for check in (*checks, linter.length) for finding in check()))
+    found = [linter.fault(fault) for fault in faults[:_MAX_OF_ONE_CHECK]]
+    return (*found, *(finding for check in (*checks, linter.length) for finding in islice(check(), _MAX_OF_ONE_CHECK)))
 
 
 class _Linter:
@@ -115,8 +117,9 @@ class _Linter:
 
     def unreachable(self) -> Iterator[CheckFinding]:
         """Section 5.1: what stands behind ``all`` is never looked at, nor is ``redirect`` beside it."""
+        reachable = {term.span.start for term in self._reachable}
         for term in self._record.terms:
-            if term in self._reachable:
+            if term.span.start in reachable:
                 continue
             if isinstance(term, Directive):
                 sentence = f"{term.text} stands behind all and is never looked at."
@@ -128,16 +131,16 @@ class _Linter:
 
     def networks(self) -> Iterator[CheckFinding]:
         """Networks that an earlier term covers, that are too wide, or that nobody sends from."""
-        earlier: list[tuple[_Network, Term]] = []
+        earlier: dict[_Network, Term] = {}
         for term in self._reachable:
             network = _network(term)
             if network is None:
                 continue
-            covering = next((other for known, other in earlier if _covers(known, network)), None)
+            covering = next((earlier[wide] for wide in _networks_around(network) if wide in earlier), None)
             if covering is not None and covering.text.lower() != term.text.lower():
                 sentence = f"{term.text} is covered by {covering.text} before it, which decides."
                 yield self._found("covered_range", Severity.WARNING, term.span, sentence, f"Remove {term.text}.")
-            earlier.append((network, term))
+            earlier.setdefault(network, term)
             yield from self._network_remarks(term, network)
 
     def _network_remarks(self, term: Term, network: _Network) -> Iterator[CheckFinding]:
@@ -209,6 +212,11 @@ def _network(term: Term) -> _Network | None:
     if isinstance(term, Directive) and isinstance(term.mechanism, Ip4 | Ip6):
         return term.mechanism.network
     return None
+
+
+def _networks_around(network: _Network) -> Iterable[_Network]:
+    """``network`` and all that hold it, the narrowest first: at most 129, however many terms a record has."""
+    return (network.supernet(new_prefix=length) for length in range(network.prefixlen, -1, -1))
 
 
 def _matches_everybody(term: Directive) -> bool:

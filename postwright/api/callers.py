@@ -9,12 +9,20 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from mailtypes.clock import Clock
+from postwright.api.edge import edge_of
+from postwright.api.limits import LimitHeaders, RateLimits
 from postwright.api.references import References
 from postwright.services.accounts import Accounts, Client, KeyScope
+from postwright.services.bulks import Bulks
 from postwright.services.campaigns import Campaigns
+from postwright.services.domain_checks import DomainChecks
 from postwright.services.imports import ContactImports
 from postwright.services.log import Log
+from postwright.services.message_intake import MessageIntake
+from postwright.services.reports import Reports
 from postwright.services.sender_domains import SenderDomains
+from postwright.services.sent_messages import SentMessages
+from postwright.services.submissions import Submissions
 from postwright.services.suppression_list import SuppressionList
 from postwright.services.templates import Templates
 from postwright.store.database import Database
@@ -30,17 +38,28 @@ class ApiServices:
     database: Database
     accounts: Accounts
     sender_domains: SenderDomains
+    domain_checks: DomainChecks
+    reports: Reports
     imports: ContactImports
     suppression_list: SuppressionList
     templates: Templates
     campaigns: Campaigns
     log: Log
+    message_intake: MessageIntake
+    submissions: Submissions
+    bulks: Bulks
+    limits: RateLimits
     max_upload: int = 64 * 1024 * 1024
 
     @property
     def references(self) -> References:
         """Names and ids of what an answer refers to."""
         return References(self.database)
+
+    @property
+    def sent_messages(self) -> SentMessages:
+        """Messages that were handed over, and what can still be done about them."""
+        return SentMessages(self.database, self.clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +101,16 @@ def authenticated_route(services: ApiServices) -> type[APIRoute]:
             handler = super().get_route_handler()
 
             async def authenticate_and_handle(request: Request) -> Response:
-                request.state.caller = Caller(services, await _client(services.accounts, request))
-                return await handler(request)
+                client = await _client(services.accounts, request)
+                request.state.caller = Caller(services, client)
+                edge = edge_of(request.scope)
+                edge.client_name = client.name
+                headers, left = LimitHeaders(services.limits, services.clock, services.database), 0
+                try:
+                    left = services.limits.take(client, services.clock.now()) or 0
+                    return await handler(request)
+                finally:
+                    edge.headers |= await headers.of(client, left)
 
             return authenticate_and_handle
 

@@ -1,7 +1,8 @@
 """Sender domains: added, told what to publish, verified."""
 
+import asyncio
 import json
-from typing import Any
+from typing import Any, Literal, cast
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
@@ -22,6 +23,7 @@ from postwright.api.representations import (
     outward,
     page_of,
 )
+from postwright.services.publication import DomainChanges, tls_policy_of
 from postwright.store.domains import SenderDomain
 
 _ZONE = "text/dns"  # RFC 4027
@@ -46,6 +48,59 @@ class DomainSummary(Answer):
     created_at: Moment
     verified_at: Moment | None
     checked_at: Moment | None
+
+
+class DomainChanged(Wanted):
+    """What to change; what is left out stays, `null` takes back what was set."""
+
+    report_address: Text | None = Field(
+        None, max_length=254, description="Who gets DMARC and TLS reports; ours at the return-path host if not set."
+    )
+    dmarc_policy: Literal["none", "quarantine", "reject"] | None = Field(
+        None, description="The step of the DMARC plan to propose; what is published stays if not set."
+    )
+    logo_url: Text | None = Field(None, max_length=1000, description="Where the SVG file of the BIMI logo is (https).")
+    certificate_url: Text | None = Field(None, max_length=1000, description="Where its mark certificate is (https).")
+    mta_sts_mode: Literal["enforce", "testing", "none"] | None = Field(
+        None, description="The mode of the MTA-STS policy; begin with testing."
+    )
+    mta_sts_hosts: list[Text] | None = Field(
+        None, max_length=50, description="The mail hosts of the domain, as in its MX records, or `*.` and a name."
+    )
+    under_platform: bool = Field(
+        False, description="Whether mail may go out in the platform domain's name while the domain is not verified."
+    )
+
+
+class TlsPolicyShown(Answer):
+    """The MTA-STS policy (RFC 8461 section 3.2): a file to serve as text/plain, announced by a TXT record."""
+
+    url: str
+    file: str
+    id: str = Field(description="The policy id in the record; it changes with the file.")
+
+
+class DmarcStepShown(Answer):
+    """A step from watching to rejecting."""
+
+    policy: str
+    record: str
+    effect: str
+    go_on_when: list[str]
+    progress: str = Field(description="done, current or next")
+
+
+class PublicationShown(Answer):
+    """What the domain's owner wants published beside what sending needs."""
+
+    report_address: str | None = Field(description="Who gets reports: as set, or ours.")
+    dmarc_policy: str | None
+    logo_url: str | None
+    certificate_url: str | None
+    mta_sts_mode: str | None
+    mta_sts_hosts: list[str]
+    mta_sts_policy: TlsPolicyShown | None
+    dmarc_plan: list[DmarcStepShown]
 
 
 class DkimKeyShown(Answer):
@@ -101,6 +156,8 @@ class DomainShown(DomainSummary):
 
     dkim_keys: list[DkimKeyShown]
     records: list[RecordShown]
+    publication: PublicationShown
+    under_platform: bool
     audit: AuditShown | None
 
 
@@ -145,11 +202,18 @@ async def verify_domain(name: str, caller: Admin) -> DomainShown:
     return await _whole(caller, domain)
 
 
+async def change_domain(name: str, wanted: DomainChanged, caller: Admin) -> DomainShown:
+    """Say what is to be published beside what sending needs: report address, DMARC step, logo, MTA-STS policy."""
+    changes = cast(DomainChanges, wanted.model_dump(exclude_unset=True))
+    return await _whole(caller, await caller.services.sender_domains.change(caller.workspace_id, name, changes))
+
+
 def add_domain_routes(router: APIRouter) -> None:
     """The routes of sender domains."""
     router.add_api_route("/domains", create_domain, methods=["POST"], status_code=201)
     router.add_api_route("/domains", list_domains, methods=["GET"])
     router.add_api_route("/domains/{name}", get_domain, methods=["GET"])
+    router.add_api_route("/domains/{name}", change_domain, methods=["PATCH"])
     router.add_api_route(
         "/domains/{name}/records",
         list_domain_records,
@@ -176,6 +240,8 @@ def _prefers_zone(accept: str) -> bool:
 
 async def _whole(caller: Caller, domain: SenderDomain) -> DomainShown:
     keys = await caller.services.sender_domains.keys(domain)
+    # Both ask the DNS, which may be slow.
+    records, publication = await asyncio.gather(_records(caller, domain), _publication(caller, domain))
     return DomainShown(
         **_summary(domain).model_dump(),
         dkim_keys=[
@@ -188,8 +254,37 @@ async def _whole(caller: Caller, domain: SenderDomain) -> DomainShown:
             )
             for key in keys
         ],
-        records=await _records(caller, domain),
+        records=records,
+        publication=publication,
+        under_platform=domain.under_platform,
         audit=_audit(json.loads(domain.audit)) if domain.audit else None,
+    )
+
+
+async def _publication(caller: Caller, domain: SenderDomain) -> PublicationShown:
+    senders, policy = caller.services.sender_domains, tls_policy_of(domain)
+    shown = None
+    if policy is not None:
+        url = f"https://mta-sts.{domain.name}/.well-known/mta-sts.txt"
+        shown = TlsPolicyShown(url=url, file=policy.text, id=policy.record.partition("id=")[2])
+    return PublicationShown(
+        report_address=senders.report_address(domain),
+        dmarc_policy=domain.dmarc_policy,
+        logo_url=domain.logo_url,
+        certificate_url=domain.certificate_url,
+        mta_sts_mode=domain.mta_sts_mode,
+        mta_sts_hosts=(domain.mta_sts_hosts or "").split(),
+        mta_sts_policy=shown,
+        dmarc_plan=[
+            DmarcStepShown(
+                policy=step.policy,
+                record=step.record,
+                effect=step.effect,
+                go_on_when=list(step.go_on_when),
+                progress=step.progress,
+            )
+            for step in await senders.dmarc_steps(domain)
+        ],
     )
 
 

@@ -16,6 +16,7 @@ from postwright.api.representations import (
     Page,
     Reference,
     Text,
+    Wanted,
     inward,
     moment,
     optional_moment,
@@ -63,6 +64,12 @@ class RefusedRow(Answer):
     reason: str
 
 
+class NewListWanted(Wanted):
+    """A list to make."""
+
+    name: Text = Field(max_length=200, pattern=r"\S")
+
+
 class ListShown(Answer):
     """A list of contacts."""
 
@@ -106,6 +113,24 @@ async def list_lists(caller: Reader, query: PageQuery) -> Page[ListShown]:
     return make_page("lists", rows, query.limit, _list_shown, lambda item: (item[0].id,), query.cursor)
 
 
+async def create_list(wanted: NewListWanted, caller: Sender, response: Response) -> ListShown:
+    """Make a list. 200 where there is one of that name already."""
+    made, is_new = await caller.services.imports.make_list(caller.workspace_id, wanted.name)
+    response.status_code = 201 if is_new else 200
+    shown = await _list(caller, made.id)
+    response.headers["Location"] = f"/v1/lists/{shown.id}"
+    return shown
+
+
+async def get_list(list_id: str, caller: Reader) -> ListShown:
+    """A list with its number of contacts."""
+    return await _list(caller, inward(LIST, list_id))
+
+
+async def _list(caller: Caller, list_id: int) -> ListShown:
+    return _list_shown(await caller.services.references.list_with_count(caller.workspace_id, list_id))
+
+
 def add_import_routes(router: APIRouter) -> None:
     """The routes of imports and lists."""
     router.add_api_route(
@@ -118,6 +143,14 @@ def add_import_routes(router: APIRouter) -> None:
     router.add_api_route("/imports/{import_id}", get_import, methods=["GET"])
     router.add_api_route("/imports/{import_id}/refusals", list_import_refusals, methods=["GET"])
     router.add_api_route("/lists", list_lists, methods=["GET"])
+    router.add_api_route(
+        "/lists",
+        create_list,
+        methods=["POST"],
+        status_code=201,
+        responses={200: {"model": ListShown, "description": "There was one of that name already."}},
+    )
+    router.add_api_route("/lists/{list_id}", get_list, methods=["GET"])
 
 
 async def _shown(caller: Caller, job_id: int) -> ImportShown:

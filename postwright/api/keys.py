@@ -1,12 +1,16 @@
-"""API keys: made, listed, revoked."""
+"""API keys: made, listed, replaced, revoked."""
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from postwright.api.callers import Admin
+from mailtypes.clock import Microseconds, from_datetime
+from postwright.api.callers import Admin, Caller
 from postwright.api.cursors import make_page, read_cursor
+from postwright.api.message_bodies import When
 from postwright.api.parameters import PageQuery
 from postwright.api.representations import (
     KEY,
@@ -21,7 +25,8 @@ from postwright.api.representations import (
     outward,
     page_of,
 )
-from postwright.services.accounts import KeyScope
+from postwright.services.accounts import KeyScope, key_terms
+from postwright.services.errors import RefusedError
 from postwright.store.people import ApiKey
 
 
@@ -30,6 +35,18 @@ class NewKey(Wanted):
 
     name: Text = Field(max_length=100)
     scopes: list[Literal["read", "send", "admin"]] = Field(min_length=1, max_length=3)
+    domains: list[Text] = Field([], max_length=50, description="Sender domains that it is for; none: any.")
+    addresses: list[Text] = Field([], max_length=50, description="Sender addresses that it is for; none: any.")
+    test: bool = Field(False, description="What it sends goes through everything but delivery, and can be read back.")
+    rate_limit: int | None = Field(None, ge=1, le=100_000, description="Requests a second, in each server process.")
+    daily_quota: int | None = Field(None, ge=0, le=1_000_000_000, description="Recipients a day (UTC).")
+    expires_at: When | None = Field(None, description="RFC 3339; it never expires if left out.")
+
+
+class RotationWanted(Wanted):
+    """How long the old key goes on."""
+
+    overlap_hours: float = Field(24, ge=0, le=30 * 24)
 
 
 class KeyShown(Answer):
@@ -39,9 +56,15 @@ class KeyShown(Answer):
     name: str
     prefix: str = Field(description="How the key begins, to tell keys apart.")
     scopes: list[str]
+    domains: list[str]
+    addresses: list[str]
+    test: bool
+    rate_limit: int | None
+    daily_quota: int | None
     created_at: Moment
     expires_at: Moment | None
     revoked_at: Moment | None
+    last_used_at: Moment | None = Field(description="To five minutes.")
 
 
 class KeyMade(KeyShown):
@@ -53,9 +76,37 @@ class KeyMade(KeyShown):
 async def create_key(wanted: NewKey, caller: Admin) -> KeyMade:
     """Make an API key. The answer has the key itself, which is never shown again."""
     scopes = frozenset(KeyScope(scope) for scope in wanted.scopes)
-    key_id, key = await caller.services.accounts.create_key(caller.workspace_id, wanted.name, scopes)
+    terms = key_terms(wanted.domains, wanted.addresses)
+    terms = replace(
+        terms,
+        is_test=wanted.test,
+        rate_limit=wanted.rate_limit,
+        daily_quota=wanted.daily_quota,
+        expires_at=_later(wanted.expires_at, caller.services.clock.now()),
+    )
+    made = await caller.services.accounts.create_key(caller.workspace_id, wanted.name, scopes, terms)
+    return await _made(caller, *made)
+
+
+async def rotate_key(key_id: str, caller: Admin, wanted: RotationWanted = RotationWanted()) -> KeyMade:  # noqa: B008
+    """Make a key that takes over from one, with the same name, scopes and limits. The old one ends after the overlap."""
+    overlap = timedelta(hours=wanted.overlap_hours)
+    made = await caller.services.accounts.rotate_key(caller.workspace_id, inward(KEY, key_id), overlap)
+    return await _made(caller, *made)
+
+
+async def _made(caller: Caller, key_id: int, key: str) -> KeyMade:
     stored = next(item for item in await caller.services.accounts.keys(caller.workspace_id) if item.id == key_id)
     return KeyMade(**_shown(stored).model_dump(), key=key)
+
+
+def _later(given: datetime | None, now: int) -> Microseconds | None:
+    if given is None:
+        return None
+    at = from_datetime(given)
+    if at <= now:
+        raise RefusedError("in_the_past", "The key would have expired already.", field="expires_at")
+    return at
 
 
 async def list_keys(caller: Admin, query: PageQuery) -> Page[KeyShown]:
@@ -75,6 +126,7 @@ def add_key_routes(router: APIRouter) -> None:
     """The routes of API keys."""
     router.add_api_route("/api-keys", create_key, methods=["POST"], status_code=201)
     router.add_api_route("/api-keys", list_keys, methods=["GET"])
+    router.add_api_route("/api-keys/{key_id}/rotate", rotate_key, methods=["POST"], status_code=201)
     router.add_api_route("/api-keys/{key_id}", revoke_key, methods=["DELETE"], status_code=204)
 
 
@@ -84,7 +136,13 @@ def _shown(key: ApiKey) -> KeyShown:
         name=key.name,
         prefix=key.prefix,
         scopes=key.scopes.split(),
+        domains=key.domains.split(),
+        addresses=key.addresses.split(),
+        test=key.is_test,
+        rate_limit=key.rate_limit,
+        daily_quota=key.daily_quota,
         created_at=moment(key.created_at),
         expires_at=optional_moment(key.expires_at),
         revoked_at=optional_moment(key.revoked_at),
+        last_used_at=optional_moment(key.last_used_at),
     )

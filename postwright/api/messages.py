@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from mta.delivery import DeliveryState
-from postwright.api.callers import Caller, Reader
+from postwright.api.callers import Caller, Reader, Sender
 from postwright.api.cursors import make_page, read_cursor
 from postwright.api.references import MessagePlace
 from postwright.api.representations import (
@@ -16,6 +16,7 @@ from postwright.api.representations import (
     EVENT,
     MESSAGE,
     RUN,
+    SUBMISSION,
     Answer,
     Moment,
     Page,
@@ -28,9 +29,11 @@ from postwright.api.representations import (
 )
 from postwright.services.errors import RefusedError
 from postwright.services.log import address_key
+from postwright.services.sent_messages import Origin
 from postwright.store.events import ROLLUP_LAG, Event, EventFilter
 from postwright.store.recipients import DeliveryFilter, DeliveryRecord
 
+RFC_822 = "message/rfc822"
 _INTERNAL = frozenset({"blob"})
 """Fields of an event's data that mean something only inside."""
 
@@ -56,8 +59,13 @@ class MessageShown(Answer):
     """A message to one recipient."""
 
     id: str
+    submission: str | None = Field(description="The submission that it came with, where it came alone.")
     run: str
+    source: str = Field(description="campaign, bulk, api or smtp")
+    key: str | None = Field(description="The client's own name for a recipient of a bulk.")
     address: str
+    tags: list[str]
+    metadata: dict[str, Any]
     state: DeliveryState
     waits_for: str = Field(description="Why it is held, in words.")
     attempts: int
@@ -91,6 +99,37 @@ class MessageWithHistory(MessageShown):
     events: list[EventShown]
 
 
+class SubmissionShown(Answer):
+    """A message that came whole, by HTTP or SMTP, with all of its recipients."""
+
+    id: str
+    run: str
+    source: str = Field(description="api or smtp")
+    from_address: str
+    subject: str
+    message_id: str = Field(description="The header field Message-ID.")
+    size: int = Field(description="Octets as they are stored, without attachments.")
+    tags: list[str]
+    metadata: dict[str, Any]
+    created_at: Moment
+    messages: list[MessageShown]
+
+
+class MessageState(Answer):
+    """Where a message stands."""
+
+    id: str
+    address: str
+    state: DeliveryState
+
+
+class Cancelled(Answer):
+    """How many messages were cancelled by this call, and where all of them stand now."""
+
+    cancelled: int
+    messages: list[MessageState]
+
+
 async def list_messages(caller: Reader, query: Annotated[MessagesWanted, Query()]) -> Page[MessageShown]:
     """Messages of a campaign, of a run, or to an address, in the order in which they were queued."""
     (after,) = read_cursor("messages", query.cursor)
@@ -98,23 +137,46 @@ async def list_messages(caller: Reader, query: Annotated[MessagesWanted, Query()
     rows: Sequence[DeliveryRecord] = ()
     if wanted is not None:
         rows = await caller.services.log.deliveries(caller.workspace_id, wanted, after=after, limit=query.limit + 1)
-    runs = await caller.services.references.runs(row.run_id for row in rows)
+    origins = await caller.services.sent_messages.origins(rows)
     return make_page(
         "messages",
         rows,
         query.limit,
-        lambda row: MessageShown(**_message(row, runs[row.run_id])),
+        lambda row: MessageShown(**_message(row, origins[row.id])),
         lambda row: (row.id,),
         query.cursor,
     )
 
 
-async def get_message(message_id: str, caller: Reader) -> MessageWithHistory:
-    """A message with its whole history."""
+async def get_message(message_id: str, caller: Reader) -> MessageWithHistory | SubmissionShown:
+    """A message with its whole history (`msg_...`), or a submission with all of its recipients (`sub_...`)."""
+    if message_id.startswith(f"{SUBMISSION.prefix}_"):
+        return await _submission(caller, inward(SUBMISSION, message_id))
     found, history = await caller.services.log.delivery(caller.workspace_id, inward(MESSAGE, message_id))
     places = await caller.services.references.messages([found.id])
+    origins = await caller.services.sent_messages.origins([found])
     shown = [_event(event, {}, places) for event in history]
-    return MessageWithHistory(**_message(found, places[found.id].run), events=shown)
+    return MessageWithHistory(**_message(found, origins[found.id]), events=shown)
+
+
+async def cancel_message(message_id: str, caller: Sender) -> Cancelled:
+    """Cancel a message (`msg_...`) or a submission (`sub_...`): whoever it is not being transmitted to gets nothing.
+
+    The states tell who was too late. To ask again changes nothing.
+    """
+    rows = await _deliveries(caller, message_id)
+    cancelled = await caller.services.sent_messages.cancel(caller.workspace_id, rows)
+    rows = await _deliveries(caller, message_id)
+    states = [MessageState(id=_id(row), address=row.address, state=DeliveryState(row.state)) for row in rows]
+    return Cancelled(cancelled=cancelled, messages=states)
+
+
+async def get_message_content(message_id: str, caller: Reader) -> Response:
+    """The signed message that a test key's message (`msg_...`) would have been on the wire."""
+    delivery_id = inward(MESSAGE, message_id)
+    found, _ = await caller.services.log.delivery(caller.workspace_id, delivery_id)
+    content = await caller.services.sent_messages.captured(caller.workspace_id, found.id)
+    return Response(content, media_type=RFC_822)
 
 
 async def list_events(caller: Reader, query: Annotated[EventsWanted, Query()]) -> Page[EventShown]:
@@ -153,6 +215,14 @@ def add_message_routes(router: APIRouter) -> None:
     """The routes of messages and events."""
     router.add_api_route("/messages", list_messages, methods=["GET"])
     router.add_api_route("/messages/{message_id}", get_message, methods=["GET"])
+    router.add_api_route("/messages/{message_id}/cancel", cancel_message, methods=["POST"])
+    router.add_api_route(
+        "/messages/{message_id}/content",
+        get_message_content,
+        methods=["GET"],
+        response_class=Response,
+        responses={200: {"description": "The message.", "content": {RFC_822: {"schema": {"type": "string"}}}}},
+    )
     router.add_api_route("/events", list_events, methods=["GET"])
 
 
@@ -174,11 +244,49 @@ async def _filter(caller: Caller, query: MessagesWanted) -> DeliveryFilter | Non
     return DeliveryFilter(run_id, key, query.state)
 
 
-def _message(row: DeliveryRecord, run: str) -> dict[str, Any]:
+async def _submission(caller: Caller, row_id: int) -> SubmissionShown:
+    handed = await caller.services.sent_messages.find(caller.workspace_id, row_id)
+    origins = await caller.services.sent_messages.origins(handed.deliveries)
+    found, run = handed.message, (await caller.services.references.run(caller.workspace_id, handed.message.run_id))
+    return SubmissionShown(
+        id=outward(SUBMISSION, found.created_at, found.id),
+        run=outward(RUN, run.created_at, run.id),
+        source=found.source,
+        from_address=found.from_address,
+        subject=found.subject,
+        message_id=found.header_message_id,
+        size=found.size,
+        tags=json.loads(found.tags),
+        metadata=json.loads(found.client_metadata),
+        created_at=moment(found.created_at),
+        messages=[MessageShown(**_message(row, origins[row.id])) for row in handed.deliveries],
+    )
+
+
+async def _deliveries(caller: Caller, message_id: str) -> Sequence[DeliveryRecord]:
+    """The deliveries that an id means: one, or all of a submission."""
+    if message_id.startswith(f"{SUBMISSION.prefix}_"):
+        found = await caller.services.sent_messages.find(caller.workspace_id, inward(SUBMISSION, message_id))
+        return found.deliveries
+    one, _ = await caller.services.log.delivery(caller.workspace_id, inward(MESSAGE, message_id))
+    return [one]
+
+
+def _id(row: DeliveryRecord) -> str:
+    return outward(MESSAGE, row.queued_at, row.id)
+
+
+def _message(row: DeliveryRecord, origin: Origin) -> dict[str, Any]:
+    whole, run = origin.message, origin.run
     return {
-        "id": outward(MESSAGE, row.queued_at, row.id),
-        "run": run,
+        "id": _id(row),
+        "submission": outward(SUBMISSION, whole.created_at, whole.id) if whole else None,
+        "run": outward(RUN, run.created_at, run.id),
+        "source": whole.source if whole else run.kind,
+        "key": row.record_key,
         "address": row.address,
+        "tags": json.loads(whole.tags if whole else run.tags),
+        "metadata": json.loads(whole.client_metadata) if whole else {},
         "state": DeliveryState(row.state),
         "waits_for": row.waits_for,
         "attempts": row.attempts,

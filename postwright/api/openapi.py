@@ -16,8 +16,8 @@ DEFAULT_FILE = Path("docs/openapi.json")
 _DESCRIPTION = """\
 Send signed bulk mail and see what became of every message.
 
-Requests carry an API key: `Authorization: Bearer pw_live_...`. Keys have scopes: `read` for every GET, `send` for \
-contacts, suppressions, templates and campaigns, `admin` for domains and keys.
+Requests carry an API key: `Authorization: Bearer pw_live_...`. Keys have scopes: `read` for every GET and for checks, \
+`send` for contacts, suppressions, templates, campaigns and reports, `admin` for domains and keys.
 
 Lists come in pages; go on with `next_cursor` while `has_more` is true. Errors are problem details (RFC 9457); \
 `errors` names everything that is wrong, with the place and the next step. Every answer has `X-Request-Id`; send your \

@@ -15,12 +15,14 @@ from starlette.types import Receive, Scope, Send
 from mailtypes.errors import InputSyntaxError, StorageError, StorageFullError
 from postwright.api.callers import MissingScopeError, NotAuthenticatedError
 from postwright.api.description import described
-from postwright.api.edge import ApiEdge, edge_of, is_api
-from postwright.api.representations import ProblemDocument, ProblemItem
+from postwright.api.edge import MAX_IN_FLIGHT, ApiEdge, edge_of, is_api
+from postwright.api.limits import RateLimitedError
+from postwright.api.representations import ProblemDocument, ProblemItem, RefusedRecipient
 from postwright.services.errors import NotFoundError, Problem, RefusedError, TooManyTriesError
+from postwright.services.submissions import KeyInFlightError, KeyReusedError
 
 MEDIA_TYPE = "application/problem+json"
-CONFLICTS = frozenset({"wrong_state", "name_taken", "not_a_draft", "template_changed"})
+CONFLICTS = frozenset({"wrong_state", "name_taken", "not_a_draft", "template_changed", "bulk_closed"})
 """Refusals that come from the state of the thing and not from the request: 409."""
 _STORAGE_PAUSE, _FULL_PAUSE = 5, 60  # seconds until another try is worth while
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -38,7 +40,16 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """One answer with problem details; ``code`` gives type and title."""
-    document = ProblemDocument(
+    document = problem_document(scope, status, code, detail, errors)
+    content = document.model_dump(exclude_none=True)
+    return JSONResponse(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def problem_document(
+    scope: Scope, status: int, code: str, detail: str, errors: Sequence[ProblemItem] = ()
+) -> ProblemDocument:
+    """The document alone."""
+    return ProblemDocument(
         type=f"/problems/{re.sub(r'[^a-z0-9]+', '-', code.lower())}",
         title=re.sub(r"[_.]+", " ", code).capitalize(),
         status=status,
@@ -46,18 +57,25 @@ def problem(
         instance=f"/requests/{edge_of(scope).request_id}",
         errors=list(errors) or [ProblemItem(code=code, detail=detail)],
     )
-    content = document.model_dump(exclude_none=True)
-    return JSONResponse(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-def install_error_handlers(app: FastAPI) -> None:
+class NobodyAcceptedError(Exception):
+    """A request that sends would have sent to nobody; who was refused and why."""
+
+    def __init__(self, refused: Sequence[RefusedRecipient]) -> None:
+        super().__init__("None of the recipients can be sent to; nothing was kept.")
+        self.refused = refused
+
+
+def install_error_handlers(app: FastAPI, *, max_in_flight: int = MAX_IN_FLIGHT) -> None:
     """Give ``/v1`` its errors, request ids, body bounds and the description of them.
 
-    Call it last: handlers that are there already keep answering for all other paths.
+    Call it last: handlers that are there already keep answering for all other paths. ``max_in_flight`` is how many
+    octets of requests the process holds at once.
     """
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, _for_api(handler, _handler_before(app, kind)))
-    app.add_middleware(ApiEdge, on_unexpected=_unexpected)
+    app.add_middleware(ApiEdge, on_unexpected=_unexpected, max_in_flight=max_in_flight)
     describe = app.openapi
     app.openapi = lambda: described(describe())  # type: ignore[method-assign]
 
@@ -108,6 +126,42 @@ def _too_many_tries(request: Request, error: Exception) -> Response:
     return problem(request.scope, 429, "too_many_tries", str(error), headers={"Retry-After": wait})
 
 
+def _rate_limited(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RateLimitedError)
+    return problem(request.scope, 429, "rate_limited", str(error), headers={"Retry-After": str(error.wait)})
+
+
+def _key_reused(request: Request, error: Exception) -> Response:
+    item = ProblemItem(
+        code="idempotency_key_reused",
+        detail=str(error),
+        field="Idempotency-Key",
+        next_step="Take a new key for each different request.",
+    )
+    return problem(request.scope, 422, item.code, str(error), [item])
+
+
+def _key_in_flight(request: Request, error: Exception) -> Response:
+    item = ProblemItem(
+        code="idempotency_key_in_flight",
+        detail=str(error),
+        field="Idempotency-Key",
+        next_step="Ask again in a moment; the first request's answer comes back.",
+    )
+    return problem(request.scope, 409, item.code, str(error), [item], headers={"Retry-After": "1"})
+
+
+def _nobody_accepted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NobodyAcceptedError)
+    items = [
+        ProblemItem(code=item.code, detail=item.reason, field=item.field, next_step=item.next_step)
+        for item in error.refused[:100]
+    ]
+    document = problem_document(request.scope, 422, "nobody_accepted", str(error), items)
+    told = document.model_copy(update={"refused": list(error.refused)})
+    return JSONResponse(told.model_dump(exclude_none=True), 422, media_type=MEDIA_TYPE)
+
+
 def _storage(request: Request, error: Exception) -> Response:
     full = isinstance(error, StorageFullError)
     _LOG.error("request %s: %s", edge_of(request.scope).request_id, error)
@@ -148,18 +202,26 @@ def _http(request: Request, error: Exception) -> Response:
         400: ("unreadable_body", "The body cannot be read as what its Content-Type says."),
         413: ("body_too_large", error.detail),
         415: ("unsupported_media_type", error.detail),
+        503: ("overloaded", error.detail),
     }
     phrase = HTTPStatus(error.status_code).phrase
     code, detail = details.get(error.status_code, (phrase.lower().replace(" ", "_"), error.detail))
-    return problem(request.scope, error.status_code, code, detail, headers=error.headers)
+    next_step = getattr(error, "next_step", "")
+    items = [ProblemItem(code=code, detail=detail, next_step=next_step)] if next_step else []
+    return problem(request.scope, error.status_code, code, detail, items, headers=error.headers)
 
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    items = [_invalid_item(fault, error.body) for fault in error.errors()[:100]]
+    items = fault_items(error)
     first = items[0]
     detail = f"{first.field}: {first.detail}" if first.field else first.detail
     return problem(request.scope, 422, "invalid_request", detail, items)
+
+
+def fault_items(error: RequestValidationError) -> list[ProblemItem]:
+    """The first hundred faults of a request as problems."""
+    return [_invalid_item(fault, error.body) for fault in error.errors()[:100]]
 
 
 def _invalid_item(fault: Mapping[str, Any], body: object) -> ProblemItem:
@@ -184,6 +246,10 @@ _HANDLERS: dict[type[Exception], Handler] = {
     NotFoundError: _not_found,
     InputSyntaxError: _bad_syntax,
     TooManyTriesError: _too_many_tries,
+    RateLimitedError: _rate_limited,
+    KeyReusedError: _key_reused,
+    KeyInFlightError: _key_in_flight,
+    NobodyAcceptedError: _nobody_accepted,
     StorageError: _storage,
     NotAuthenticatedError: _not_authenticated,
     MissingScopeError: _missing_scope,

@@ -52,6 +52,17 @@ class References:
             raise NotFoundError("list")
         return Reference(id=outward(LIST, found.created_at, found.id), name=found.name)
 
+    async def list_with_count(self, workspace_id: int, list_id: int) -> tuple[ContactList, int]:
+        """A list with its number of contacts; raises ``NotFoundError``."""
+
+        def read(connection: Connection) -> tuple[ContactList, int]:
+            found = contacts.get_list(connection, workspace_id, list_id)
+            if found is None:
+                raise NotFoundError("list")
+            return found, contacts.count_list(connection, list_id)
+
+        return await self._database.read(read)
+
     async def list_ids(self, workspace_id: int, list_ids: Iterable[int]) -> Mapping[int, str]:
         """The public ids of lists."""
 

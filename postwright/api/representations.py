@@ -22,6 +22,7 @@ class Kind(NamedTuple):
 CAMPAIGN = Kind("cmp", "campaign")
 RUN = Kind("run", "run")
 MESSAGE = Kind("msg", "message")
+SUBMISSION = Kind("sub", "submission")
 EVENT = Kind("evt", "event")
 IMPORT = Kind("imp", "import")
 LIST = Kind("lst", "list")
@@ -29,6 +30,7 @@ TEMPLATE = Kind("tpl", "template")
 DOMAIN = Kind("dom", "sender domain")
 SUPPRESSION = Kind("sup", "suppression")
 KEY = Kind("key", "API key")
+REPORT = Kind("rep", "report")
 
 
 def outward(kind: Kind, created_at: int, row_id: int) -> str:
@@ -133,8 +135,23 @@ class ProblemItem(Answer):
         )
 
 
+class RefusedRecipient(Answer):
+    """A recipient that gets nothing: its place in the request, from 0 (To, then Cc, then Bcc), and why."""
+
+    index: int
+    address: str
+    code: str = Field(description="invalid, suppressed, duplicate, smtputf8_needed, data_too_large or over_quota")
+    reason: str
+    field: str | None = Field(None, description="Its place by name, such as cc[1].")
+    key: str | None = Field(None, description="The client's own name for it, in bulks.")
+    next_step: str | None = None
+
+
 class ProblemDocument(Answer):
-    """Problem details for HTTP APIs (RFC 9457). `instance` names the request, `errors` everything that is wrong."""
+    """Problem details for HTTP APIs (RFC 9457). `instance` names the request, `errors` everything that is wrong.
+
+    `refused` is there where all recipients of a request that sends were refused.
+    """
 
     type: str
     title: str
@@ -142,6 +159,7 @@ class ProblemDocument(Answer):
     detail: str
     instance: str
     errors: list[ProblemItem]
+    refused: list[RefusedRecipient] | None = None
 
 
 def page_of(items: list[T], key: Callable[[T], int], after: int, limit: int) -> list[T]:

@@ -5,24 +5,41 @@ from typing import Any
 from fastapi import APIRouter
 
 from postwright.api.callers import ApiServices, authenticated_route
+from postwright.api.batches import add_batch_routes
+from postwright.api.bulks import add_bulk_routes
 from postwright.api.campaigns import add_campaign_routes
+from postwright.api.checks import add_check_routes
 from postwright.api.description import PROBLEM_RESPONSES
+from postwright.api.destinations import add_destination_routes
 from postwright.api.domains import add_domain_routes
 from postwright.api.edge import PREFIX
 from postwright.api.imports import add_import_routes
 from postwright.api.keys import add_key_routes
 from postwright.api.messages import add_message_routes
+from postwright.api.reports import add_report_routes
+from postwright.api.sending import add_sending_routes
 from postwright.api.suppressions import add_suppression_routes
 from postwright.api.templates import add_template_routes
 
+
+def _add_all_sending(router: APIRouter) -> None:
+    add_sending_routes(router)
+    add_batch_routes(router)
+    add_bulk_routes(router)
+
+
 _ROOMS = {
     "domains": add_domain_routes,
+    "checks": add_check_routes,
+    "reports": add_report_routes,
     "contacts": add_import_routes,
     "suppressions": add_suppression_routes,
     "templates": add_template_routes,
     "campaigns": add_campaign_routes,
+    "sending": _add_all_sending,
     "messages": add_message_routes,
     "api keys": add_key_routes,
+    "destinations": add_destination_routes,
 }
 
 

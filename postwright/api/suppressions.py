@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from postwright.api.callers import Reader, Sender
+from postwright.api.callers import Admin, Reader, Sender
 from postwright.api.cursors import make_page, read_cursor
 from postwright.api.representations import (
     SUPPRESSION,
@@ -17,6 +17,7 @@ from postwright.api.representations import (
     ProblemItem,
     Text,
     Wanted,
+    inward,
     moment,
     optional_moment,
     outward,
@@ -84,6 +85,15 @@ async def list_suppressions(caller: Reader, query: Annotated[SuppressionsWanted,
     )
 
 
+async def lift_suppression(suppression_id: str, caller: Admin) -> Response:
+    """Let an address be written to again. The event log keeps that it was suppressed; messages that it stopped stay so.
+
+    Lift only what was wrong: who unsubscribed or complained did not ask to be asked again.
+    """
+    await caller.services.suppression_list.lift(caller.workspace_id, inward(SUPPRESSION, suppression_id))
+    return Response(status_code=204)
+
+
 async def import_suppressions(request: Request, caller: Sender) -> SuppressionImport:
     """Suppress the addresses of a CSV file (`email`, `reason`). Good rows are kept whatever the others say."""
     upload = await read_upload(request, caller.services.max_upload)
@@ -101,6 +111,7 @@ def add_suppression_routes(router: APIRouter) -> None:
         responses={200: {"model": SuppressionShown, "description": "It was suppressed already."}},
     )
     router.add_api_route("/suppressions", list_suppressions, methods=["GET"])
+    router.add_api_route("/suppressions/{suppression_id}", lift_suppression, methods=["DELETE"], status_code=204)
     router.add_api_route("/suppressions/import", import_suppressions, methods=["POST"], openapi_extra=UPLOAD_BODY)
 
 

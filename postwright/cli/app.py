@@ -35,9 +35,15 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "suppress": ("contacts", "suppress", "Addresses that may not be written to."),
     "check": ("check", "app", "Check domains, records, messages, logos and reports; needs no install."),
+    "bounce": ("bounce", "app", "Bounces and complaints as they came; needs no install."),
     "domain": ("domain", "app", "Domains that mail is sent from."),
     "template": ("template", "app", "Templates: MJML or HTML with Liquid."),
     "campaign": ("campaign", "app", "Campaigns: one template to one list."),
+    "queue": (
+        "queues",
+        "app",
+        "The queue by destination: how fast it goes and why; suspend, resume, flush, fail.",
+    ),
     "apikey": ("people", "keys", "Keys of API clients."),
     "user": ("people", "users", "People who sign in."),
 }

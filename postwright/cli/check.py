@@ -1,5 +1,6 @@
 """``postwright check``: domains, SPF, messages, logos and reports; works without an install."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -31,6 +32,9 @@ from postwright.cli.check_ground import WHOLE, Ground, GroundOptions, as_address
 from postwright.cli.exit_codes import Exit
 from postwright.cli.exits import explained
 from postwright.cli.printing import JsonOption, console, print_json
+from postwright.services.domain_checks import check_document, spoken_to
+from postwright.settings import read_settings
+from postwright.starttls_probe import HostTls, StartTlsProbe
 
 app = typer.Typer(
     help="Check domains, records, messages, logos and reports; needs no install.",
@@ -55,6 +59,7 @@ def domain(
     names: list[str] = typer.Argument(help="Domains that mail is sent from.", metavar="NAME..."),
     selectors: list[str] = typer.Option([], "--selector", help="A DKIM selector; may be given several times."),
     ips: list[str] = typer.Option([], "--ip", help="An address that sends; may be given several times."),
+    starttls: bool = typer.Option(False, "--starttls", help="Speak to its mail hosts too: STARTTLS, certificate."),
     zone: Path | None = ZoneOption,
     offline: bool = OfflineOption,
     verbose: bool = VerboseOption,
@@ -62,24 +67,36 @@ def domain(
 ) -> None:
     """Check all of a domain: SPF, DKIM, DMARC, MX, PTR, BIMI, MTA-STS, TLS reports, TLSA and block lists."""
     options = GroundOptions(zone, offline)
+    if starttls and offline:
+        raise typer.BadParameter("--starttls speaks to mail hosts, so it cannot be --offline.")
     domains, addresses = [as_domain(name) for name in names], [as_address(ip) for ip in ips]
     chosen = [_selector(one) for one in selectors]
 
-    async def work(ground: Ground, name: DomainName) -> AuditReport:
+    async def work(ground: Ground, name: DomainName) -> tuple[AuditReport, Sequence[HostTls] | None]:
         lists = tuple(one for one in DEFAULT_LISTS if _can_be_asked(ground, one, (*addresses, name)))
         terms = AuditTerms(now=as_datetime(SystemClock().now()), block_lists=lists)
         request = AuditRequest.of_any(name, chosen, addresses, terms)
-        return await run_audit(request, ground.asker, ground.web, within=WHOLE)
+        audit = run_audit(request, ground.asker, ground.web, within=WHOLE)
+        if not starttls:
+            return await audit, None
+        return await asyncio.gather(audit, spoken_to(_probe(ground), name))
 
-    reports = for_each(options, domains, work)
-    for number, report in enumerate(reports):
+    checked = for_each(options, domains, work)
+    for number, (report, hosts) in enumerate(checked):
         if as_json:
-            print_json(documents.audit_document(report))
+            print_json(check_document(report, hosts))
         else:
             if number:
                 console.print()
-            texts.print_audit(report, verbose)
-    _leave(_exit_of_audit(report, offline) for report in reports)
+            texts.print_audit(report, hosts or (), verbose)
+    _leave(_exit_of_audit(report, hosts or (), offline) for report, hosts in checked)
+
+
+def _probe(ground: Ground) -> StartTlsProbe:
+    # It brings the whole application along, which no other check has to wait for.
+    from postwright.wiring import probe_policy  # noqa: PLC0415
+
+    return StartTlsProbe(ground.asker, probe_policy(read_settings()), SystemClock())
 
 
 def _selector(text: str) -> str:
@@ -99,8 +116,9 @@ def _has(zone: Zone, name: str) -> bool:
     return not isinstance(zone.answer(DnsQuestion(name, RecordType.A)), Absent)
 
 
-def _exit_of_audit(report: AuditReport, offline: bool) -> Exit:
+def _exit_of_audit(report: AuditReport, hosts: Sequence[HostTls], offline: bool) -> Exit:
     counted = [one for one in report.findings if not (offline and _is_of_the_web(one)) and one.code not in _BEYOND_US]
+    counted += [finding for host in hosts for finding in host.findings]
     found = _exit_of_findings(counted)
     return Exit.UNKNOWN if found is Exit.OK and report.verdict is Verdict.UNKNOWN else found
 

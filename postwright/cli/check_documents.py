@@ -5,60 +5,16 @@ from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from dns_checks.audit import AuditReport
 from dns_checks.bimi import BimiEvaluation, SvgReport
 from dns_checks.dkim import DkimVerdict
 from dns_checks.dmarc import DmarcVerdict
-from dns_checks.findings import CheckFinding
 from dns_checks.message import MessageVerdict
 from dns_checks.reports import AggregateReport, FailureReport, Report
 from dns_checks.spf import SpfVerdict
 from mailtypes.clock import as_datetime
+from postwright.services.domain_checks import finding_document
 
 _MOMENTS = frozenset({"begin", "end", "arrival"})
-
-
-def finding_document(finding: CheckFinding) -> dict[str, Any]:
-    """One finding; ``mark`` has the record and the half-open range in it that is at fault."""
-    mark = finding.mark
-    document: dict[str, Any] = {
-        "code": finding.code,
-        "severity": finding.severity,
-        "state": finding.state,
-        "sentence": finding.sentence,
-        "next_step": finding.next_step,
-        "evidence": [asdict(one) for one in finding.evidence],
-    }
-    if mark is not None:
-        document["mark"] = {"text": mark.text, "start": mark.span.start, "end": mark.span.end}
-    for name in ("line", "column"):
-        if hasattr(finding, name):
-            document[name] = getattr(finding, name)
-    return document
-
-
-def audit_document(report: AuditReport) -> dict[str, Any]:
-    """All findings on one domain, and what providers ask."""
-    return {
-        "domain": report.domain.ascii,
-        "verdict": report.verdict,
-        "dmarc_policy": report.facts.dmarc_policy,
-        "findings": [finding_document(finding) for finding in report.findings],
-        "requirements": [
-            {
-                "provider": one.provider,
-                "code": one.code,
-                "title": one.title,
-                "senders": one.senders,
-                "applies": one.applies,
-                "state": one.state,
-                "sentence": one.sentence,
-                "next_step": one.next_step,
-                "reply_codes": one.reply_codes,
-            }
-            for one in report.requirements
-        ],
-    }
 
 
 def spf_document(verdict: SpfVerdict) -> dict[str, Any]:

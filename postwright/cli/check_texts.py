@@ -14,6 +14,7 @@ from dns_checks.spf import SpfVerdict
 from mailtypes.auth import Finding
 from mailtypes.clock import as_datetime
 from postwright.cli.printing import console
+from postwright.starttls_probe import HostTls
 
 GOOD, BAD, UNKNOWN = "[green]✓[/]", "[red]✗[/]", "[dim]?[/]"
 _WARNING, _NOTE = "[yellow]![/]", "[dim]·[/]"
@@ -89,8 +90,8 @@ def _print_mark(mark: Mark) -> None:
     console.print(" " * (4 + len(lead) + mark.span.start - start) + "^" * width, style="red", soft_wrap=True)
 
 
-def print_audit(report: AuditReport, verbose: bool) -> None:
-    """All findings by topic, then what providers refuse."""
+def print_audit(report: AuditReport, hosts: Sequence[HostTls], verbose: bool) -> None:
+    """All findings by topic, those on the mail hosts that were spoken to, then what providers refuse."""
     console.print(f"[bold]{report.domain.ascii}[/]")
     by_topic: dict[str, list[CheckFinding]] = {}
     for finding in report.findings:
@@ -99,8 +100,13 @@ def print_audit(report: AuditReport, verbose: bool) -> None:
         console.print()
         heading(_TOPICS.get(topic, topic))
         print_findings(findings, verbose)
+    spoken = [finding for host in hosts for finding in host.findings]
+    if spoken:
+        console.print()
+        heading("STARTTLS of the mail hosts")
+        print_findings(spoken, verbose)
     _print_requirements(report, verbose)
-    console.print(f"\n{_summary(report.findings)}")
+    console.print(f"\n{_summary([*report.findings, *spoken])}")
 
 
 def _print_requirements(report: AuditReport, verbose: bool) -> None:

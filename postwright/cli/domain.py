@@ -1,23 +1,29 @@
 """``postwright domain``: sender domains, what to publish for them, whether they are verified."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import cast
 
 import typer
 from rich.markup import escape
 
 from dns_checks.audit import AuditReport, Verdict
-from dns_checks.publish import RecordToPublish, as_zone_text
+from dns_checks.publish import DmarcStep, RecordToPublish, as_zone_text
 from mailtypes.auth import Finding
 from mailtypes.clock import as_datetime
+from postwright.cli import domain_reports
 from postwright.cli.exit_codes import Exit
 from postwright.cli.printing import JsonOption, console, print_json
 from postwright.cli.session import print_table, run
+from postwright.services.publication import DomainChanges, tls_policy_of
 from postwright.services.sender_domains import audit_document
 from postwright.store.domains import DkimKey, SenderDomain
 from postwright.store.workspaces import Workspace
 from postwright.wiring import Application
 
 app = typer.Typer(help="Domains that mail is sent from.", no_args_is_help=True, add_completion=False)
+app.add_typer(domain_reports.app, name="report")
+app.command("sources")(domain_reports.sources)
 _EXITS = {Verdict.VERIFIED: Exit.OK, Verdict.NOT_VERIFIED: Exit.REFUSED, Verdict.UNKNOWN: Exit.UNKNOWN}
 _MARKS = {Finding.PRESENT: "[green]✓[/]", Finding.ABSENT: "[red]✗[/]", Finding.UNKNOWN: "[dim]?[/]"}
 
@@ -42,6 +48,7 @@ def add(
 def records(
     name: str = typer.Argument(help="A sender domain."),
     as_zone: bool = typer.Option(False, "--zone", help="Print a zone file (RFC 1035) instead."),
+    as_policy: bool = typer.Option(False, "--mta-sts", help="Print the MTA-STS policy file instead."),
     as_json: bool = JsonOption,
 ) -> None:
     """Print what to publish for a domain."""
@@ -51,7 +58,73 @@ def records(
         return domain, await application.sender_domains.records(domain)
 
     domain, found = run(work)
+    policy = tls_policy_of(domain)
+    if as_policy:
+        if policy is None:
+            console.print(f"No policy is wanted: postwright domain set {domain.name} --mta-sts testing --mx HOST")
+            raise typer.Exit(int(Exit.NOT_FOUND))
+        typer.echo(policy.text.replace("\r\n", "\n"), nl=False)
+        return
     _print_records(domain, found, as_json=as_json, as_zone=as_zone)
+    if policy is not None and not as_zone and not as_json:
+        console.print(f"\nServe this at https://mta-sts.{domain.name}/.well-known/mta-sts.txt:\n")
+        typer.echo(policy.text.replace("\r\n", "\n"), nl=False)
+
+
+@app.command("set")
+def set_publication(
+    name: str = typer.Argument(help="A sender domain."),
+    report_address: str | None = typer.Option(None, help="Who gets DMARC and TLS reports; '' for ours."),
+    dmarc: str | None = typer.Option(None, help="The DMARC step to propose: none, quarantine, reject; '' for no step."),
+    logo: str | None = typer.Option(None, help="Address of the BIMI logo (https); '' for none."),
+    certificate: str | None = typer.Option(None, help="Address of its mark certificate (https); '' for none."),
+    mta_sts: str | None = typer.Option(None, help="Mode of the MTA-STS policy: testing, enforce, none; '' for none."),
+    mx: list[str] = typer.Option([], "--mx", help="A mail host of the domain for that policy; may be repeated."),
+    under_platform: bool | None = typer.Option(
+        None,
+        "--under-platform/--no-under-platform",
+        help="Whether its mail may go out in the platform domain's name while it is not verified.",
+    ),
+    as_json: bool = JsonOption,
+) -> None:
+    """Say what is to be published for a domain beside what sending needs; what is not named stays."""
+    given = {
+        "report_address": report_address,
+        "dmarc_policy": dmarc,
+        "logo_url": logo,
+        "certificate_url": certificate,
+        "mta_sts_mode": mta_sts,
+        "mta_sts_hosts": mx or None,
+        "under_platform": under_platform,
+    }
+    changes = cast(DomainChanges, {field: value for field, value in given.items() if value is not None})
+    if not changes:
+        raise typer.BadParameter("There is nothing to change; see: postwright domain set --help")
+
+    async def work(application: Application, workspace: Workspace) -> tuple[SenderDomain, Sequence[RecordToPublish]]:
+        domain = await application.sender_domains.change(workspace.id, name, changes)
+        return domain, await application.sender_domains.records(domain)
+
+    domain, records = run(work)
+    _print_records(domain, records, as_json=as_json, as_zone=False)
+
+
+@app.command("plan")
+def plan(name: str = typer.Argument(help="A sender domain."), as_json: bool = JsonOption) -> None:
+    """Show the way of a domain's DMARC policy from watching to rejecting, and where it stands."""
+
+    async def work(application: Application, workspace: Workspace) -> Sequence[DmarcStep]:
+        domain = await application.sender_domains.get(workspace.id, name)
+        return await application.sender_domains.dmarc_steps(domain)
+
+    for step in run(work):
+        if as_json:
+            print_json(asdict(step))
+            continue
+        console.print(f"[bold]{step.policy}[/] ({step.progress}): {escape(step.effect)}", soft_wrap=True)
+        console.print(f"  {escape(step.record)}", soft_wrap=True)
+        for condition in step.go_on_when:
+            console.print(f"  Go on when: {escape(condition)}", style="dim", soft_wrap=True)
 
 
 def _print_records(domain: SenderDomain, found: Sequence[RecordToPublish], *, as_json: bool, as_zone: bool) -> None:

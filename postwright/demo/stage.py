@@ -63,6 +63,11 @@ hostname = "mx.postwright.test"
 host = "127.0.0.2"
 port = {smtp_port}
 
+[submission]
+port = {submission_port}
+certificate_file = "{certificate}"
+certificate_key_file = "{certificate_key}"
+
 [track]
 hostname = "track.postwright.test"
 port = {track_port}
@@ -294,15 +299,16 @@ def _sandbox_layout(folder: Path, pace: Pace) -> SandboxLayout:
 def _prepare(folder: Path, layout: SandboxLayout, http_port: int, pace: Pace) -> Notes:
     """Configuration, keys, database, admin, API key; what was done before a cut is done again, harmlessly."""
     clock = SystemClock()
-    issued = Authority(layout.authority_directory, clock).issue([f"links.{SENDER_DOMAIN}"])
+    issued = Authority(layout.authority_directory, clock).issue([f"links.{SENDER_DOMAIN}", "mx.postwright.test"])
     for name, text in _ZONES.items():
         publish_zone(layout.zones_directory, name, text)
-    track_port, smtp_port = _free_ports(2)
+    track_port, smtp_port, submission_port = _free_ports(3)
     config = folder / "postwright.toml"
     config.write_text(
         _CONFIG.format(
             http_port=http_port,
             smtp_port=smtp_port,
+            submission_port=submission_port,
             track_port=track_port,
             certificate=issued.certificate_path,
             certificate_key=issued.key_path,

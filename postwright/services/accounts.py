@@ -3,21 +3,27 @@
 import asyncio
 import hashlib
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import Connection
 
 from mailtypes.address import EmailAddress
-from mailtypes.clock import Clock, microseconds
+from mailtypes.clock import MINUTE, SECOND, Clock, Microseconds, microseconds
+from mailtypes.domain import DomainName
 from mailtypes.errors import InputSyntaxError
-from postwright.services.errors import NotFoundError, RefusedError, TooManyTriesError
+from postwright.services.errors import NotFoundError, Problem, RefusedError, TooManyTriesError
 from postwright.store import people
 from postwright.store.database import Database
 
 _KEY_PREFIX = "pw_live_"
+_TEST_KEY_PREFIX = "pw_test_"
+_USE_NOTED_EVERY = 5 * MINUTE
+_BELIEVED_FOR = 5 * SECOND
 _MIN_PASSWORD = 10
 _MAX_PASSWORD = 200  # argon2 would hash megabytes for whoever sends them
 _HASHES_AT_ONCE = 2
@@ -62,12 +68,36 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyTerms:
+    """What limits an API key: sender domains and addresses (none: any), requests a second, recipients a day.
+
+    What an ``is_test`` key sends goes through everything but delivery, into the test mailbox.
+    """
+
+    domains: frozenset[DomainName] = frozenset()
+    addresses: frozenset[EmailAddress] = frozenset()
+    is_test: bool = False
+    rate_limit: int | None = None
+    daily_quota: int | None = None
+    expires_at: Microseconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
-    """An API client that showed a good key."""
+    """An API client that showed a good key. ``name`` may be logged and shown."""
 
     key_id: int
     workspace_id: int
     scopes: frozenset[KeyScope]
+    name: str = ""
+    terms: KeyTerms = field(default_factory=KeyTerms)
+
+    def may_send_from(self, address: EmailAddress) -> bool:
+        """Whether the key is for this sender; its domain has to be the workspace's, too."""
+        terms = self.terms
+        if terms.addresses and address.key not in {allowed.key for allowed in terms.addresses}:
+            return False
+        return not terms.domains or address.domain in terms.domains
 
 
 class Accounts:
@@ -82,6 +112,7 @@ class Accounts:
         self._nobody = self._hasher.hash(secrets.token_hex())
         self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
         self._tries = _TryCounter(clock)
+        self._seen_open: dict[int, Microseconds] = {}
 
     async def save_user(self, workspace_id: int, address_text: str, password: str, role: Role) -> int:
         """Add a user, or give one who is there a new password and role; returns the id."""
@@ -159,18 +190,45 @@ class Accounts:
         now = self._clock.now()
         await self._database.write(lambda connection: people.end_session(connection, signed_in.session_id, now))
 
-    async def create_key(self, workspace_id: int, name: str, scopes: frozenset[KeyScope]) -> tuple[int, str]:
+    async def create_key(
+        self, workspace_id: int, name: str, scopes: frozenset[KeyScope], terms: KeyTerms | None = None
+    ) -> tuple[int, str]:
         """Make an API key; returns its id and the key itself, which is never shown again."""
         if not name.strip() or len(name) > 100 or not scopes:
             raise RefusedError("key_name", "A key needs a name of up to 100 characters and at least one scope.")
-        key = _KEY_PREFIX + secrets.token_urlsafe(32)
-        secret = (key[: len(_KEY_PREFIX) + 4], _sha256(key))
+        return await self._database.write(self._new_key(workspace_id, name.strip(), scopes, _limits(terms)))
+
+    def _new_key(
+        self, workspace_id: int, name: str, scopes: frozenset[KeyScope], limits: people.KeyLimits
+    ) -> Callable[[Connection], tuple[int, str]]:
+        prefix = _TEST_KEY_PREFIX if limits.is_test else _KEY_PREFIX
+        key = prefix + secrets.token_urlsafe(32)
+        secret = (key[: len(prefix) + 4], _sha256(key), " ".join(sorted(scopes)))
         now = self._clock.now()
-        text = " ".join(sorted(scopes))
-        key_id = await self._database.write(
-            lambda connection: people.add_api_key(connection, workspace_id, name.strip(), secret, text, now)
+        return lambda connection: (people.add_api_key(connection, workspace_id, name, secret, now, limits), key)
+
+    async def rotate_key(self, workspace_id: int, key_id: int, overlap: timedelta) -> tuple[int, str]:
+        """Make a key that takes over from one: same name, scopes and limits. The old one ends after ``overlap``."""
+        old = await self._database.read(lambda connection: people.get_api_key(connection, workspace_id, key_id))
+        now = self._clock.now()
+        if old is None or old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+            raise NotFoundError("API key")
+        limits = people.KeyLimits(
+            domains=old.domains,
+            addresses=old.addresses,
+            is_test=old.is_test,
+            rate_limit=old.rate_limit,
+            daily_quota=old.daily_quota,
+            replaces_id=old.id,
         )
-        return key_id, key
+        scopes = frozenset(KeyScope(scope) for scope in old.scopes.split())
+        make = self._new_key(workspace_id, old.name, scopes, limits)
+
+        def replace(connection: Connection) -> tuple[int, str]:
+            people.end_api_key_at(connection, old.id, now + microseconds(overlap))
+            return make(connection)
+
+        return await self._database.write(replace)
 
     async def keys(self, workspace_id: int) -> list[people.ApiKey]:
         """All keys of a workspace."""
@@ -185,14 +243,48 @@ class Accounts:
         if not done:
             raise NotFoundError("API key")
 
+    async def is_open(self, client: Client) -> bool:
+        """Whether the key that a client showed some time ago is still good; asked anew every few seconds."""
+        now = self._clock.now()
+        seen = self._seen_open.get(client.key_id, 0)
+        if seen > now - _BELIEVED_FOR:
+            return True
+        found = await self._database.read(
+            lambda connection: people.get_api_key(connection, client.workspace_id, client.key_id)
+        )
+        is_open = found is not None and found.revoked_at is None and (found.expires_at or now + 1) > now
+        if is_open:
+            if len(self._seen_open) >= _MAX_TRACKED:
+                self._seen_open.clear()
+            self._seen_open[client.key_id] = now
+        return is_open
+
     async def client(self, key: str) -> Client | None:
         """Who the bearer key belongs to. It is looked up by its SHA-256, so no comparison leaks its beginning."""
         now = self._clock.now()
         found = await self._database.read(lambda connection: people.find_api_key(connection, _sha256(key), now))
         if found is None:
             return None
+        if found.last_used_at is None or found.last_used_at < now - _USE_NOTED_EVERY:
+            await self._database.write(lambda connection: people.note_key_use(connection, found.id, now))
         granted = (_INCLUDED[KeyScope(scope)] for scope in found.scopes.split())
-        return Client(found.id, found.workspace_id, frozenset().union(*granted))
+        return Client(found.id, found.workspace_id, frozenset().union(*granted), found.prefix, _terms(found))
+
+
+def key_terms(domains: Sequence[str], addresses: Sequence[str]) -> KeyTerms:
+    """Which senders a key is for; raises ``RefusedError`` for what is no domain or address, naming its place."""
+    parsed: list[DomainName] = []
+    senders: list[EmailAddress] = []
+    for field_name, given, read in (
+        ("domains", domains, lambda text: parsed.append(DomainName.parse(text))),
+        ("addresses", addresses, lambda text: senders.append(EmailAddress.parse(text))),
+    ):
+        for number, text in enumerate(given):
+            try:
+                read(text)
+            except InputSyntaxError as error:
+                raise RefusedError.of([Problem.of(error, "bad_sender", f"{field_name}[{number}]")]) from error
+    return KeyTerms(frozenset(parsed), frozenset(senders))
 
 
 class _TryCounter:
@@ -226,6 +318,30 @@ class _TryCounter:
                 kept.remove(moment)
             if not kept:
                 self._failures.pop(name, None)
+
+
+def _limits(terms: KeyTerms | None) -> people.KeyLimits:
+    if terms is None:
+        return people.KeyLimits()
+    return people.KeyLimits(
+        domains=" ".join(sorted(domain.ascii for domain in terms.domains)),
+        addresses=" ".join(sorted(address.text for address in terms.addresses)),
+        is_test=terms.is_test,
+        rate_limit=terms.rate_limit,
+        daily_quota=terms.daily_quota,
+        expires_at=terms.expires_at,
+    )
+
+
+def _terms(key: people.ApiKey) -> KeyTerms:
+    return KeyTerms(
+        domains=frozenset(DomainName(name) for name in key.domains.split()),
+        addresses=frozenset(EmailAddress.parse(text) for text in key.addresses.split()),
+        is_test=key.is_test,
+        rate_limit=key.rate_limit,
+        daily_quota=key.daily_quota,
+        expires_at=None if key.expires_at is None else Microseconds(key.expires_at),
+    )
 
 
 def _sha256(text: str) -> str:

@@ -143,17 +143,19 @@ class Campaigns:
         def start(connection: Connection) -> int:
             if not campaigns.move_campaign(connection, campaign.id, ("draft",), "sending"):
                 raise RefusedError("not_a_draft", "The campaign has been sent meanwhile.")
-            domain = domains.get_domain(connection, campaign.domain_id)
+            sender = self._preflight.sender_of(connection, campaign)
+            if sender.blocking is not None:  # it was verified a moment ago
+                raise RefusedError.of([sender.blocking])
             stream = workspaces.get_stream(connection, campaign.stream_id)
             version = templates.latest_version(connection, campaign.template_id)
-            assert domain is not None  # foreign keys
-            assert stream is not None
+            assert stream is not None  # foreign keys
             assert version is not None
             if version.id != checked.template_version_id:
                 raise RefusedError("template_changed", "The template was changed meanwhile; please try again.")
-            sender = FrozenSender(domain.name, domain.return_path_host, domain.tracking_host, self._feedback_key_id)
+            domain = sender.domain
+            frozen = FrozenSender(domain.name, domain.return_path_host, domain.tracking_host, self._feedback_key_id)
             variant = FrozenVariant(version.id, campaign.subject, 1.0, tracked)
-            run_id = campaigns.start_run(connection, campaign, sender, [variant], now + stream.expiry, now)
+            run_id = campaigns.start_run(connection, sender.campaign, frozen, [variant], now + stream.expiry, now)
             event = events.NewEvent(workspace_id, "run_started", now, run_id, data={"campaign": campaign.name})
             events.append(connection, [event], now)
             return run_id

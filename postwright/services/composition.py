@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from mailtypes.address import EmailAddress
 from mailtypes.clock import SECOND, Microseconds, as_datetime
@@ -17,6 +17,7 @@ from postwright.services.frozen_runs import FrozenRun
 from postwright.store.leases import Lease
 from rendering.compose import MessageHeaders, compose_headers
 from rendering.segments import MessageUrls
+from rendering.whole import fill, list_headers
 from tracking.tokens import TokenKeys, TokenKind, make
 from tracking.urls import click_url, pixel_url, unsubscribe_url
 
@@ -43,22 +44,49 @@ def _second(second: int) -> datetime:
     return as_datetime(second * SECOND)
 
 
-class CampaignComposer:
-    """Composes from the run's compiled layout; the same delivery always gives the same bytes."""
+class WholeMessages(Protocol):
+    """Where the content of whole messages is; called in worker threads."""
 
-    def __init__(self, token_keys: TokenKeys, feedback_keys: FeedbackKeys) -> None:
+    def content(self, message_id: int) -> bytes | None:
+        """The stored content of a message, ``None`` where it is gone."""
+        ...
+
+    def blob(self, blob_id: int) -> bytes:
+        """The octets of an attachment."""
+        ...
+
+
+class StoredComposer:
+    """Composes from the run's compiled layout or the stored message; the same delivery always gives the same bytes."""
+
+    def __init__(self, token_keys: TokenKeys, feedback_keys: FeedbackKeys, messages: WholeMessages) -> None:
         self._token_keys = token_keys
         self._feedback_keys = feedback_keys
+        self._messages = messages
 
-    def compose(self, delivery: Delivery, now: Microseconds) -> ComposedMessage:
-        """Headers and body, not yet signed; ``CompositionError`` names the field that cannot be merged."""
+    def compose(self, delivery: Delivery, now: Microseconds) -> bytes | ComposedMessage:
+        """The message, not yet signed; ``CompositionError`` names the field that cannot be merged."""
         payload = delivery.payload
         assert isinstance(payload, Payload)  # the queue of this application made it
+        if payload.lease.message_id:
+            return self._whole(payload)
         moment = delivery.first_attempt_at or now
         try:
             return self._message(payload, moment)
         except InputSyntaxError as error:
             raise CompositionError(error.message) from error
+
+    def _whole(self, payload: Payload) -> bytes:
+        lease, frozen = payload.lease, payload.frozen
+        content = self._messages.content(lease.message_id)
+        if content is None:
+            raise CompositionError("the content of the message is no longer kept")
+        urls = self._tracked_urls(frozen, lease.id)  # slots are where tracking was asked for
+        one_click = frozen.stream.one_click
+        header = list_headers(
+            urls.unsubscribe_url if one_click else "", one_click, frozen.list_id, frozen.list_name, frozen.feedback_id
+        )
+        return fill(content, urls, self._messages.blob, header)
 
     def _message(self, payload: Payload, moment: Microseconds) -> ComposedMessage:
         lease, frozen = payload.lease, payload.frozen
@@ -68,6 +96,7 @@ class CampaignComposer:
         data["now"] = _second(moment // SECOND)
         key, values = layouts.template.fill(data)
         layout = layouts[key]
+        assert frozen.from_address is not None  # only runs of whole messages have none
         urls = self.urls(frozen, lease.id, lease.variant)
         body = layout.render(values, urls)
         headers = compose_headers(
@@ -92,17 +121,21 @@ class CampaignComposer:
 
     def urls(self, frozen: FrozenRun, delivery_id: int, variant: int) -> MessageUrls:
         """The links of one message; a stream that does not track keeps the targets as they are."""
-        base, keys = frozen.tracking_base, self._token_keys
-
-        def tracked(number: int) -> str:
-            return click_url(base, make(TokenKind.CLICK, delivery_id, number, keys))
+        tracked, stream = self._tracked_urls(frozen, delivery_id), frozen.stream
 
         def untracked(number: int) -> str:
             return frozen.links[variant, number]
 
-        opens = frozen.stream.tracks_opens
         return MessageUrls(
-            link_url=tracked if frozen.stream.tracks_clicks else untracked,
+            link_url=tracked.link_url if stream.tracks_clicks else untracked,
+            unsubscribe_url=tracked.unsubscribe_url,
+            pixel_url=tracked.pixel_url if stream.tracks_opens else None,
+        )
+
+    def _tracked_urls(self, frozen: FrozenRun, delivery_id: int) -> MessageUrls:
+        base, keys = frozen.tracking_base, self._token_keys
+        return MessageUrls(
+            link_url=lambda number: click_url(base, make(TokenKind.CLICK, delivery_id, number, keys)),
             unsubscribe_url=unsubscribe_url(base, make(TokenKind.UNSUBSCRIBE, delivery_id, 0, keys)),
-            pixel_url=pixel_url(base, make(TokenKind.PIXEL, delivery_id, 0, keys)) if opens else None,
+            pixel_url=pixel_url(base, make(TokenKind.PIXEL, delivery_id, 0, keys)),
         )

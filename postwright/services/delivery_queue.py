@@ -20,9 +20,10 @@ from postwright.keyrings import UnsealError
 from postwright.services.composition import FeedbackKeys, Payload
 from postwright.services.frozen_runs import FrozenRun, FrozenRuns
 from postwright.services.signing_keys import StoredKeys
-from postwright.store import campaigns, leases, recipients, routes, suppressions
+from postwright.store import campaigns, leases, recipients, routes, suppressions, suspensions
 from postwright.store.database import Database
 from postwright.store.leases import Lease, Outcome
+from postwright.store.messages import NULL_RETURN_PATH
 from postwright.store.suppressions import NewSuppression, Scope
 
 _LOG = logging.getLogger(__name__)
@@ -34,10 +35,14 @@ PAUSED = "The run is paused."
 
 @dataclass(frozen=True, slots=True)
 class WorkerIdentity:
-    """The name of a delivery process in its leases, and how long a lease lasts without being renewed."""
+    """The name of a delivery process in its leases, how long a lease lasts without being renewed, and its address.
+
+    ``egress`` is what suspensions for one address go by.
+    """
 
     name: str
     lease: timedelta
+    egress: str = ""
 
 
 class StoredQueue:
@@ -57,6 +62,7 @@ class StoredQueue:
         self._keys = keys
         self._feedback_keys = feedback_keys
         self._worker = identity.name
+        self._egress = identity.egress
         self._lease = microseconds(identity.lease)
         self._chance = chance
 
@@ -64,7 +70,7 @@ class StoredQueue:
         """Destinations with something due, their equal hosts in drawn order."""
 
         def look(connection: Connection) -> list[routes.Destination]:
-            ids = leases.due_destinations(connection, now)
+            ids = leases.due_destinations(connection, now, self._egress)
             return routes.list_destinations(connection, ids) if ids else []
 
         found = await self._database.read(look)
@@ -89,6 +95,8 @@ class StoredQueue:
         """
 
         def take(connection: Connection) -> list[Lease]:
+            if suspensions.stopped(connection, [destination_id], self._egress, now):
+                return []
             taken = leases.lease(connection, self._worker, destination_id, limit, self._lease, now)
             stopped = suppressions.stop_leased(connection, taken, now) if taken else set()
             return _of_runs_that_go_on(connection, [item for item in taken if item.id not in stopped], now)
@@ -122,13 +130,14 @@ class StoredQueue:
     def _delivery(self, item: Lease, frozen: FrozenRun) -> Delivery:
         feedback_key = self._feedback_keys[frozen.run.feedback_key_id]
         address = EmailAddress.parse(item.address)
+        is_notice = item.message_id != 0 and item.variant == NULL_RETURN_PATH
         return Delivery(
             id=item.id,
             workspace_id=item.workspace_id,
             run_id=item.run_id,
             epoch=item.epoch,
             attempt=item.attempts,
-            mail_from=f"{make_verp(item.id, feedback_key)}@{frozen.run.return_path_host}",
+            mail_from="" if is_notice else f"{make_verp(item.id, feedback_key)}@{frozen.run.return_path_host}",
             rcpt_to=address.smtp,
             signing_domain=frozen.signing_domain,
             queued_at=Microseconds(item.queued_at),

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from mailtypes.clock import Clock
-from postwright.store import campaigns, contacts, events, recipients, suppressions, workspaces
+from postwright.store import campaigns, contacts, events, messages, recipients, suppressions, workspaces
+from postwright.store.campaigns import Run
 from postwright.store.database import Database
 from postwright.store.events import NewEvent
 from postwright.store.public_ids import run_of_delivery
@@ -22,6 +23,15 @@ class UnsubscribePage:
     list_name: str
     sender: str
     language: str
+
+
+def _place_name(connection: Connection, run: Run) -> str:
+    """What somebody unsubscribes from: the list's name, or the stream's."""
+    if run.list_id is None:
+        stream = workspaces.get_stream(connection, run.stream_id)
+        return stream.name if stream else ""
+    target = contacts.get_list(connection, run.workspace_id, run.list_id)
+    return target.name if target else ""
 
 
 class Engagement:
@@ -51,7 +61,11 @@ class Engagement:
         if delivery is None:
             return None
         target = await self._database.read(
-            lambda connection: campaigns.link_target(connection, run_id, delivery.variant, claims.link)
+            lambda connection: (
+                messages.link_target(connection, delivery.message_id, claims.link)
+                if delivery.message_id
+                else campaigns.link_target(connection, run_id, delivery.variant, claims.link)
+            )
         )
         if target is None or not is_trackable(target):
             return None
@@ -67,19 +81,17 @@ class Engagement:
         )
         if delivery is None or run is None:
             return None
-        target = await self._database.read(
-            lambda connection: contacts.get_list(connection, run.workspace_id, run.list_id)
-        )
+        place = await self._database.read(lambda connection: _place_name(connection, run))
         language = await self._database.read(
             lambda connection: recipients.merge_value(connection, run.id, delivery.id, "language")
         )
-        return UnsubscribePage(target.name if target else "", run.from_name or run.from_address, language)
+        return UnsubscribePage(place, run.from_name or run.from_address or run.signing_domain, language)
 
     async def unsubscribe(self, claims: TokenClaims, way: str) -> bool:
         """Suppress the recipient for the list of that mail, at once and for queued mail too; ``False`` if unknown.
 
-        A receipt is not stopped: the list is a marketing matter (its scope is the list). ``way`` is ``one_click`` or
-        ``page``.
+        Mail of API clients goes to no list of ours: there it is the stream. A receipt is not stopped, since it comes
+        by another stream. ``way`` is ``one_click`` or ``page``.
         """
         delivery = await self._delivery(claims)
         if delivery is None:
@@ -94,9 +106,8 @@ class Engagement:
                 run.workspace_id, "unsubscribed", now, run.id, delivery.id, delivery.contact_id, {"way": way}
             )
             (event_id,) = events.append(connection, [event], now)
-            wanted = NewSuppression(
-                delivery.address, delivery.address_key, Scope.LIST, run.list_id, "unsubscribed", event_id
-            )
+            scope = (Scope.STREAM, run.stream_id) if run.list_id is None else (Scope.LIST, run.list_id)
+            wanted = NewSuppression(delivery.address, delivery.address_key, *scope, "unsubscribed", event_id)
             suppressions.suppress(connection, run.workspace_id, [wanted], now)
             return True
 

@@ -18,13 +18,16 @@ _KEPT = 64
 
 @dataclass(frozen=True, slots=True)
 class FrozenRun:
-    """A run with its stream, its compiled variants and the names that go into its headers."""
+    """A run with its stream, its compiled variants and the names that go into its headers.
+
+    A run of single messages has neither variants nor ``from_address``: each message brings its own.
+    """
 
     run: Run
     stream: Stream
     variants: tuple[Layouts, ...]
     links: Mapping[tuple[int, int], str]
-    from_address: EmailAddress
+    from_address: EmailAddress | None
     reply_to: EmailAddress | None
     signing_domain: DomainName
     list_id: str
@@ -55,25 +58,32 @@ class FrozenRuns:
         run = await self._database.read(lambda connection: campaigns.get_run(connection, run_id))
         assert run is not None  # deliveries refer to runs that exist
         stream = await self._database.read(lambda connection: workspaces.get_stream(connection, run.stream_id))
-        target = await self._database.read(
-            lambda connection: contacts.get_list(connection, run.workspace_id, run.list_id)
-        )
         assert stream is not None  # foreign keys
-        assert target is not None
+        list_id, list_name = await self._list_of(run, stream)
         variants = await self._database.read(lambda connection: campaigns.variants_of(connection, run_id))
         return FrozenRun(
             run=run,
             stream=stream,
             variants=tuple([await self._variant(variant) for variant in variants]),
             links=await self._database.read(lambda connection: campaigns.links_of(connection, run_id)),
-            from_address=EmailAddress.parse(run.from_address),
+            from_address=EmailAddress.parse(run.from_address) if run.from_address else None,
             reply_to=EmailAddress.parse(run.reply_to) if run.reply_to else None,
             signing_domain=DomainName(run.signing_domain),
-            list_id=f"list-{run.list_id}.{run.signing_domain}",
-            list_name=target.name,
+            list_id=list_id,
+            list_name=list_name,
             feedback_id=_feedback_id(run, stream),
             tracking_base=tracking_base(run.tracking_host, self._public_port),
         )
+
+    async def _list_of(self, run: Run, stream: Stream) -> tuple[str, str]:
+        """List-Id and name: the list's, or those of the stream for marketing mail that goes to no list of ours."""
+        list_id = run.list_id
+        if list_id is None:
+            is_marketing = stream.kind == "marketing"
+            return (f"stream-{stream.id}.{run.signing_domain}", stream.name) if is_marketing else ("", "")
+        target = await self._database.read(lambda connection: contacts.get_list(connection, run.workspace_id, list_id))
+        assert target is not None  # foreign keys
+        return f"list-{list_id}.{run.signing_domain}", target.name
 
     async def _variant(self, variant: Variant) -> Layouts:
         version = await self._database.read(

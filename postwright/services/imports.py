@@ -13,7 +13,7 @@ from hygiene.address_checks import AddressCheck, check_address
 from mailtypes.clock import Clock
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.store import blobs, contacts, imports
-from postwright.store.contacts import NewContact
+from postwright.store.contacts import ContactList, NewContact
 from postwright.store.database import Database
 from postwright.store.imports import ImportJob, Progress, Refusal
 
@@ -43,10 +43,7 @@ class ContactImports:
 
     async def start(self, workspace_id: int, list_name: str, file_name: str, content: bytes) -> int:
         """Store the file and a waiting job; returns the job's id. Raises ``RefusedError`` for what is no table."""
-        if not list_name.strip() or len(list_name) > 200 or not list_name.isprintable():
-            # It stands in the List-Id field of every message, where a line break would fail all of them.
-            sentence = "A list has a name of 1 to 200 characters, all of which can be printed."
-            raise RefusedError("list_name", sentence, field="list")
+        _check_list_name(list_name, "list")
         header, rows = _open_table(content)
         _address_column(header)
         total = sum(1 for _ in rows)
@@ -58,6 +55,17 @@ class ContactImports:
             return imports.add_job(connection, workspace_id, target.id, (file_name[:200], blob_id), total, now)
 
         return await self._database.write(store)
+
+    async def make_list(self, workspace_id: int, name: str) -> tuple[ContactList, bool]:
+        """The list of that name, made where there is none, and whether it is new; raises ``RefusedError``."""
+        _check_list_name(name, "name")
+        now = self._clock.now()
+
+        def make(connection: Connection) -> tuple[ContactList, bool]:
+            is_new = contacts.find_list(connection, workspace_id, name.strip()) is None
+            return contacts.ensure_list(connection, workspace_id, name.strip(), now), is_new
+
+        return await self._database.write(make)
 
     async def job(self, workspace_id: int, job_id: int) -> ImportJob:
         """How far a job is; raises ``NotFoundError``."""
@@ -164,6 +172,13 @@ def _open_job(connection: Connection, job: ImportJob) -> tuple[ImportJob, bytes]
     if current is None or current.blob_id is None:
         return None
     return current, blobs.get_blob(connection, current.blob_id)
+
+
+def _check_list_name(name: str, field: str) -> None:
+    if not name.strip() or len(name) > 200 or not name.isprintable():
+        # It stands in the List-Id field of every message, where a line break would fail all of them.
+        sentence = "A list has a name of 1 to 200 characters, all of which can be printed."
+        raise RefusedError("list_name", sentence, field=field)
 
 
 def _open_table(content: bytes) -> tuple[list[str], Iterator[_Row]]:

@@ -4,14 +4,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sqlalchemy import Connection
+
 from mailtypes.address import EmailAddress
 from mailtypes.clock import Clock, as_datetime
 from mailtypes.errors import InputSyntaxError
 from postwright.services.composition import contact_data
 from postwright.services.errors import Problem
 from postwright.services.frozen_runs import tracking_base
+from postwright.services.platform_sender import Sender, sender_of
 from postwright.services.templates import source_of
-from postwright.store import contacts, domains, templates, workspaces
+from postwright.store import contacts, templates, workspaces
 from postwright.store.campaigns import Campaign
 from postwright.store.contacts import Contact
 from postwright.store.database import Database
@@ -60,27 +63,34 @@ class _Sampled:
 
 
 class PreflightCheck:
-    """Checks campaigns. ``public_port`` is the port in links to tracking hosts."""
+    """Checks campaigns. ``public_port`` is the port in links to tracking hosts.
 
-    def __init__(self, database: Database, clock: Clock, public_port: int) -> None:
+    ``platform_name`` is the domain that unverified ones may be sent under; empty where there is none.
+    """
+
+    def __init__(self, database: Database, clock: Clock, public_port: int, platform_name: str = "") -> None:
         self._database = database
         self._clock = clock
         self._public_port = public_port
+        self._platform_name = platform_name
+
+    def sender_of(self, connection: Connection, campaign: Campaign) -> Sender:
+        """In whose name a campaign would go out now, or why it may not."""
+        return sender_of(connection, campaign, self._platform_name)
 
     async def check(self, campaign: Campaign) -> Preflight:
         """Look at the domain, the template against the list's fields, and real contacts' messages."""
         blocking: list[Problem] = []
         advisory: list[Problem] = []
-        domain = await self._database.read(lambda connection: domains.get_domain(connection, campaign.domain_id))
+        sender = await self._database.read(lambda connection: self.sender_of(connection, campaign))
         stream = await self._database.read(lambda connection: workspaces.get_stream(connection, campaign.stream_id))
         version = await self._database.read(
             lambda connection: templates.latest_version(connection, campaign.template_id)
         )
-        assert domain is not None  # foreign keys
-        assert stream is not None
+        assert stream is not None  # foreign keys
         assert version is not None
-        if domain.state != "verified":
-            blocking.append(_not_verified(domain.name, domain.state))
+        blocking += [sender.blocking] if sender.blocking else []
+        advisory += [sender.advisory] if sender.advisory else []
         recipients = await self._database.read(lambda connection: contacts.count_list(connection, campaign.list_id))
         if not recipients:
             blocking.append(Problem("empty_list", "There is nobody on the list.", "list", "", "Import contacts first."))
@@ -94,7 +104,7 @@ class PreflightCheck:
             if recipients:  # an empty list has no field at all, and says so itself
                 blocking += await self._unknown_fields(layouts.template, campaign)
             if not blocking:
-                base = tracking_base(domain.tracking_host, self._public_port)
+                base = tracking_base(sender.domain.tracking_host, self._public_port)
                 self._merge(layouts, sample, _sample_urls(base), sampled, blocking)
                 findings = [*lint.lint_template(layouts.template), *sampled.lint(marketing=stream.kind == "marketing")]
                 advisory += [_of_finding(finding) for finding in findings if finding.severity is not Severity.ERROR]
@@ -161,16 +171,6 @@ def _parsed(version: TemplateVersion, subject: str, blocking: list[Problem]) -> 
     except TemplateSyntaxError as error:
         blocking.append(Problem.of(error, "template_syntax", error.part))
         return None
-
-
-def _not_verified(name: str, state: str) -> Problem:
-    return Problem(
-        "domain_not_verified",
-        f"The sender domain {name} is {state}, not verified.",
-        "from_address",
-        "",
-        f"Publish its records and run: postwright domain verify {name}",
-    )
 
 
 def _of_finding(finding: LintFinding) -> Problem:

@@ -1,4 +1,7 @@
-"""Finds where mail for recipient domains goes, and remembers it for a while."""
+"""Finds where mail for recipient domains goes, and remembers it for a while.
+
+Hosts are rolled up into destinations and providers before anything is reserved (``mta.destinations``).
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,14 +11,16 @@ from sqlalchemy import Connection
 
 from dns_checks.driver import Resolver
 from dns_checks.mx import MailRoute, RouteResult, find_mail_hosts
-from mailtypes.clock import MINUTE, Clock, microseconds
+from mailtypes.clock import MINUTE, SECOND, Clock, microseconds
 from mailtypes.domain import DomainName
+from mta.destinations import site_of
 from postwright.store import routes
 from postwright.store.database import Database
 from postwright.store.routes import Route
 
 _AT_ONCE = 50
 _UNKNOWN_LIFETIME = MINUTE  # could not find out: ask again soon
+_SHORTEST_LIFETIME = 5 * MINUTE
 
 
 class Router:
@@ -51,17 +56,17 @@ class Router:
         for answer in found:
             destination_id = None
             if answer.host_groups:
-                site = "+".join("/".join(sorted(group)) for group in answer.host_groups)
-                provider = provider_of(answer.host_groups[0][0])
-                destination_id = routes.save_destination(connection, workspace_id, site, provider, answer.host_groups)
-            lifetime = _UNKNOWN_LIFETIME if answer.result is RouteResult.UNKNOWN else self._lifetime
-            route = Route(answer.domain.ascii, str(answer.result), answer.cause, destination_id, now + lifetime)
+                site = site_of(answer.host_groups)
+                destination_id = routes.save_destination(connection, workspace_id, site.site, site.provider, site.hosts)
+            route = Route(
+                answer.domain.ascii, str(answer.result), answer.cause, destination_id, now + self._lasts(answer)
+            )
             routes.save_route(connection, workspace_id, route)
             saved[route.domain] = route
         return saved
 
-
-def provider_of(mail_host: str) -> str:
-    """The name that a provider's hosts share: the mail host without its first label, where it has three or more."""
-    labels = mail_host.split(".")
-    return ".".join(labels[1:]) if len(labels) > 2 else mail_host
+    def _lasts(self, answer: MailRoute) -> int:
+        """How long the answer is believed: as its TTL says, but neither asked for every mail nor kept for days."""
+        if answer.result is RouteResult.UNKNOWN:
+            return _UNKNOWN_LIFETIME
+        return min(self._lifetime, max(answer.ttl * SECOND, _SHORTEST_LIFETIME))

@@ -11,10 +11,25 @@ from sqlalchemy import Connection
 from dns_checks.mx import RouteResult
 from experiments.allocation import assign
 from mailtypes.clock import DAY, Clock, Microseconds
+from postwright.services.destinations import end_suspensions, suspended_domains
 from postwright.services.domain_watch import DomainWatch
+from postwright.services.failure_notices import FailureNotices
 from postwright.services.imports import ContactImports
+from postwright.services.retention import Retention
 from postwright.services.routing import Router
-from postwright.store import budgets, campaigns, domains, events, leases, recipients, routes, workspaces
+from postwright.store import (
+    budgets,
+    campaigns,
+    client_runs,
+    domains,
+    events,
+    idempotency,
+    leases,
+    recipients,
+    routes,
+    suspensions,
+    workspaces,
+)
 from postwright.store.campaigns import Run
 from postwright.store.database import Database
 from postwright.store.domains import SenderDomain
@@ -42,11 +57,17 @@ class ScheduleStep:
         return bool(self.imported or self.prepared or self.released or self.settled or self.reclaimed)
 
 
-class Scheduler:
-    """Does the next thing for every run. ``ambiguous_wait``: microseconds before an ambiguous mail is tried again.
+@dataclass(frozen=True, slots=True)
+class SideWork:
+    """What is done beside the runs: looking at sender domains, telling submitters of failures, forgetting contents."""
 
-    Without ``watch`` nobody looks at the sender domains.
-    """
+    watch: DomainWatch | None = None
+    notices: FailureNotices | None = None
+    retention: Retention | None = None
+
+
+class Scheduler:
+    """Does the next thing for every run. ``ambiguous_wait``: microseconds before an ambiguous mail is tried again."""
 
     def __init__(
         self,
@@ -55,21 +76,22 @@ class Scheduler:
         router: Router,
         imports: ContactImports,
         ambiguous_wait: int,
-        watch: DomainWatch | None = None,
+        beside: SideWork | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._router = router
         self._imports = imports
         self._ambiguous_wait = ambiguous_wait
-        self._watch = watch
+        self._beside = beside or SideWork()
 
     async def step(self) -> ScheduleStep:
         """One round over imports, runs, lost leases and statistics; a look at the sender domains goes on beside it."""
-        if self._watch is not None:
-            self._watch.begin_look()
+        if self._beside.watch is not None:
+            self._beside.watch.begin_look()
         imported = await self._imports.run_jobs()
         prepared = released = settled = finished = 0
+        await self._client_runs()
         for run in await self._database.read(lambda connection: campaigns.runs_in_state(connection, "preparing")):
             prepared += await self.prepare(run)
         for run in await self._database.read(lambda connection: campaigns.runs_in_state(connection, "sending")):
@@ -79,8 +101,23 @@ class Scheduler:
             finished += await self._finish(run)
         reclaimed = await self.reclaim()
         settled += await self._stop_stragglers()
+        await self._end_suspensions()
+        if self._beside.notices is not None:
+            settled += await self._beside.notices.step()
+        if self._beside.retention is not None:
+            await self._beside.retention.step()
         await self._roll_up()
         return ScheduleStep(imported, prepared, released, settled, reclaimed, finished)
+
+    async def _client_runs(self) -> None:
+        """Begin what was scheduled, cancel bulks that nobody committed, forget answers that were kept for a day."""
+        now = self._clock.now()
+        # Asked first, since a write every tick would keep an idle machine's disk busy.
+        if await self._database.read(partial(client_runs.has_something_due, now=now)):
+            await self._database.write(partial(client_runs.begin_scheduled, now=now))
+            await self._database.write(partial(client_runs.abandon_collecting, now=now))
+        if await self._database.read(partial(idempotency.has_old_answers, now=now)):
+            await self._database.write(partial(idempotency.forget_old_answers, now=now))
 
     async def prepare(self, run: Run) -> int:
         """Write the next chunk of a run's recipients; returns how many."""
@@ -104,9 +141,14 @@ class Scheduler:
         sender = await self._database.read(lambda connection: domains.get_domain(connection, run.domain_id))
         provider_of = await self._database.read(lambda connection: routes.providers(connection, run.workspace_id))
         assert sender is not None  # domains are not deleted while a run refers to them
+        resting = await self._database.read(
+            partial(suspended_domains, workspace_id=run.workspace_id, now=self._clock.now())
+        )
         released = failed = 0
         for route in found.values():
-            if route.destination_id is not None:
+            if route.domain in resting:
+                await self._explain(run, route.domain, f"Suspended: {resting[route.domain]}")
+            elif route.destination_id is not None:
                 provider = provider_of[route.destination_id]
                 released += await self._release_domain(run, sender, route, provider)
             elif route.result == RouteResult.UNKNOWN:
@@ -126,8 +168,9 @@ class Scheduler:
                     connection, run.id, route.domain, destination_id, now, limit=_RELEASE_CHUNK
                 )
             )
-        budget, day = f"warmup:{sender.id}:{provider}", now // DAY * DAY
-        used = await self._database.read(lambda connection: budgets.reserved(connection, run.workspace_id, budget, day))
+        # The platform's domain may send for other workspaces, all of them within its one budget.
+        budget, day, owner = f"warmup:{sender.id}:{provider}", now // DAY * DAY, sender.workspace_id
+        used = await self._database.read(lambda connection: budgets.reserved(connection, owner, budget, day))
         allowed = allowance(plan, Microseconds(sender.ramp_started_at or now), now, used)
         if allowed.at_most(1) == 0:
             await self._explain(run, route.domain, f"{provider}: {allowed.reason}")
@@ -135,9 +178,9 @@ class Scheduler:
         limit = allowed.limit if allowed.limit is not None else 1 << 62
 
         def reserve_and_release(connection: Connection) -> int:
-            granted = budgets.reserve(connection, run.workspace_id, budget, (day, limit), _RELEASE_CHUNK)
+            granted = budgets.reserve(connection, owner, budget, (day, limit), _RELEASE_CHUNK)
             released = recipients.release(connection, run.id, route.domain, destination_id, now, limit=granted)
-            budgets.give_back(connection, run.workspace_id, budget, day, granted - released)
+            budgets.give_back(connection, owner, budget, day, granted - released)
             return released
 
         return await self._database.write(reserve_and_release)
@@ -181,6 +224,11 @@ class Scheduler:
         unsent, ambiguous = await self._database.write(lambda connection: leases.reap(connection, retry_at, now))
         retried = await self._database.write(lambda connection: leases.retry_ambiguous(connection, now))
         return unsent + ambiguous + retried
+
+    async def _end_suspensions(self) -> None:
+        now = self._clock.now()
+        if await self._database.read(partial(suspensions.ended, now=now)):
+            await self._database.write(partial(end_suspensions, now=now))
 
     async def _roll_up(self) -> None:
         now = self._clock.now()

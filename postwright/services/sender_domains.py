@@ -1,6 +1,7 @@
 """Sender domains: added, told what to publish, verified."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ from dns_checks.audit import (
     run_audit,
     what_if,
 )
+from dns_checks.bimi import check_svg
 from dns_checks.dkim.keys import parse_key_record
 from dns_checks.dnsbl_lists import BlockList
 from dns_checks.driver import Resolver
@@ -31,9 +33,17 @@ from dns_checks.zone import Zone
 from mailtypes.auth import Finding
 from mailtypes.clock import Clock, as_datetime
 from mailtypes.domain import DomainName, DomainSyntaxError
-from mailtypes.questions import DnsQuestion, Found, RecordType, TxtRecord
+from mailtypes.questions import DnsQuestion, Found, HttpAnswer, HttpFetch, HttpFetched, RecordType, TxtRecord
 from postwright.keyrings import KeyRing
 from postwright.services.errors import NotFoundError, RefusedError
+from postwright.services.publication import (
+    DomainChanges,
+    changed_columns,
+    dmarc_step_of,
+    logo_of,
+    tls_policy_of,
+    with_purpose,
+)
 from postwright.services.signing_keys import keys_to_audit, make_key
 from postwright.store import domains, events, workspaces
 from postwright.store.database import Database
@@ -42,14 +52,20 @@ from warmup.plans import PRESETS
 
 _SELECTOR = "pw1"
 _AUDIT_VERSION = 1
+MAX_LOGO_OCTETS = 32 * 1024
+"""The size that mailbox providers ask logos to keep to; a larger one is judged, but not kept for showing."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicHosts:
-    """The names of this install that a sender's records point to."""
+    """The names of this install that a sender's records point to.
+
+    ``report_local_part`` stands before the @ of the addresses for reports at our return-path hosts; none where empty.
+    """
 
     mail_host: DomainName
     tracking_target: DomainName
+    report_local_part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,23 @@ class AuditMeans:
     trusts_resolver: bool = False
     block_lists: tuple[BlockList, ...] = ()
     within: timedelta = timedelta(seconds=30)
+
+
+class _LogoKeeper:
+    """Fetches as ``inner`` does, and keeps the one valid logo that an audit comes across."""
+
+    def __init__(self, inner: Fetcher) -> None:
+        self._inner = inner
+        self.logo: bytes | None = None
+
+    async def fetch(self, fetch: HttpFetch) -> HttpAnswer:
+        """What ``inner`` answers."""
+        answer = await self._inner.fetch(fetch)
+        # An audit also fetches a policy and a certificate; neither is a valid logo.
+        body = answer.body if isinstance(answer, HttpFetched) and answer.status == 200 else b""
+        if body and len(body) <= MAX_LOGO_OCTETS and check_svg(body).valid:
+            self.logo = body
+        return answer
 
 
 # What every campaign holds to, whoever writes it: the composer, pre-flight and the engine see to it.
@@ -136,27 +169,57 @@ class SenderDomains:
             found = await self._database.read(lambda connection: domains.list_keys(connection, domain.id))
         return found
 
+    async def change(self, workspace_id: int, name_text: str, changes: DomainChanges) -> SenderDomain:
+        """Change what is to be published for a domain; raises ``RefusedError`` naming every field that is wrong."""
+        domain = await self.get(workspace_id, name_text)
+        now = self._clock.now()
+
+        def store(connection: Connection) -> None:
+            domains.change_domain(connection, domain.id, lambda found: changed_columns(found, changes))
+            data = {"domain": domain.name, "changed": sorted(changes)}
+            events.append(connection, [events.NewEvent(workspace_id, "domain_changed", now, data=data)], now)
+
+        await self._database.write(store)
+        return await self.get(workspace_id, name_text)
+
+    def report_address(self, domain: SenderDomain) -> str | None:
+        """Where reports on a domain go: the address that was set, else ours at its return-path host.
+
+        That host lies within the domain, so nobody has to agree to it (RFC 9990 section 4), and its mail comes to us.
+        """
+        local_part = self._hosts.report_local_part
+        return domain.report_address or (f"{local_part}@{domain.return_path_host}" if local_part else None)
+
     async def records(self, domain: SenderDomain) -> Sequence[RecordToPublish]:
         """What to put into the DNS for a domain, with what is published there taken into account."""
-        name = DomainName(domain.name)
-        return_path = DomainName(domain.return_path_host)
-        return records_to_publish(
-            PublishRequest(
-                domain=name,
-                return_path_host=return_path,
-                egress_addresses=tuple(await self._egress(domain.workspace_id)),
-                keys=_expected(await self.keys(domain)),
-                mail_hosts=(self._hosts.mail_host,),
-                tracking_host=DomainName(domain.tracking_host),
-                tracking_target=self._hosts.tracking_target,
-                existing_spf=await self._published(return_path.ascii, "v=spf1"),
-                existing_dmarc=await self._published(f"_dmarc.{name.ascii}", "v=dmarc1"),
-            )
+        name, return_path = DomainName(domain.name), DomainName(domain.return_path_host)
+        spf, dmarc, tls_reports = await asyncio.gather(
+            self._published(return_path.ascii, "v=spf1"),
+            self._published(f"_dmarc.{name}", "v=dmarc1"),
+            self._published(f"_smtp._tls.{name}", "v=tlsrptv1"),
         )
+        address = self.report_address(domain)
+        step = dmarc_step_of(domain, dmarc, address)
+        request = PublishRequest(
+            domain=name,
+            return_path_host=return_path,
+            egress_addresses=tuple(await self._egress(domain.workspace_id)),
+            keys=_expected(await self.keys(domain)),
+            mail_hosts=(self._hosts.mail_host,),
+            tracking_host=DomainName(domain.tracking_host),
+            tracking_target=self._hosts.tracking_target,
+            existing_spf=spf,
+            existing_dmarc=step.record if step is not None else dmarc,
+            report_address=address,
+            logo=logo_of(domain),
+            tls_policy=tls_policy_of(domain),
+        )
+        return with_purpose(records_to_publish(request), step, None if domain.report_address else tls_reports)
 
     async def dmarc_steps(self, domain: SenderDomain, report_address: str | None = None) -> Sequence[DmarcStep]:
         """The way of a domain's DMARC policy from none to reject, and where the domain stands on it."""
-        return dmarc_plan(await self._published(f"_dmarc.{domain.name}", "v=dmarc1"), report_address)
+        published = await self._published(f"_dmarc.{domain.name}", "v=dmarc1")
+        return dmarc_plan(published, report_address or self.report_address(domain))
 
     async def _published(self, name: str, version: str) -> str | None:
         answer = await self._resolver.ask(DnsQuestion(name, RecordType.TXT))
@@ -171,8 +234,10 @@ class SenderDomains:
         """
         domain = await self.get(workspace_id, name_text)
         keys = await self.keys(domain)
-        report = await self._audit(await self._request(domain, keys), self._resolver)
-        await self._keep(domain, keys, report)
+        http = _LogoKeeper(self._means.http) if self._means.http is not None else None
+        request = await self._request(domain, keys)
+        report = await run_audit(request, self._resolver, http, within=self._means.within)
+        await self._keep(domain, keys, report, http.logo if http is not None else None)
         return await self.get(workspace_id, name_text), report
 
     async def what_if(self, workspace_id: int, name_text: str, draft: Zone) -> WhatIf:
@@ -206,14 +271,16 @@ class SenderDomains:
             ),
         )
 
-    async def _keep(self, domain: SenderDomain, keys: Sequence[DkimKey], report: AuditReport) -> None:
+    async def _keep(
+        self, domain: SenderDomain, keys: Sequence[DkimKey], report: AuditReport, logo: bytes | None
+    ) -> None:
         now = self._clock.now()
         state = {
             Verdict.VERIFIED: "verified",
             Verdict.NOT_VERIFIED: "failing" if domain.verified_at else "pending",
             Verdict.UNKNOWN: domain.state,
         }[report.verdict]
-        audit = json.dumps(audit_document(report), ensure_ascii=False)
+        audit = json.dumps(audit_document(report, logo), ensure_ascii=False)
 
         def store(connection: Connection) -> None:
             domains.save_audit(connection, domain.id, state, audit, now)
@@ -253,12 +320,13 @@ def _host_name(text: str) -> DomainName | None:
         return None
 
 
-def audit_document(report: AuditReport) -> dict[str, object]:
-    """A report as JSON, for storing and for the API."""
+def audit_document(report: AuditReport, logo: bytes | None = None) -> dict[str, object]:
+    """A report as JSON, for storing and for the API; ``logo`` is the SVG file that was found valid (base64)."""
     return {
         "version": _AUDIT_VERSION,
         "verdict": str(report.verdict),
         "facts": asdict(report.facts),
         "findings": [asdict(finding) for finding in report.findings],
         "requirements": [asdict(requirement) for requirement in report.requirements],
+        "logo": base64.b64encode(logo).decode() if logo is not None else None,
     }

@@ -128,13 +128,15 @@ def _next_selector(keys: Sequence[DkimKey]) -> str:
 class StoredKeys:
     """Active keys by domain, read again every minute.
 
-    ``signing_keys`` is called from the threads that sign, so the database is asked beforehand by ``prefetch``.
+    ``signing_keys`` is called from the threads that sign, so the database is asked beforehand by ``prefetch``. The
+    platform's domain (``platform_name``, A-labels) signs for other workspaces than its own too.
     """
 
-    def __init__(self, database: Database, master: KeyRing, clock: Clock) -> None:
+    def __init__(self, database: Database, master: KeyRing, clock: Clock, platform_name: str = "") -> None:
         self._database = database
         self._master = master
         self._clock = clock
+        self._platform_name = platform_name
         self._keys: dict[tuple[int, str], tuple[int, tuple[SigningKey, ...]]] = {}
 
     async def prefetch(self, domain: DomainName, workspace_id: int) -> None:
@@ -144,11 +146,16 @@ class StoredKeys:
         now = self._clock.now()
         if now - read_at < _BELIEVED:
             return
-        stored = await self._database.read(
-            lambda connection: domains.active_keys(connection, workspace_id, domain.ascii)
-        )
+        stored = await self._database.read(lambda connection: self._stored(connection, domain.ascii, workspace_id))
         opened = await asyncio.to_thread(self._open, domain, stored)
         self._keys[place] = (now, opened)
+
+    def _stored(self, connection: Connection, name: str, workspace_id: int) -> Sequence[DkimKey]:
+        own = domains.active_keys(connection, workspace_id, name)
+        if own or name != self._platform_name:
+            return own
+        platform = domains.find_verified(connection, name)
+        return domains.active_keys(connection, platform.workspace_id, name) if platform is not None else []
 
     def _open(self, domain: DomainName, stored: Sequence[DkimKey]) -> tuple[SigningKey, ...]:
         return tuple(SigningKey(domain, key.selector, open_key(self._master, key)) for key in stored)

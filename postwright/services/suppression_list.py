@@ -8,7 +8,7 @@ from functools import partial
 from hygiene.address_checks import check_address
 from mailtypes.address import EmailAddress
 from mailtypes.clock import Clock
-from postwright.services.errors import Problem, RefusedError
+from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.store import suppressions
 from postwright.store.database import Database
 from postwright.store.suppressions import NewSuppression, Scope, Suppression
@@ -60,6 +60,14 @@ class SuppressionList:
         return await self._database.read(
             lambda connection: suppressions.list_suppressions(connection, workspace_id, after=after, limit=limit)
         )
+
+    async def lift(self, workspace_id: int, suppression_id: int) -> None:
+        """Let an address be written to again; raises ``NotFoundError``. The event log keeps what was lifted."""
+        now = self._clock.now()
+        if not await self._database.write(
+            lambda connection: suppressions.lift(connection, workspace_id, suppression_id, now)
+        ):
+            raise NotFoundError("suppression")
 
     async def _store(self, workspace_id: int, wanted: Sequence[NewSuppression]) -> int:
         now = self._clock.now()

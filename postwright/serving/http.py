@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 
 from postwright import __version__
 from postwright.api import ApiServices, create_router, install_error_handlers
+from postwright.api.limits import RateLimits
 from postwright.sandbox.layout import SandboxLayout
 from postwright.sandbox.mailboxes import Mailboxes
 from postwright.web import WebServices, create_pages, not_found_page, static_files
@@ -25,7 +26,7 @@ def create_app(application: Application) -> FastAPI:
     app.mount("/static", static_files())
     _add_health(app, application)
     app.add_exception_handler(HTTPException, not_found_page(pages))
-    install_error_handlers(app)
+    install_error_handlers(app, max_in_flight=application.settings.api.max_in_flight)
     return app
 
 
@@ -35,11 +36,17 @@ def _api_services(application: Application) -> ApiServices:
         database=application.database,
         accounts=application.accounts,
         sender_domains=application.sender_domains,
+        domain_checks=application.domain_checks,
+        reports=application.reports,
         imports=application.imports,
         suppression_list=application.suppression_list,
         templates=application.templates,
         campaigns=application.campaigns,
         log=application.log,
+        message_intake=application.message_intake,
+        submissions=application.submissions,
+        bulks=application.bulks,
+        limits=RateLimits(application.settings.api.rate_limit),
         max_upload=application.settings.http.max_upload,
     )
 
@@ -50,6 +57,8 @@ def _web_services(application: Application) -> WebServices:
         accounts=application.accounts,
         campaigns=application.campaigns,
         sender_domains=application.sender_domains,
+        key_rotation=application.key_rotation,
+        reports=application.reports,
         imports=application.imports,
         templates=application.templates,
         log=application.log,

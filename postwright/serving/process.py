@@ -86,3 +86,5 @@ def configure_logging(level: str) -> None:
         datefmt="%Y-%m-%dT%H:%M:%S%z",
         force=True,
     )
+    # aiosmtpd tells of each connection, and of the addresses in it.
+    logging.getLogger("mail.log").setLevel(logging.WARNING)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,8 +13,13 @@ from typing import Any
 import uvicorn
 from prometheus_client import Counter, Gauge
 
-from mailtypes.errors import PostwrightError, StorageError
-from mta.inbound import InboundLimits, IncomingMessage, RecipientDecision, ReturnPathHandler, ReturnPathServer
+from dns_checks.reports import MAX_OCTETS
+from mailtypes.errors import ConfigurationError, PostwrightError, StorageError
+from mta.inbound import InboundLimits, ReturnPathHandler, ReturnPathServer
+from mta.strict_smtp import StrictServer
+from mta.submission.limits import SubmissionLimits
+from mta.submission.server import SubmissionGate, SubmissionServer, TlsSubmissionServer
+from postwright.settings import SubmissionSettings
 from postwright.track.asgi import TrackApplication
 from postwright.wiring import Application
 
@@ -100,43 +106,63 @@ async def _serve(config: uvicorn.Config, stop: asyncio.Event) -> None:
 
 
 async def _smtp(application: Application, stop: asyncio.Event) -> None:
-    settings, bounces = application.settings.smtp, application.bounces
-    await bounces.refresh_hosts()
-
-    async def decide(address: str) -> RecipientDecision:
-        local_part, _, host = address.rpartition("@")
-        if not bounces.is_return_path(local_part):
-            return RecipientDecision.UNKNOWN if bounces.is_ours(host) else RecipientDecision.NOT_OURS
-        if not bounces.is_ours(host):
-            # A domain may be newer than what we remember; only a return path that we made leads here.
-            await bounces.refresh_hosts()
-        return RecipientDecision.KNOWN if bounces.is_ours(host) else RecipientDecision.NOT_OURS
-
-    async def sink(message: IncomingMessage) -> None:
-        for address in message.rcpt_to:
-            await bounces.take(address.rpartition("@")[0], message.content)
-
-    handler = ReturnPathHandler(sink, decide, InboundLimits(message_octets=settings.max_size))
+    settings, incoming = application.settings.smtp, application.incoming_mail
+    await application.bounces.refresh_hosts()
+    # Whatever is accepted has to be storable as a report as well.
+    limits = InboundLimits(message_octets=min(settings.max_size, MAX_OCTETS))
+    handler = ReturnPathHandler(incoming.take, incoming.decide, limits)
     server = ReturnPathServer(handler, settings.hostname)
-    await server.start(settings.host, settings.port)
+    servers: list[StrictServer] = [server]
     try:
+        await server.start(settings.host, settings.port)
+        await _start_submission(application, servers)
         await stop.wait()
     finally:
-        await server.close_with_421(_GRACE)
+        await asyncio.gather(*(each.close_with_421(_GRACE) for each in servers))
+
+
+async def _start_submission(application: Application, servers: list[StrictServer]) -> None:
+    """Add the listeners for clients to ``servers`` as they start."""
+    settings, hostname = application.settings.submission, application.settings.smtp.hostname
+    limits = SubmissionLimits(connections=settings.connections, octets_in_flight=settings.octets_in_flight)
+    gate = SubmissionGate(application.smtp_submissions, hostname, limits)
+    context = _submission_tls(settings)
+    plain = SubmissionServer(gate, context)
+    servers.append(plain)
+    await plain.start(settings.host, settings.port)
+    if settings.tls_port is not None:
+        if context is None:
+            raise ConfigurationError("submission.tls_port needs submission.certificate_file")
+        encrypted = TlsSubmissionServer(gate, context)
+        servers.append(encrypted)
+        await encrypted.start(settings.host, settings.tls_port)
+
+
+def _submission_tls(settings: SubmissionSettings) -> ssl.SSLContext | None:
+    if settings.certificate_file is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.certificate_file, settings.certificate_key_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(f"submission.certificate_file cannot be used: {error}") from error
+    return context
 
 
 async def _deliver(application: Application, stop: asyncio.Event) -> None:
-    queue = application.stored_queue()
+    queue, shaping = application.stored_queue(), application.stored_shaping()
     threads = application.settings.deliver.signing_threads
     released = asyncio.Event()
     with ThreadPoolExecutor(threads, thread_name_prefix="sign") as executor:
-        engine = application.delivery_engine(queue, executor)
+        engine = application.delivery_engine(queue, executor, shaping)
         async with asyncio.TaskGroup() as group:
             group.create_task(queue.keep_leases(released))
+            group.create_task(shaping.keep(released))
             try:
                 await engine.run(stop)
             finally:
                 released.set()
+        await shaping.close()
 
 
 async def _schedule(application: Application, stop: asyncio.Event) -> None:

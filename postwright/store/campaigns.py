@@ -47,15 +47,16 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a campaign; ``state``: preparing, sending, paused, finished, cancelled."""
+    """One execution of a campaign, or what API clients handed over; kinds and states as in ``tables.sending.Run``."""
 
     id: int
     workspace_id: int
-    campaign_id: int
+    kind: str
+    campaign_id: int | None
     number: int
     state: str
     stream_id: int
-    list_id: int
+    list_id: int | None
     domain_id: int
     signing_domain: str
     return_path_host: str
@@ -70,6 +71,10 @@ class Run:
     expires_at: int
     created_at: int
     finished_at: int | None
+    starts_at: int | None
+    open_until: int | None
+    is_test: bool
+    tags: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +175,12 @@ def start_run(
         created_at=now,
     )
     for number, variant in enumerate(variants):
-        _freeze_variant(connection, campaign.workspace_id, run_id, number, variant)
+        freeze_variant(connection, campaign.workspace_id, run_id, number, variant)
     return run_id
 
 
-def _freeze_variant(
-    connection: Connection, workspace_id: int, run_id: int, number: int, variant: FrozenVariant
-) -> None:
+def freeze_variant(connection: Connection, workspace_id: int, run_id: int, number: int, variant: FrozenVariant) -> None:
+    """Store what a part of a run's recipients gets."""
     insert_row(
         connection,
         _variant,

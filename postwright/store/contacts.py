@@ -45,9 +45,14 @@ class Contact:
     fields: str
 
 
+def find_list(connection: Connection, workspace_id: int, name: str) -> ContactList | None:
+    """The list of that name."""
+    return fetch_one(connection, ContactList, _list, _list.c.workspace_id == workspace_id, _list.c.name == name)
+
+
 def ensure_list(connection: Connection, workspace_id: int, name: str, now: Microseconds) -> ContactList:
     """The list of that name, made where there is none."""
-    found = fetch_one(connection, ContactList, _list, _list.c.workspace_id == workspace_id, _list.c.name == name)
+    found = find_list(connection, workspace_id, name)
     if found is not None:
         return found
     list_id = insert_row(connection, _list, workspace_id=workspace_id, name=name, created_at=now)

@@ -6,6 +6,7 @@ SQLite (WAL, ``synchronous=FULL``) and PostgreSQL take the same repositories: fu
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from postwright.store.writer import Writer, translate
 
 T = TypeVar("T")
 _BUSY_TIMEOUT_MS = 30_000
+_WRITER_CACHE_KIB = 65_536
 
 
 TIME_SQL: Mapping[str, str] = {
@@ -32,7 +34,7 @@ class Database:
     """Open with the URL ``sqlite:///file`` or ``postgresql://user@host/name``; close when done."""
 
     def __init__(self, url: str, clock: Clock) -> None:
-        parsed = read_url(url)
+        parsed = self._url = read_url(url)
         self.dialect = parsed.get_backend_name()
         self._sync: Engine = open_engine(parsed)
         self._async: AsyncEngine = _open_async_engine(parsed)
@@ -46,10 +48,25 @@ class Database:
         except DBAPIError as error:
             raise translate(error) from error
 
+    def read_in_thread(self, work: Callable[[Connection], T]) -> T:
+        """The same for worker threads, which wait for the answer; never from an event loop."""
+        try:
+            with self._threads_engine.connect() as connection:
+                return work(connection)
+        except DBAPIError as error:
+            raise translate(error) from error
+
+    @cached_property
+    def _threads_engine(self) -> Engine:
+        if self.dialect == "sqlite":
+            engine = create_engine(self._url)
+            _prepare_sqlite(engine, begin="BEGIN", read_only=True)
+            return engine
+        return create_engine(self._url, pool_pre_ping=True, execution_options={"postgresql_readonly": True})
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in the writer's next group; returns once its changes are durable."""
-        future = self._writer.submit(work)
-        result: T = await asyncio.shield(asyncio.wrap_future(future))
+        result: T = await self._writer.write(work)
         return result
 
     async def close(self) -> None:
@@ -57,6 +74,8 @@ class Database:
         await asyncio.to_thread(self._writer.close)
         await self._async.dispose()
         self._sync.dispose()
+        if "_threads_engine" in self.__dict__:
+            self._threads_engine.dispose()
 
 
 def read_url(url: str) -> URL:
@@ -112,6 +131,9 @@ def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = FULL")
             cursor.execute("PRAGMA foreign_keys = ON")
+            # Recipients come in no order of their addresses, whose indices outgrow SQLite's 2 MB: every insertion would
+            # read and write pages anew.
+            cursor.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
         cursor.close()
 
     @event.listens_for(engine, "begin")

@@ -1,5 +1,6 @@
 """Sender domains and their DKIM keys."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
@@ -12,7 +13,10 @@ _domain, _key = table("sender_domain"), table("dkim_key")
 
 @dataclass(frozen=True, slots=True)
 class SenderDomain:
-    """A domain that mail is sent from; ``audit`` is the last audit as JSON."""
+    """A domain that mail is sent from; ``audit`` is the last audit as JSON.
+
+    From ``report_address`` on: what its owner wants published beside what sending needs, ``None`` where not.
+    """
 
     id: int
     workspace_id: int
@@ -26,6 +30,13 @@ class SenderDomain:
     verified_at: int | None
     checked_at: int | None
     audit: str | None
+    report_address: str | None = None
+    dmarc_policy: str | None = None
+    logo_url: str | None = None
+    certificate_url: str | None = None
+    mta_sts_mode: str | None = None
+    mta_sts_hosts: str | None = None
+    under_platform: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +102,13 @@ def get_domain(connection: Connection, domain_id: int) -> SenderDomain | None:
     return fetch_one(connection, SenderDomain, _domain, _domain.c.id == domain_id)
 
 
+def find_verified(connection: Connection, name: str) -> SenderDomain | None:
+    """The verified sender domain of that name, whichever workspace has it; of several the oldest."""
+    wanted = select_as(SenderDomain, _domain).where(_domain.c.name == name, _domain.c.state == "verified")
+    found = fetch_all(connection, SenderDomain, wanted.order_by(_domain.c.id).limit(1))
+    return found[0] if found else None
+
+
 def list_domains(connection: Connection, workspace_id: int) -> list[SenderDomain]:
     """All sender domains of a workspace by name."""
     statement = select_as(SenderDomain, _domain).where(_domain.c.workspace_id == workspace_id)
@@ -100,6 +118,23 @@ def list_domains(connection: Connection, workspace_id: int) -> list[SenderDomain
 def return_path_hosts(connection: Connection) -> set[str]:
     """Every host that bounces may be addressed to."""
     return {str(row[0]) for row in connection.execute(_domain.select().with_only_columns(_domain.c.return_path_host))}
+
+
+def workspaces_of_host(connection: Connection, return_path_host: str) -> list[int]:
+    """The workspaces that have a sender domain with this return-path host."""
+    statement = select(_domain.c.workspace_id).where(_domain.c.return_path_host == return_path_host).distinct()
+    return [int(row[0]) for row in connection.execute(statement.order_by(_domain.c.workspace_id))]
+
+
+def change_domain(
+    connection: Connection, domain_id: int, change: Callable[[SenderDomain], Mapping[str, str | bool | None]]
+) -> None:
+    """Set columns of a domain to what ``change`` makes of it as it stands; ``change`` refuses by raising."""
+    # The row is locked first: of two changes the second has to see what the first has made of it.
+    connection.execute(update(_domain).where(_domain.c.id == domain_id).values(state=_domain.c.state))
+    found = get_domain(connection, domain_id)
+    if found is not None and (values := dict(change(found))):
+        connection.execute(update(_domain).where(_domain.c.id == domain_id).values(**values))
 
 
 def save_audit(connection: Connection, domain_id: int, state: str, audit: str, now: Microseconds) -> None:

@@ -3,14 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, text
+from sqlalchemy import Connection, and_, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailtypes.clock import SECOND, Microseconds, as_datetime
 from postwright.store.records import fetch_all, select_as, table
-from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset, storable
+from postwright.store.rowsets import BIGINT, TEXT, RowStatement, storable
 
 _event, _count, _watermark = table("event"), table("event_count"), table("watermark")
 SCHEMA_VERSION = 1
@@ -55,48 +56,45 @@ def append(connection: Connection, events: Sequence[NewEvent], now: Microseconds
     """
     if not events:
         return []
-    ids = _next_ids(connection, len(events))
-    recorded_at = max(now, _rolled_up_to(connection, {event.workspace_id for event in events}))
+    ids, rolled_up_to = _next_ids(connection, len(events), {event.workspace_id for event in events})
+    recorded_at = max(now, rolled_up_to)
     moment = as_datetime(recorded_at)
     month = moment.year * 100 + moment.month
     rows = [
-        {
-            "month": month,
-            "id": event_id,
-            "workspace_id": event.workspace_id,
-            "schema_version": SCHEMA_VERSION,
-            "kind": event.kind,
-            "occurred_at": event.occurred_at,
-            "recorded_at": recorded_at,
-            "run_id": event.run_id,
-            "delivery_id": event.delivery_id,
-            "contact_id": event.contact_id,
-            "data": storable(json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))),
-        }
+        (
+            month,
+            event_id,
+            event.workspace_id,
+            SCHEMA_VERSION,
+            event.kind,
+            event.occurred_at,
+            recorded_at,
+            event.run_id,
+            event.delivery_id,
+            event.contact_id,
+            storable(_ENCODE(event.data)),
+        )
         for event_id, event in zip(ids, events, strict=True)
     ]
-    given = rowset(connection, "given", _COLUMNS)
-    connection.execute(
-        text(f"INSERT INTO event ({_NAMES}) SELECT {_NAMES} FROM {given}"),  # noqa: S608  all of it is ours
-        {"rows": rows_json(rows)},
-    )
-    return ids
+    _insertion(connection.dialect.name).execute(connection, rows)
+    return list(ids)
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _COLUMNS = dict.fromkeys(("month", "id", "workspace_id", "schema_version"), BIGINT) | {
     "kind": TEXT,
     **dict.fromkeys(("occurred_at", "recorded_at", "run_id", "delivery_id", "contact_id"), BIGINT),
     "data": TEXT,
 }
-_NAMES = ", ".join(_COLUMNS)
 
 
-def _rolled_up_to(connection: Connection, workspaces: set[int]) -> int:
-    marks = select(func.max(_watermark.c.rolled_up_to)).where(_watermark.c.workspace_id.in_(workspaces))
-    return int(connection.execute(marks).scalar_one_or_none() or 0)
+@cache
+def _insertion(dialect: str) -> RowStatement:
+    names = ", ".join(_COLUMNS)
+    return RowStatement(dialect, _COLUMNS, f"INSERT INTO event ({names}) SELECT {names} FROM o")
 
 
-_NEWEST_ID = text(
+_NEWEST_ID = (
     "WITH RECURSIVE part(month) AS (SELECT max(month) FROM event UNION ALL"
     " SELECT (SELECT max(month) FROM event WHERE event.month < part.month) FROM part WHERE part.month IS NOT NULL)"
     " SELECT max((SELECT max(id) FROM event WHERE event.month = part.month)) FROM part"
@@ -104,13 +102,21 @@ _NEWEST_ID = text(
 """One seek for each month: around midnight on the first, the newest id may stand in the month before."""
 
 
-def _next_ids(connection: Connection, count: int) -> list[int]:
+def _next_ids(connection: Connection, count: int, workspaces: set[int]) -> tuple[Sequence[int], int]:
+    """New ids, and the furthest watermark of these workspaces."""
     if connection.dialect.name == "postgresql":
-        drawn = connection.execute(text("SELECT nextval('event_id_seq') FROM generate_series(1, :n)"), {"n": count})
-        return [int(row[0]) for row in drawn]
+        drawn = connection.exec_driver_sql("SELECT nextval('event_id_seq') FROM generate_series(1, %s)", (count,))
+        ids = [int(row[0]) for row in drawn]
+        marks = select(func.max(_watermark.c.rolled_up_to)).where(_watermark.c.workspace_id.in_(workspaces))
+        return ids, int(connection.execute(marks).scalar_one_or_none() or 0)
     # SQLite has one writer at a time, and this transaction is it.
-    first = int(connection.execute(_NEWEST_ID).scalar_one_or_none() or 0) + 1
-    return list(range(first, first + count))
+    places = ", ".join("?" * len(workspaces))
+    newest, rolled_up_to = connection.exec_driver_sql(
+        f"SELECT ({_NEWEST_ID}), (SELECT max(rolled_up_to) FROM watermark WHERE workspace_id IN ({places}))",  # noqa: S608
+        tuple(workspaces),
+    ).one()
+    first = int(newest or 0) + 1
+    return range(first, first + count), int(rolled_up_to or 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,22 @@
 """The durable queue of the delivery engine: lease, mark, record, reap (the states are in ``mta.delivery``).
 
-Statements are text and take their rows as one JSON parameter: this is the hot path, one round trip for a whole batch.
+Statements are text and take all their rows at once: this is the hot path, one round trip for a whole batch.
 Conditions on ``state`` are written out, since SQLite matches a query to a partial index by its text.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
 from mailtypes.clock import Microseconds
 from mta.delivery import NEXT_STATE, Happening, states_before
-from postwright.store import events
+from postwright.store import events, suspensions
 from postwright.store.database import TIME_SQL
-from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset_of, storable
+from postwright.store.rowsets import BIGINT, TEXT, RowStatement, storable
 
 _DUE = "state IN ('ready', 'deferred')"
 IDENTITY = {"run_id": BIGINT, "id": BIGINT, "epoch": BIGINT}
@@ -29,6 +31,7 @@ class Lease:
     id: int
     run_id: int
     workspace_id: int
+    message_id: int
     contact_id: int | None
     epoch: int
     attempts: int
@@ -65,8 +68,21 @@ _LOCKED = {"sqlite": "", "postgresql": " FOR UPDATE SKIP LOCKED"}
 looks at, and skip other locked rows each time, so that more than the limit are taken."""
 
 
-def due_destinations(connection: Connection, now: Microseconds) -> list[int]:
-    """The destinations that have something due, found by skipping along the index from one to the next."""
+_NOT_SUSPENDED = (
+    " AND NOT EXISTS (SELECT 1 FROM suspension s JOIN destination d ON d.workspace_id = s.workspace_id"
+    " WHERE d.id = :destination AND s.scope IN ('destination:' || d.id, 'provider:' || d.provider) AND s.egress = ''"
+    " AND (s.until IS NULL OR s.until > :now))"
+    " AND NOT EXISTS (SELECT 1 FROM suspension s WHERE s.workspace_id = delivery.workspace_id"
+    " AND s.scope = 'domain:' || delivery.domain AND (s.until IS NULL OR s.until > :now))"
+)
+"""Suspended for every address that mail leaves from; what is suspended for one is the worker's to ask."""
+
+
+def due_destinations(connection: Connection, now: Microseconds, egress: str = "") -> list[int]:
+    """The destinations that have something due, found by skipping along the index from one to the next.
+
+    Those that are suspended for whoever sends from ``egress`` are left out.
+    """
     found: list[int] = []
     step = text(f"SELECT min(destination_id) FROM delivery WHERE {_DUE} AND destination_id > :last")
     due = text(f"SELECT 1 FROM delivery WHERE {_DUE} AND destination_id = :id AND next_attempt_at <= :now LIMIT 1")
@@ -75,7 +91,8 @@ def due_destinations(connection: Connection, now: Microseconds) -> list[int]:
         if connection.execute(due, {"id": last, "now": now}).first() is not None:
             found.append(int(last))
         last = connection.execute(step, {"last": last}).scalar_one_or_none()
-    return found
+    stopped = suspensions.stopped(connection, found, egress, now) if found else set()
+    return [one for one in found if one not in stopped]
 
 
 def next_due_at(connection: Connection, now: Microseconds) -> int | None:
@@ -88,7 +105,10 @@ def next_due_at(connection: Connection, now: Microseconds) -> int | None:
 def lease(
     connection: Connection, worker: str, destination_id: int, limit: int, duration: int, now: Microseconds
 ) -> list[Lease]:
-    """Give ``worker`` up to ``limit`` due deliveries of a destination for ``duration`` microseconds."""
+    """Give ``worker`` up to ``limit`` due deliveries of a destination for ``duration`` microseconds.
+
+    Nothing while the destination or its provider is suspended, and nothing for a recipient domain that is.
+    """
     rows = connection.execute(
         _lease_statement(connection.dialect.name),
         {"worker": worker, "destination": destination_id, "limit": limit, "duration": duration, "now": now},
@@ -103,7 +123,7 @@ def _lease_statement(dialect: str) -> TextClause:
         f" lease_until = {TIME_SQL[dialect]} + :duration"
         " WHERE (run_id, id) IN (WITH chosen AS ("
         f"SELECT run_id, id FROM delivery WHERE {_DUE} AND destination_id = :destination"
-        f" AND next_attempt_at <= :now ORDER BY next_attempt_at LIMIT :limit{_LOCKED[dialect]}"
+        f" AND next_attempt_at <= :now{_NOT_SUSPENDED} ORDER BY next_attempt_at LIMIT :limit{_LOCKED[dialect]}"
         f") SELECT run_id, id FROM chosen) AND {_DUE} RETURNING {_LEASE_COLUMNS}"
     )
 
@@ -113,20 +133,47 @@ def mark_transmitting(connection: Connection, leases: Sequence[Lease], duration:
 
     The first attempt's moment is kept for good: Message-ID and Date follow from it.
     """
-    rows = connection.execute(
-        _mark_statement(connection.dialect.name),
-        {"rows": rows_json([item.identity for item in leases]), "duration": duration, "now": now},
-    )
-    return {int(row[0]) for row in rows}
+    statement = _mark_statement(connection.dialect.name)
+    rows = [(item.run_id, item.id, item.epoch) for item in leases]
+    return {found[0] for found in statement.apply(connection, rows, duration, now)}
+
+
+class _Transition:
+    """An update of the rows ``o`` that still hold, which tells ``(id, epoch)`` of those it changed.
+
+    SQLite is asked first which those are: it gives updated rows back one by one, and the interpreter's lock is let go
+    and fought for again at each. Nobody else writes in between, since the transaction began as a writing one.
+    """
+
+    def __init__(self, dialect: str, columns: Mapping[str, str], changes: str, condition: str) -> None:
+        held = f"{SAME_LEASE} AND {condition}"
+        update = f"UPDATE delivery SET {changes} FROM o WHERE {held}"
+        self._select: RowStatement | None = None
+        if dialect == "sqlite":
+            pairs = "json_group_array(json_array(delivery.id, delivery.epoch))"
+            # CROSS JOIN keeps the order: a few rows, and a seek for each (SQLite's documented way).
+            self._select = RowStatement(dialect, IDENTITY, f"SELECT {pairs} FROM o CROSS JOIN delivery WHERE {held}")
+        else:
+            update += " RETURNING delivery.id, delivery.epoch"
+        self._update = RowStatement(dialect, columns, update)
+
+    def apply(self, connection: Connection, rows: Sequence[Sequence[Any]], *values: Any) -> list[tuple[int, int]]:
+        """``rows`` begin with the columns of ``IDENTITY``."""
+        if self._select is None:
+            return [(row[0], row[1]) for row in self._update.execute(connection, rows, *values)]
+        found = json.loads(self._select.execute(connection, [row[:3] for row in rows]).scalar_one())
+        self._update.execute(connection, rows, *values)
+        return [(each[0], each[1]) for each in found]
 
 
 @cache
-def _mark_statement(dialect: str) -> TextClause:
-    return text(
-        f"UPDATE delivery SET state = 'transmitting', lease_until = {TIME_SQL[dialect]} + :duration,"
-        " first_attempt_at = COALESCE(delivery.first_attempt_at, :now)"
-        f" FROM {rowset_of(dialect, 'o', IDENTITY)}"
-        f" WHERE {SAME_LEASE} AND delivery.state = 'leased' RETURNING delivery.id"
+def _mark_statement(dialect: str) -> _Transition:
+    return _Transition(
+        dialect,
+        IDENTITY,
+        f"state = 'transmitting', lease_until = {TIME_SQL[dialect]} + ?,"
+        " first_attempt_at = COALESCE(delivery.first_attempt_at, ?)",
+        "delivery.state = 'leased'",
     )
 
 
@@ -151,11 +198,9 @@ def record(connection: Connection, outcomes: Sequence[Outcome], now: Microsecond
         for outcome in outcomes:
             if outcome.happening is happening:
                 by_attempt.setdefault((outcome.lease.id, outcome.lease.epoch), outcome)
-        rows = connection.execute(
-            _record_statement(connection.dialect.name, happening),
-            {"rows": rows_json([_row(outcome, now) for outcome in by_attempt.values()])},
-        )
-        applied += [by_attempt[int(row[0]), int(row[1])] for row in rows]
+        statement = _record_statement(connection.dialect.name, happening)
+        rows = [_row(outcome, now) for outcome in by_attempt.values()]
+        applied += [by_attempt[identity] for identity in statement.apply(connection, rows)]
     kinds = [(outcome, EVENT_KIND.get(outcome.happening)) for outcome in applied]
     events.append(connection, [_event(outcome, kind) for outcome, kind in kinds if kind], now)
     return {outcome.lease.id for outcome in applied}
@@ -181,15 +226,16 @@ _CHANGES: Mapping[Happening, str] = {
 
 
 @cache
-def _record_statement(dialect: str, happening: Happening) -> TextClause:
+def _record_statement(dialect: str, happening: Happening) -> _Transition:
     before = states_before(happening)
     after = NEXT_STATE[before[0], happening]
     allowed = ", ".join(f"'{state}'" for state in before)
     reply = ", reply_code = o.code, reply_text = o.reply" if happening in EVENT_KIND else ""
-    return text(
-        f"UPDATE delivery SET state = '{after}', worker = NULL, lease_until = NULL, {_CHANGES[happening]}{reply}"
-        f" FROM {rowset_of(dialect, 'o', _OUTCOME)} WHERE {SAME_LEASE} AND delivery.state IN ({allowed})"
-        " RETURNING delivery.id, delivery.epoch"
+    return _Transition(
+        dialect,
+        _OUTCOME,
+        f"state = '{after}', worker = NULL, lease_until = NULL, {_CHANGES[happening]}{reply}",
+        f"delivery.state IN ({allowed})",
     )
 
 
@@ -247,13 +293,11 @@ def _chosen(connection: Connection, state: str, condition: str) -> str:
     )
 
 
-def _row(outcome: Outcome, now: Microseconds) -> dict[str, object]:
-    return outcome.lease.identity | {
-        "retry_at": outcome.retry_at,
-        "settled_at": now,
-        "code": outcome.code,
-        "reply": storable(outcome.reply),
-    }
+def _row(outcome: Outcome, now: Microseconds) -> tuple[Any, ...]:
+    """In the order of ``_OUTCOME``."""
+    lease_ = outcome.lease
+    reply = storable(outcome.reply)
+    return lease_.run_id, lease_.id, lease_.epoch, outcome.retry_at, now, outcome.code, reply
 
 
 def _event(outcome: Outcome, kind: str) -> events.NewEvent:

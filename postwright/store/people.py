@@ -1,6 +1,6 @@
 """Users, their web sessions, and API keys."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, or_, update
 
@@ -47,6 +47,13 @@ class ApiKey:
     created_at: int
     expires_at: int | None
     revoked_at: int | None
+    domains: str
+    addresses: str
+    is_test: bool
+    rate_limit: int | None
+    daily_quota: int | None
+    replaces_id: int | None
+    last_used_at: int | None = None
 
 
 def save_user(
@@ -124,11 +131,30 @@ def end_session(connection: Connection, session_id: int, now: Microseconds) -> N
     connection.execute(update(_session).where(_session.c.id == session_id).values(ended_at=now))
 
 
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What limits an API key beside its scopes; fields as in ``tables.identity.ApiKey``."""
+
+    domains: str = ""
+    addresses: str = ""
+    is_test: bool = False
+    rate_limit: int | None = None
+    daily_quota: int | None = None
+    expires_at: int | None = None
+    replaces_id: int | None = None
+
+
 def add_api_key(
-    connection: Connection, workspace_id: int, name: str, secret: tuple[str, str], scopes: str, now: int
+    connection: Connection,
+    workspace_id: int,
+    name: str,
+    secret: tuple[str, str, str],
+    now: int,
+    limits: KeyLimits | None = None,
 ) -> int:
-    """Store a key as ``secret = (prefix shown to people, SHA-256 of the whole key)``; returns its id."""
-    prefix, secret_sha256 = secret
+    """Store ``secret = (prefix shown to people, SHA-256 of the whole key, scopes)``; returns the key's id."""
+    limits = limits or KeyLimits()
+    prefix, secret_sha256, scopes = secret
     return insert_row(
         connection,
         _key,
@@ -138,7 +164,24 @@ def add_api_key(
         secret_sha256=secret_sha256,
         scopes=scopes,
         created_at=now,
+        **asdict(limits),
     )
+
+
+def get_api_key(connection: Connection, workspace_id: int, key_id: int) -> ApiKey | None:
+    """The key with that id."""
+    return fetch_one(connection, ApiKey, _key, _key.c.workspace_id == workspace_id, _key.c.id == key_id)
+
+
+def end_api_key_at(connection: Connection, key_id: int, expires_at: int) -> None:
+    """Let a key end at a moment, unless it ends before."""
+    earlier = or_(_key.c.expires_at.is_(None), _key.c.expires_at > expires_at)
+    connection.execute(update(_key).where(_key.c.id == key_id, earlier).values(expires_at=expires_at))
+
+
+def note_key_use(connection: Connection, key_id: int, now: Microseconds) -> None:
+    """Remember when a key was last shown."""
+    connection.execute(update(_key).where(_key.c.id == key_id).values(last_used_at=now))
 
 
 def find_api_key(connection: Connection, secret_sha256: str, now: Microseconds) -> ApiKey | None:

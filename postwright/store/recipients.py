@@ -24,7 +24,9 @@ class DeliveryRecord:
     id: int
     run_id: int
     workspace_id: int
+    message_id: int
     contact_id: int | None
+    record_key: str | None
     address: str
     address_key: str
     domain: str
@@ -71,6 +73,9 @@ def prepare_chunk(
     """
     run = _lock_preparing(connection, run_id)
     if run is None:
+        return 0
+    if run.list_id is None:  # a bulk that is resumed: its recipients came with it
+        connection.execute(update(_run).where(_run.c.id == run_id).values(state="sending"))
         return 0
     chunk = contacts.contacts_of_list(connection, run.list_id, after=run.last_contact_id, limit=limit)
     if not chunk:
@@ -206,6 +211,25 @@ def cancel(connection: Connection, run: Run, now: Microseconds, *, limit: int = 
     return _settle(connection, run, Happening.CANCEL, chosen, "the run was cancelled", now)
 
 
+def cancel_chosen(connection: Connection, run: Run, delivery_ids: Sequence[int], now: Microseconds) -> int:
+    """Cancel those of these recipients of a run that are not being transmitted, with an event each; returns how many.
+
+    Whoever is on the wire or has arrived stays as it is.
+    """
+    chosen = (_delivery.c.run_id == run.id) & _delivery.c.id.in_(delivery_ids)
+    return _settle(connection, run, Happening.CANCEL, chosen, "the message was cancelled", now)
+
+
+def deliveries_of_message(
+    connection: Connection, workspace_id: int, run_id: int, message_id: int
+) -> list[DeliveryRecord]:
+    """The deliveries of a whole message in the order of their ids."""
+    statement = select_as(DeliveryRecord, _delivery).where(
+        _delivery.c.workspace_id == workspace_id, _delivery.c.run_id == run_id, _delivery.c.message_id == message_id
+    )
+    return sorted(fetch_all(connection, DeliveryRecord, statement), key=lambda row: row.id)
+
+
 def expire(connection: Connection, run: Run, now: Microseconds, *, limit: int = 5000) -> int:
     """Expire up to ``limit`` recipients that are too old."""
     chosen = _some(
@@ -287,7 +311,12 @@ def count_run(connection: Connection, run_id: int) -> RunCounts:
 
 
 def finish_if_done(connection: Connection, run: Run, now: Microseconds) -> bool:
-    """Finish a sending run in which nobody is on the way; ambiguous ones under the rule ``hold`` wait for a person."""
+    """Finish a sending run in which nobody is on the way, and that nobody joins any more.
+
+    Ambiguous ones under the rule ``hold`` wait for a person.
+    """
+    if run.open_until is not None and now < run.open_until:
+        return False
     under_way = select(_delivery.c.id).where(
         _delivery.c.run_id == run.id, _delivery.c.state.in_((*_ON_THEIR_WAY, "ambiguous"))
     )

@@ -124,13 +124,23 @@ def get_report(connection: Connection, workspace_id: int, report: int) -> Receiv
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ReportFilter:
+    """Which reports to list; ``None`` means any."""
+
+    domain: str | None = None
+    kind: str | None = None
+
+
 def list_reports(
-    connection: Connection, workspace_id: int, domain: str | None = None, *, after: int = 0, limit: int = 100
+    connection: Connection, workspace_id: int, wanted: ReportFilter | None = None, *, after: int = 0, limit: int = 100
 ) -> list[ReceivedReport]:
-    """Reports, all or those about one domain, in the order in which they came, beginning behind the id ``after``."""
+    """Reports in the order in which they came, beginning behind the id ``after``."""
     conditions = [_report.c.workspace_id == workspace_id]
-    if domain is not None:
-        conditions.append(_report.c.domain == domain)
+    if wanted is not None and wanted.domain is not None:
+        conditions.append(_report.c.domain == wanted.domain)
+    if wanted is not None and wanted.kind is not None:
+        conditions.append(_report.c.kind == wanted.kind)
     return page(connection, ReceivedReport, _report, conditions, after=after, limit=limit)
 
 
@@ -148,10 +158,19 @@ def fares(connection: Connection, workspace_id: int, domain: DomainName, window:
     Receivers report under the domain where they found the policy, which may be above ``domain``; of those reports
     the rows count whose author domain is ``domain`` or below it.
     """
+    return _fares(connection, [_report.c.workspace_id == workspace_id, *_within(window), _about(domain)])
+
+
+def fares_of(connection: Connection, workspace_id: int, report: int) -> Iterator[Fare]:
+    """What one aggregate report says, rows that fared alike taken together."""
+    return _fares(connection, [_report.c.workspace_id == workspace_id, _report.c.id == report])
+
+
+def _fares(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> Iterator[Fare]:
     statement = (
         select(*_ALIKE, func.sum(_row.c.messages))
         .join(_report, _report.c.id == _row.c.received_report_id)
-        .where(_report.c.workspace_id == workspace_id, *_within(window), _about(domain))
+        .where(*conditions)
         .group_by(*_ALIKE)
     )
     for (

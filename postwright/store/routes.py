@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, update
 
 from mailtypes.clock import Microseconds
-from postwright.store.records import fetch_all, insert_row, select_as, table
+from postwright.store.records import fetch_all, fetch_one, insert_row, select_as, table
 
 _destination, _route = table("destination"), table("route")
 
@@ -27,6 +27,7 @@ class Destination:
     """A site that takes mail; ``hosts`` is JSON: groups of MX host names, the best group first."""
 
     id: int
+    workspace_id: int
     site: str
     provider: str
     hosts: str
@@ -76,6 +77,19 @@ def fresh_routes(connection: Connection, workspace_id: int, domains: list[str], 
 def list_destinations(connection: Connection, ids: list[int]) -> list[Destination]:
     """The destinations with these ids."""
     return fetch_all(connection, Destination, select_as(Destination, _destination).where(_destination.c.id.in_(ids)))
+
+
+def destinations_of(connection: Connection, workspace_id: int) -> list[Destination]:
+    """Every destination of a workspace in the order of their ids."""
+    statement = select_as(Destination, _destination).where(_destination.c.workspace_id == workspace_id)
+    return fetch_all(connection, Destination, statement.order_by(_destination.c.id))
+
+
+def find_destination(connection: Connection, workspace_id: int, site: str) -> Destination | None:
+    """The destination of that site."""
+    return fetch_one(
+        connection, Destination, _destination, _destination.c.workspace_id == workspace_id, _destination.c.site == site
+    )
 
 
 def providers(connection: Connection, workspace_id: int) -> dict[int, str]:

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
+from mailtypes.errors import StorageError
 from postwright.store.database import open_engine, read_url
 from postwright.store.tables import metadata
 
@@ -55,11 +57,25 @@ def _is_ours(_thing: object, name: str | None, kind: str, reflected: bool, _othe
 
 def _run(url: str, action: Callable[[Config], None]) -> None:
     engine: Engine = open_engine(read_url(url))
+    if engine.dialect.name == "sqlite":
+        _let_tables_be_rebuilt(engine)
     try:
         with engine.begin() as connection:
             config = Config()
             config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
             config.attributes["connection"] = connection
             action(config)
+            if engine.dialect.name == "sqlite":
+                violations = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+                if violations:
+                    raise StorageError(f"the migration would break {len(violations)} references; nothing was changed")
     finally:
         engine.dispose()
+
+
+def _let_tables_be_rebuilt(engine: Engine) -> None:
+    """SQLite changes a column by making the table anew; dropping the old one may not delete what refers to it."""
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA foreign_keys = OFF")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, TextClause, and_, or_, select, text
+from sqlalchemy import Connection, TextClause, and_, delete, or_, select, text
 
 from mailtypes.clock import Microseconds
 from mta.delivery import Happening, states_before
@@ -143,9 +143,13 @@ def _stop_queued(connection: Connection, workspace_id: int, values: dict[str, ob
 
 
 def reasons(
-    connection: Connection, workspace_id: int, address_keys: Sequence[str], place: tuple[int, int], now: Microseconds
+    connection: Connection,
+    workspace_id: int,
+    address_keys: Sequence[str],
+    place: tuple[int, int | None],
+    now: Microseconds,
 ) -> dict[str, str]:
-    """Which of these addresses may not be written to in ``place = (stream id, list id)``, and why."""
+    """Which of these addresses may not be written to in ``place = (stream id, list id or none)``, and why."""
     stream_id, list_id = place
     statement = select(_suppression.c.address_key, _suppression.c.reason).where(
         _suppression.c.workspace_id == workspace_id,
@@ -201,3 +205,17 @@ def list_suppressions(
     if address_key is not None:
         conditions.append(_suppression.c.address_key == address_key)
     return page(connection, Suppression, _suppression, conditions, after=after, limit=limit)
+
+
+def lift(connection: Connection, workspace_id: int, suppression_id: int, now: Microseconds) -> bool:
+    """Remove a suppression and log that it is gone; ``False`` where there is none. What it stopped stays stopped."""
+    removed = connection.execute(
+        delete(_suppression)
+        .where(_suppression.c.workspace_id == workspace_id, _suppression.c.id == suppression_id)
+        .returning(_suppression.c.address, _suppression.c.scope, _suppression.c.reason)
+    ).one_or_none()
+    if removed is None:
+        return False
+    data = {"address": str(removed[0]), "scope": str(removed[1]), "reason": str(removed[2])}
+    events.append(connection, [events.NewEvent(workspace_id, "suppression_lifted", now, data=data)], now)
+    return True

@@ -8,12 +8,14 @@ A job that lost against another process (PostgreSQL: deadlock, or a row that bot
 again too. Where nobody can say whether the commit took place, nothing runs again.
 """
 
+import asyncio
 import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
@@ -30,7 +32,8 @@ _LOST_RACE = frozenset({"40001", "40P01", "23505"})
 """PostgreSQL's serialization_failure, deadlock_detected, unique_violation: gone when the winner's rows are seen."""
 
 Work: TypeAlias = Callable[[Connection], Any]
-_Job: TypeAlias = tuple[Work, "Future[Any]"]
+_Settle: TypeAlias = Callable[[Any, BaseException | None], None]
+_Job: TypeAlias = tuple[Work, _Settle]
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,10 @@ class Writer:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._closed = False
         self._door = threading.Lock()  # nothing is queued behind the mark that ends the thread
+        # Checking a connection out and in costs as much as a small group. SQLite's cannot be lost in between; for a
+        # server's the pool looks first whether it still stands.
+        self._keeps_connection = engine.dialect.name == "sqlite"
+        self._kept: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="postwright-writer", daemon=True)
         self._thread.start()
 
@@ -61,11 +68,30 @@ class Writer:
         """Queue ``work``; the future has its result once it is durable, or its exception."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # what is queued cannot be called back
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            future.set_result(result) if error is None else future.set_exception(error)
+
+        self._put((work, settle))
+        return future
+
+    async def write(self, work: Work) -> Any:
+        """The same for a task; one that is cancelled does not call its work back."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Any] = loop.create_future()
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed, nobody waits
+                loop.call_soon_threadsafe(_tell, waiter, result, error)
+
+        self._put((work, settle))
+        return await waiter
+
+    def _put(self, job: _Job) -> None:
         with self._door:
             if self._closed:
                 raise StorageError("the writer is closed")
-            self._jobs.put((work, future))
-        return future
+            self._jobs.put(job)
 
     def close(self) -> None:
         """Finish what is queued and end the thread."""
@@ -76,16 +102,36 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        while (first := self._jobs.get()) is not None:
-            if not self._write_group(first):
-                return
+        try:
+            while (first := self._jobs.get()) is not None:
+                if not self._write_group(first):
+                    return
+        finally:
+            if self._kept is not None:
+                self._kept.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        if not self._keeps_connection:
+            with self._engine.begin() as connection:
+                yield connection
+            return
+        if self._kept is None:
+            self._kept = self._engine.connect()
+        try:
+            with self._kept.begin():
+                yield self._kept
+        except BaseException:
+            self._kept, spoilt = None, self._kept
+            spoilt.close()
+            raise
 
     def _write_group(self, first: _Job) -> bool:
         """Commit ``first`` and whoever joins; ``False`` when the end of the queue was met."""
         group = [first]
         goes_on = True
         try:
-            with self._engine.begin() as connection:
+            with self._transaction() as connection:
                 results = [first[0](connection)]
                 deadline = self._clock.now() + LONGEST_GROUP
                 while self._clock.now() < deadline:
@@ -101,8 +147,8 @@ class Writer:
         except BaseException as error:
             self._recover(group, error)
         else:
-            for (_, future), result in zip(group, results, strict=True):
-                future.set_result(result)
+            for (_, settle), result in zip(group, results, strict=True):
+                settle(result, None)
         return goes_on
 
     def _recover(self, group: list[_Job], error: BaseException) -> None:
@@ -111,16 +157,16 @@ class Writer:
         if unknown:
             self._on_unknown_state(failure)
         if unknown or _is_disconnect(error) or (len(group) == 1 and not _lost_race(error)):
-            for _, future in group:
-                future.set_exception(failure)
+            for _, settle in group:
+                settle(None, failure)
             return
-        for work, future in group:
-            self._write_alone(work, future)
+        for work, settle in group:
+            self._write_alone(work, settle)
 
-    def _write_alone(self, work: Work, future: "Future[Any]") -> None:
+    def _write_alone(self, work: Work, settle: _Settle) -> None:
         for left in reversed(range(_TRIES)):
             try:
-                with self._engine.begin() as connection:
+                with self._transaction() as connection:
                     result = work(connection)
             except BaseException as error:
                 if left and _lost_race(error):
@@ -128,10 +174,15 @@ class Writer:
                 failure = translate(error)
                 if isinstance(failure, UnknownStorageStateError):
                     self._on_unknown_state(failure)
-                future.set_exception(failure)
+                settle(None, failure)
             else:
-                future.set_result(result)
+                settle(result, None)
             return
+
+
+def _tell(waiter: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+    if not waiter.cancelled():
+        waiter.set_result(result) if error is None else waiter.set_exception(error)
 
 
 def _lost_race(error: BaseException) -> bool:

@@ -69,6 +69,18 @@ def findings(zone: str) -> list[str]:
             ["mx.hosts info present", "mx.private_address warning absent"],
         ),
         (
+            "acme.test. MX 30 mx.acme.test.\nmx.acme.test. A 192.0.2.7\nmx.acme.test. AAAA 2001:db8::7",
+            ["mx.hosts info present", "mx.documentation_address warning absent"],
+        ),
+        (
+            "acme.test. MX 30 mx.acme.test.\nmx.acme.test. A 203.0.113.7\nmx.acme.test. A 10.0.0.1",
+            [
+                "mx.hosts info present",
+                "mx.private_address error absent",
+                "mx.documentation_address warning absent",
+            ],
+        ),
+        (
             "acme.test. MX 30 mx.acme.test.\nmx.acme.test. AAAA 2600::1",
             ["mx.hosts info present", "mx.no_ipv4 info absent"],
         ),

@@ -7,6 +7,7 @@ import pytest
 from dns_checks.mx import HostResult, MailRoute, RouteResult, find_mail_hosts, resolve_host
 from dns_checks.testing import Zone, run
 from mailtypes.domain import DomainName
+from mailtypes.questions import MxRecord, RecordType
 
 ZONE = Zone.parse("""
 $TTL 300
@@ -50,6 +51,14 @@ def test_hosts_by_preference(domain: str, groups: tuple[tuple[str, ...], ...]) -
     found = route(domain)
     assert (found.result, found.host_groups, found.implicit) == (RouteResult.HOSTS, groups, False)
     assert found.ttl == 300
+
+
+@pytest.mark.parametrize(
+    "exchange", [" mail.test", "mail.test ", "mail\xa0.test", "b\xfccher.test", "mail..test", "-a.test"]
+)
+def test_what_people_may_type_is_no_host_name_in_the_dns(exchange: str) -> None:
+    zone = Zone.from_records({("odd.test", RecordType.MX): [MxRecord(10, exchange), MxRecord(20, "Mail.odd.test")]})
+    assert run(find_mail_hosts(DomainName("odd.test")), zone).host_groups == (("mail.odd.test",),)
 
 
 @pytest.mark.parametrize("domain", ["implicit.test", "six.test", "half.test"])

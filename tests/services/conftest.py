@@ -26,22 +26,29 @@ from mta.ports import AttemptOutcome, Delivery
 from mta.signing import ChunkPreparer, MessageSigner
 from postwright.keyrings import read_key_ring, write_new_key
 from postwright.services import accounts, signing_keys
-from postwright.services.accounts import Accounts
+from postwright.services.accounts import Accounts, Client, KeyScope, KeyTerms
 from postwright.services.bounces import Bounces
+from postwright.services.bulks import Bulks
 from postwright.services.campaigns import CampaignDraft, Campaigns
-from postwright.services.composition import CampaignComposer
+from postwright.services.composition import StoredComposer
 from postwright.services.delivery_queue import StoredQueue, WorkerIdentity
 from postwright.services.engagement import Engagement
+from postwright.services.failure_notices import FailureNotices
 from postwright.services.frozen_runs import FrozenRuns
 from postwright.services.imports import ContactImports
 from postwright.services.log import Log
+from postwright.services.message_intake import MessageIntake
 from postwright.services.preflight import PreflightCheck
 from postwright.services.routing import Router
-from postwright.services.scheduling import Scheduler
+from postwright.services.scheduling import Scheduler, SideWork
 from postwright.services.sender_domains import PublicHosts, SenderDomains
+from postwright.services.sending_places import SendingPlaces
 from postwright.services.signing_keys import StoredKeys
+from postwright.services.smtp_submissions import SmtpSubmissions
+from postwright.services.submissions import Submissions
 from postwright.services.suppression_list import SuppressionList
 from postwright.services.templates import Templates
+from postwright.services.whole_messages import StoredMessages
 from postwright.store.campaigns import Campaign
 from postwright.store.database import Database, open_engine, read_url
 from postwright.store.imports import ImportJob, Refusal
@@ -104,10 +111,19 @@ class World:
         self.engagement = Engagement(database, clock, self.token_keys)
         self.bounces = Bounces(database, clock, self.feedback_keys.values())
         router = Router(database, resolver, clock, timedelta(hours=1))
-        self.scheduler = Scheduler(database, clock, router, self.imports, 60_000_000)
+        self.places = SendingPlaces(database, clock, 1)
+        self.intake = MessageIntake(database, clock, self.places, self.feedback_keys)
+        self.submissions = Submissions(database, clock)
+        self.bulks = Bulks(database, clock, self.places, self.intake)
+        self.smtp_submissions = SmtpSubmissions(
+            self.accounts, clock, self.places, self.intake, self.submissions, "mx.postwright.test"
+        )
+        self.notices = FailureNotices(database, clock, self.places, self.intake, "mx.postwright.test")
+        beside = SideWork(notices=self.notices)
+        self.scheduler = Scheduler(database, clock, router, self.imports, 60_000_000, beside)
         self.stored_keys = StoredKeys(database, self.master, clock)
         self.queue = self.make_queue("one")
-        self.composer = CampaignComposer(self.token_keys, self.feedback_keys)
+        self.composer = StoredComposer(self.token_keys, self.feedback_keys, StoredMessages(database))
         self.preparer = ChunkPreparer(self.composer, MessageSigner(self.stored_keys))
 
     def make_queue(self, name: str) -> StoredQueue:
@@ -215,6 +231,14 @@ class World:
     async def states(self, campaign: Campaign) -> dict[str, int]:
         counts = (await self.campaigns.status(self.workspace, campaign.id)).counts
         return counts.by_state if counts else {}
+
+    async def client(self, terms: KeyTerms | None = None) -> Client:
+        """An API client with a key for sending."""
+        scopes = frozenset({KeyScope.SEND})
+        _, key = await self.accounts.create_key(self.workspace, "shop", scopes, terms)
+        client = await self.accounts.client(key)
+        assert client is not None
+        return client
 
     def messages(self, deliveries: Sequence[Delivery]) -> list[bytes]:
         """The signed messages of leased deliveries."""

@@ -18,7 +18,7 @@ from postwright.services import domain_watch
 from postwright.services.domain_watch import Change, DomainWatch, Knowledge, drift, found_out, next_check
 from postwright.services.errors import RefusedError
 from postwright.services.name_servers import EachNameServer, OneNameServer
-from postwright.services.scheduling import Scheduler
+from postwright.services.scheduling import Scheduler, SideWork
 from postwright.services.signing_keys import KeyRotation, StoredKeys, keys_to_audit, open_key
 from postwright.store import domains
 from postwright.store.domains import WatchedDomain
@@ -306,7 +306,7 @@ async def test_what_refuses_to_be_verified_comes_round_again(
 
 async def test_the_scheduler_begins_a_look_at_most_once_a_minute(setting: Setting) -> None:
     world = setting.world
-    scheduler = Scheduler(world.database, world.clock, None, world.imports, 1, setting.watch)  # type: ignore[arg-type]
+    scheduler = Scheduler(world.database, world.clock, None, world.imports, 1, SideWork(setting.watch))  # type: ignore[arg-type]
     world.clock.advance(timedelta(days=1))
     await scheduler.step()
     assert not setting.watch.begin_look()

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from dns_checks.reports import MAX_OCTETS, Reason
 from mailtypes.clock import DAY, ManualClock
 from mailtypes.domain import DomainSyntaxError
+from mailtypes.errors import StorageFullError
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.reports import Reports, TakenReport
 from postwright.store import domains, schema, workspaces
@@ -99,7 +101,6 @@ async def test_a_report_is_taken_once(world: World) -> None:
     octets = aggregate(record("192.0.2.7", 3, "pass", "pass"))
     taken = await world.take(octets, "a.xml")
     assert taken.is_new
-    assert taken.report is not None
     assert (taken.report.kind, taken.report.organisation, taken.report.domain) == ("aggregate", "Example", "acme.test")
     assert taken.report.ends_at - taken.report.begins_at == DAY
     again = await world.take(gzip.compress(octets), "a.xml.gz")
@@ -120,8 +121,6 @@ async def test_the_same_octets_again_leave_one_reference(world: World) -> None:
 
 async def test_failure_and_tls_reports(world: World) -> None:
     failure, tls = (await world.take(ARF)).report, (await world.take(gzip.compress(TLS))).report
-    assert failure is not None
-    assert tls is not None
     assert (failure.kind, failure.organisation, failure.report_id) == ("failure", "isp.test", "<m1@isp.test>")
     assert failure.begins_at == failure.ends_at == BEGIN * 1_000_000
     assert "secret" not in failure.document
@@ -137,9 +136,12 @@ async def test_failure_and_tls_reports(world: World) -> None:
 @pytest.mark.parametrize("octets", [b"", b"\x00", b"\x1f\x8bnothing", aggregate()[:90], b"Subject: hi\n\nhi"])
 async def test_nothing_that_cannot_be_read_is_dropped(world: World, octets: bytes) -> None:
     taken = await world.take(octets, "a" * 1_000)
-    assert taken.report is None
+    assert (taken.report.kind, taken.is_new) == ("unread", True)
     assert taken.problem is not None
     assert taken.problem.next_step
+    again = await world.take(octets, "another name")
+    assert (again.report, again.is_new, again.problem) == (taken.report, False, taken.problem)
+    assert [row[0] for row in await world.rows("SELECT reference_count FROM blob")] == [1]
     ((kind, data),) = await world.events()
     assert kind == "report_unread"
     assert data["cause"] == taken.problem.sentence
@@ -165,14 +167,12 @@ async def test_a_report_without_an_id_is_known_by_its_octets(world: World) -> No
     second = await world.take(aggregate(record("192.0.2.7", 2, "pass", "pass"), report_id=""))
     again = await world.take(aggregate(record("192.0.2.7", 2, "pass", "pass"), report_id=""))
     assert (first.is_new, second.is_new, again.is_new) == (True, True, False)
-    assert first.report is not None
     assert first.report.report_id.startswith("sha256:")
 
 
 async def test_overlong_names_are_told_apart(world: World) -> None:
     taken = [await world.take(aggregate(organisation="ä" * 2_000 + end)) for end in ("a", "b", "b")]
     assert [one.is_new for one in taken] == [True, True, False]
-    assert taken[0].report is not None
     assert len(taken[0].report.organisation.encode()) < 255
 
 
@@ -201,3 +201,39 @@ async def test_sums_by_source(world: World) -> None:
     assert await world.reports.by_source(world.workspace, "acme.test", type(late)(late + 2 * DAY)) == []
     with pytest.raises(DomainSyntaxError):
         await world.reports.by_source(world.workspace, "a..b", world.clock.now())
+
+
+async def test_mail_to_a_report_address_is_stored_for_whoever_has_the_domain(world: World) -> None:
+    now = world.clock.now()
+    other = await world.database.write(lambda c: workspaces.create_workspace(c, "other", now))
+    hosts = ("bounce.acme.test", "links.acme.test")
+    await world.database.write(lambda c: domains.add_domain(c, other, "acme.test", hosts, None, now))
+    await world.reports.take_mail("Bounce.acme.test", ARF)
+    await world.reports.take_mail("bounce.stranger.test", ARF)
+    for workspace in (world.workspace, other):
+        assert [one.kind for one in await world.reports.list(workspace)] == ["failure"]
+
+
+async def test_unread_mail_is_kept_up_to_a_days_measure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("postwright.services.reports.UNREAD_MAIL_A_DAY", 25)
+    await world.reports.take_mail("bounce.acme.test", b"no report at all, 1")
+    with pytest.raises(StorageFullError):
+        await world.reports.take_mail("bounce.acme.test", b"no report at all, 2")
+    await world.reports.take_mail("bounce.acme.test", b"no report at all, 1")  # known, so it takes no room
+    await world.reports.take_mail("bounce.acme.test", TLS)  # what can be read has no measure
+    assert (await world.take(b"no report at all, 3")).is_new  # nor has what was given by hand
+    assert [row[0] for row in await world.rows("SELECT count(*) FROM blob")] == [3]
+    world.clock.advance(timedelta(days=1))
+    await world.reports.take_mail("bounce.acme.test", b"no report at all, 2")
+
+
+async def test_what_one_report_says_by_source(world: World) -> None:
+    await world.take(aggregate(record("192.0.2.9", 4, "pass", "pass"), organisation="Other"))
+    taken = await world.take(
+        aggregate(record("192.0.2.7", 90, "pass", "pass"), record("203.0.113.9", 7, "fail", "fail"))
+    )
+    sums = await world.reports.sources_of(taken.report)
+    assert [(one.source_ip, one.messages, one.is_ours) for one in sums] == [
+        ("192.0.2.7", 90, True),
+        ("203.0.113.9", 7, False),
+    ]

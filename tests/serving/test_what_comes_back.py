@@ -1,5 +1,6 @@
 """Bounces, unsubscribes, clicks and opens, end to end: from what was received, through the listeners, into the log."""
 
+import gzip
 import re
 import smtplib
 import ssl
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from postwright.api.examples import EXAMPLES
 from postwright.settings import read_settings
 
 _LINKS_HOST = "links.news.acme.test"
@@ -123,6 +125,36 @@ def test_a_forged_return_path_is_refused(sent, return_paths) -> None:
         assert return_paths.mail("")[0] == 250
         assert return_paths.rcpt(address)[0] == code, address
         return_paths.rset()
+
+
+def test_a_report_that_comes_by_mail_is_stored_and_summed_up(sent, return_paths) -> None:
+    address = sent.job._call("GET", "/v1/domains/news.acme.test")["publication"]["report_address"]
+    assert address == "reports@bounce.news.acme.test"
+    report = EmailMessage()
+    report["From"], report["Subject"] = "dmarc@mailhub.test", "Report Domain: news.acme.test"
+    report.set_content("See the attachment.")
+    xml = str(EXAMPLES["create_report"].body).replace("<domain>acme.test", "<domain>news.acme.test")
+    report.add_attachment(gzip.compress(xml.encode()), "application", "gzip", filename="r!news.acme.test!1!2.xml.gz")
+    for _ in range(2):  # reporters send again what they are not sure of
+        return_paths.sendmail("dmarc@mailhub.test", [address], report.as_bytes(policy=policy.SMTP))
+    (stored,) = sent.job._pages("/v1/reports")
+    assert (stored["kind"], stored["domain"], stored["organisation"]) == (
+        "aggregate",
+        "news.acme.test",
+        "receiver.test",
+    )
+    query = "since=2026-02-01T00:00:00Z&until=2026-03-10T00:00:00Z"
+    (source,) = sent.job._call("GET", f"/v1/domains/news.acme.test/sources?{query}")["data"]
+    assert (source["messages"], source["passes"]) == (120, True)
+
+
+def test_the_mail_hosts_of_the_sandbox_offer_starttls(sent) -> None:
+    found = sent.job._call("POST", "/v1/checks/domain", json={"name": "mailhub.test", "starttls": True})
+    assert found["starttls"]
+    for host in found["starttls"]:
+        assert (host["state"], host["tls_version"]) == ("present", "TLSv1.3")
+        assert host["certificate"]["is_trusted"]
+        assert host["certificate"]["is_named"]
 
 
 def test_one_click_unsubscribes_from_the_list_and_nothing_else_does(sent, web) -> None:

@@ -268,7 +268,7 @@ class World:
             rows = [
                 {
                     "run_id": run.id, "id": delivery_id(run.id, number), "workspace_id": self.workspace,
-                    "address": f"p{number}@example.test", "address_key": f"p{number}@example.test",
+                    "message_id": 0, "address": f"p{number}@example.test", "address_key": f"p{number}@example.test",
                     "domain": "example.test", "variant": 0, "merge_data": "{}", "state": state, "epoch": epoch,
                     "attempts": 1, "destination_id": self.destination, "queued_at": NOW, "expires_at": NOW + HOUR,
                     "next_attempt_at": NOW,

@@ -43,7 +43,7 @@ async def test_a_session_ends_by_time_or_by_hand(world: Any) -> None:
 
 
 async def test_a_revoked_key_is_not_found_any_more(world: Any) -> None:
-    key = await world.write(people.add_api_key, world.workspace, "ci", ("pw_abc", "sha"), "send read", world.now)
+    key = await world.write(people.add_api_key, world.workspace, "ci", ("pw_abc", "sha", "send read"), world.now)
     found = await world.read(people.find_api_key, "sha", world.now + 100 * DAY)
     assert (found.id, found.prefix, found.scopes) == (key, "pw_abc", "send read")
     assert await world.write(people.revoke_api_key, world.workspace + 1, key, world.now) is False

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, Engine, event
 
 from mailtypes.clock import MINUTE, SystemClock
 from mta.delivery import DeliveryState, Happening
-from postwright.store import campaigns, leases, recipients, suppressions
+from postwright.store import campaigns, leases, recipients, suppressions, waiting
 from postwright.store.database import Database, open_engine, read_url
 from postwright.store.public_ids import delivery_id
 from postwright.store.records import table
+from postwright.store.waiting import Selection
 
 NOW = 1_700_000_000_000_000
 STATES = [str(state) for state in DeliveryState]
@@ -44,15 +45,16 @@ def filled(request: pytest.FixtureRequest, migrated_sqlite: Any, tmp_path_factor
 
 
 RUN = campaigns.Run(
-    2, 1, 1, 1, "sending", 1, 1, 1, *[""] * 3, 0, "", "", None, last_contact_id=0, recipients=0, duplicates=0,
-    expires_at=NOW, created_at=NOW, finished_at=None,
+    2, 1, "campaign", 1, 1, "sending", 1, 1, 1, *[""] * 3, 0, "", "", None, last_contact_id=0, recipients=0,
+    duplicates=0, expires_at=NOW, created_at=NOW, finished_at=None, starts_at=None, open_until=None, is_test=False,
+    tags="[]",
 )  # fmt: skip
 _WHOLE = re.compile(r"SCAN delivery\b|SEARCH delivery USING PRIMARY KEY \(run_id=\?\)")
 """Reading every delivery there is, or every one of a run."""
 
 
 def _lease(number: int = 1) -> leases.Lease:
-    return leases.Lease(delivery_id(1, number), 1, 1, None, 1, 1, "a", "a", 0, "{}", 0, 0, None)
+    return leases.Lease(delivery_id(1, number), 1, 1, 0, None, 1, 1, "a", "a", 0, "{}", 0, 0, None)
 
 
 def _outcome(happening: Happening) -> leases.Outcome:
@@ -77,6 +79,18 @@ WORK: dict[str, tuple[set[str], Callable[[Connection], object]]] = {
     "cancel": ({"ix_delivery_run_state"}, lambda c: recipients.cancel(c, RUN, NOW)),
     "expire": ({"ix_delivery_run_state"}, lambda c: recipients.expire(c, RUN, NOW)),
     "finish_if_done": ({"ix_delivery_run_state"}, lambda c: recipients.finish_if_done(c, RUN, NOW)),
+    "flush_destination": ({"ix_delivery_due"}, lambda c: waiting.make_due(c, Selection(1, destination_id=3), NOW)),
+    "flush_run": ({"ix_delivery_run_state"}, lambda c: waiting.make_due(c, Selection(1, run_id=2), NOW)),
+    "fail_destination": (
+        {"ix_delivery_due"},
+        lambda c: waiting.fail(c, Selection(1, destination_id=3), "x", "y", NOW),
+    ),
+    "fail_domain": (
+        {"ix_delivery_due", "ix_delivery_held"},
+        lambda c: waiting.fail(c, Selection(1, domain="d20.test"), "x", "y", NOW, limit=1),
+    ),
+    "fail_run": ({"ix_delivery_held"}, lambda c: waiting.fail(c, Selection(1, run_id=2), "x", "y", NOW, limit=1)),
+    "by_destination": ({"ix_delivery_due", "ix_delivery_leased"}, lambda c: waiting.by_destination(c, 1)),
     "suppress": (
         {"ix_delivery_address"},
         lambda c: suppressions.suppress(
@@ -115,7 +129,13 @@ def test_no_hot_statement_reads_all_deliveries(filled: Engine, name: str) -> Non
 
 def _allowed(name: str, line: str) -> bool:
     # These have to look at all that wait or are leased, but at nothing that has arrived.
-    return (name, line.rsplit(maxsplit=1)[-1]) in {("next_due_at", "ix_delivery_due"), ("renew", "ix_delivery_leased")}
+    return (name, line.rsplit(maxsplit=1)[-1]) in {
+        ("next_due_at", "ix_delivery_due"),
+        ("renew", "ix_delivery_leased"),
+        ("fail_domain", "ix_delivery_due"),
+        ("fail_domain", "ix_delivery_held"),
+        ("by_destination", "ix_delivery_leased"),
+    }
 
 
 async def test_the_database_object_uses_the_same_engine_settings(sqlite_url: str) -> None:

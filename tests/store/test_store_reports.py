@@ -162,7 +162,9 @@ async def test_lists_go_by_domain_and_page(world: Any) -> None:
     shelf = Shelf(world)
     ids = [(await shelf.add(report_id=f"r-{number}"))[0] for number in range(3)]
     await shelf.add(domain="other.test")
-    found = await world.read(reports.list_reports, world.workspace, "acme.test", after=ids[0], limit=5)
+    found = await world.read(
+        reports.list_reports, world.workspace, reports.ReportFilter("acme.test"), after=ids[0], limit=5
+    )
     assert [one.id for one in found] == ids[1:]
     assert len(await world.read(reports.list_reports, world.workspace)) == 4
 

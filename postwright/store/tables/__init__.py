@@ -7,8 +7,8 @@ microseconds; addresses stand as given beside their ``address_key``.
 
 from sqlmodel import SQLModel
 
-from postwright.store.tables import audience, content, domains, identity, log, reports, sending
+from postwright.store.tables import audience, content, domains, identity, log, reports, sending, shaping
 
 metadata = SQLModel.metadata
 
-__all__ = ["audience", "content", "domains", "identity", "log", "metadata", "reports", "sending"]
+__all__ = ["audience", "content", "domains", "identity", "log", "metadata", "reports", "sending", "shaping"]

@@ -10,7 +10,9 @@ class SenderDomain(SQLModel, table=True):
     """A domain that mail is sent from. ``name`` in A-labels; ``state`` is pending, verified or failing.
 
     It is looked at again from ``next_check_at`` on (none: at once). ``known_findings`` (JSON) is what audits have found
-    out so far, to tell a change from silence.
+    out so far, to tell a change from silence. The columns behind it are what the domain's owner wants published beside
+    what sending needs; ``mta_sts_hosts`` has blanks between the names.
+    ``under_platform``: an admin allows its mail to go out in the platform domain's name while it is not verified.
     """
 
     __tablename__ = "sender_domain"
@@ -32,6 +34,13 @@ class SenderDomain(SQLModel, table=True):
     audit: str | None = None
     next_check_at: int | None = optional_moment()
     known_findings: str | None = None
+    report_address: str | None = None
+    dmarc_policy: str | None = None
+    logo_url: str | None = None
+    certificate_url: str | None = None
+    mta_sts_mode: str | None = None
+    mta_sts_hosts: str | None = None
+    under_platform: bool = False
 
 
 class DkimKey(SQLModel, table=True):

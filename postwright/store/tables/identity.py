@@ -3,7 +3,7 @@
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from postwright.store.tables.columns import moment, optional_moment, reference, row_id
+from postwright.store.tables.columns import BIG, moment, optional_moment, reference, row_id
 
 
 class Workspace(SQLModel, table=True):
@@ -46,7 +46,12 @@ class WebSession(SQLModel, table=True):
 
 
 class ApiKey(SQLModel, table=True):
-    """A bearer key of an API client; only a SHA-256 of the secret is kept. ``scopes`` are separated by spaces."""
+    """A bearer key of an API client; only a SHA-256 of the secret is kept.
+
+    ``scopes``, ``domains`` and ``addresses`` are separated by spaces; the last two limit what it may send from, empty
+    is any. ``is_test`` keys go through everything but delivery. ``rate_limit`` is in requests a second,
+    ``daily_quota`` in recipients a day (UTC). ``replaces_id`` is the key that this one takes over from.
+    """
 
     __tablename__ = "api_key"
     __table_args__ = (UniqueConstraint("workspace_id", "secret_sha256"),)
@@ -59,3 +64,10 @@ class ApiKey(SQLModel, table=True):
     created_at: int = moment()
     expires_at: int | None = optional_moment()
     revoked_at: int | None = optional_moment()
+    domains: str = ""
+    addresses: str = ""
+    is_test: bool = False
+    rate_limit: int | None = None
+    daily_quota: int | None = Field(default=None, sa_type=BIG)
+    replaces_id: int | None = Field(default=None, foreign_key="api_key.id", sa_type=BIG)
+    last_used_at: int | None = optional_moment()

@@ -32,21 +32,29 @@ class Campaign(SQLModel, table=True):
 
 
 class Run(SQLModel, table=True):
-    """One execution of a campaign, with everything frozen that it was started with.
+    """One execution of a campaign, a bulk of an API client, or a day's single messages, with everything frozen.
 
-    ``state``: preparing (recipients are being written), sending, paused, finished, cancelled. ``last_contact_id``
-    is how far the preparation has come; ``recipients`` counts the deliveries made, and numbers them.
+    ``kind``: campaign, bulk or messages. ``state``: preparing (recipients are being written), collecting (a bulk that
+    is not committed yet), scheduled (until ``starts_at``), sending, paused, finished, cancelled. ``last_contact_id``
+    is how far the preparation has come; ``recipients`` is the highest number given to a delivery.
+    ``standing_key`` names the run that single messages of one sender, stream and day join until ``open_until``.
+    What ``is_test`` goes to the test mailbox. ``tags`` is a JSON list.
     """
 
     __tablename__ = "run"
-    __table_args__ = (UniqueConstraint("workspace_id", "campaign_id", "number"), Index("ix_run_state", "state"))
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "campaign_id", "number"),
+        UniqueConstraint("workspace_id", "standing_key", name="uq_run_standing_key"),
+        Index("ix_run_state", "state"),
+    )
     id: int | None = row_id()
     workspace_id: int = reference("workspace.id")
-    campaign_id: int = reference("campaign.id")
+    kind: str = "campaign"
+    campaign_id: int | None = Field(default=None, foreign_key="campaign.id", sa_type=BIG)
     number: int
     state: str
     stream_id: int = reference("stream.id")
-    list_id: int = reference("contact_list.id")
+    list_id: int | None = Field(default=None, foreign_key="contact_list.id", sa_type=BIG)
     domain_id: int = reference("sender_domain.id")
     signing_domain: str
     return_path_host: str
@@ -61,6 +69,11 @@ class Run(SQLModel, table=True):
     expires_at: int = moment()
     created_at: int = moment()
     finished_at: int | None = optional_moment()
+    standing_key: str | None = None
+    starts_at: int | None = optional_moment()
+    open_until: int | None = optional_moment()
+    is_test: bool = False
+    tags: str = "[]"
 
 
 class Variant(SQLModel, table=True):
@@ -93,7 +106,8 @@ class Delivery(SQLModel, table=True):
     """One recipient of a run; ``state`` as in ``mta.delivery``. Partitioned by run on PostgreSQL.
 
     ``id`` is the run's id and the recipient's number in one (see ``postwright.store.public_ids.delivery_id``),
-    so that whoever holds an id knows the partition. ``message_id`` is 0 for recipients of campaigns.
+    so that whoever holds an id knows the partition. ``message_id`` is 0 where the run's template makes the message.
+    ``record_key`` is the API client's own name for a recipient of a bulk.
     ``merge_data`` is frozen JSON. ``lease_until`` is database time. What is due first goes first: transactional mail
     is due from the beginning of time.
     """
@@ -114,6 +128,7 @@ class Delivery(SQLModel, table=True):
     workspace_id: int = big()
     message_id: int = big(0)
     contact_id: int | None = Field(default=None, sa_type=BIG)
+    record_key: str | None = None
     address: str
     address_key: str
     domain: str

@@ -1,0 +1,1 @@
+"""How fast each destination is sent to: limits, what replies change about them, and how they come back."""
