@@ -323,7 +323,8 @@ class DeliveryEngine:
         if self._stop.is_set:
             raise NoHostError((), _STOPPED)
         self._pool.shrink(self._policy.total_connections - max(self._under_way.total(), 1))
-        opening = asyncio.ensure_future(self._ports.connector.open(destination.hosts))
+        coming = self._ports.connector.open(destination.hosts, verified_tls=destination.verified_tls)
+        opening = asyncio.ensure_future(coming)
         self._opening.add(opening)
         try:
             await asyncio.wait({opening})

@@ -65,6 +65,8 @@ class DueDestination:
     destination_id: int
     hosts: tuple[str, ...]
     """MX host names in order of preference; equal preferences are already in their drawn order."""
+    verified_tls: bool = False
+    """Whether a policy of the recipient domain forbids to send without TLS and a certificate that names the host."""
 
 
 class DeliveryQueue(Protocol):

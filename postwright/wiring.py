@@ -254,7 +254,9 @@ class Application:
     @cached_property
     def scheduler(self) -> Scheduler:
         """The scheduler's steps."""
-        router = Router(self.database, self.resolver, self.clock, self.settings.schedule.route_lifetime)
+        # The sandbox has no web; its policies could not be fetched.
+        web = None if self.is_sandbox else self.outbound_http
+        router = Router(self.database, self.resolver, self.clock, self.settings.schedule.route_lifetime, web)
         # A worker that was only slow gets one more lease to tell its outcome before anybody sends again.
         wait = microseconds(self.settings.deliver.lease)
         notices = FailureNotices(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dns_checks.evaluation import ask, fetch
+from dns_checks.evaluation import FETCH_LATER, NO_WEB, ask, fetch
 from dns_checks.findings import CheckFinding, Evidence, absent, info, present, printable, unknown, warning
 from dns_checks.mta_sts.match import matches, matches_any
 from dns_checks.mta_sts.policy import MAX_OCTETS, Mode, MtaStsPolicy, MtaStsPolicySyntaxError, parse_policy
@@ -89,6 +89,8 @@ def _judge_fetch(wanted: HttpFetch, fetched: HttpAnswer) -> tuple[MtaStsPolicy |
     if isinstance(fetched, Unanswered):
         sentence = f"The policy could not be fetched from {wanted.url}: {fetched.cause}."
         next_step = "Check the name, the certificate and the web server of the mta-sts host."
+        if fetched.cause == NO_WEB:
+            next_step = FETCH_LATER
         return None, [unknown("mta_sts.policy_unknown", evidence, sentence, next_step)]
     if fetched.status >= _SERVER_ERROR:
         sentence = f"The web server of the policy answers {fetched.status}."

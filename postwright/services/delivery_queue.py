@@ -78,6 +78,7 @@ class StoredQueue:
             DueDestination(
                 destination.id,
                 tuple(host for group in destination.host_groups for host in self._chance.sample(group, len(group))),
+                destination.verified_tls,
             )
             for destination in found
         ]

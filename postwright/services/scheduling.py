@@ -16,7 +16,7 @@ from postwright.services.domain_watch import DomainWatch
 from postwright.services.failure_notices import FailureNotices
 from postwright.services.imports import ContactImports
 from postwright.services.retention import Retention
-from postwright.services.routing import Router
+from postwright.services.routing import WITHHELD, Router
 from postwright.store import (
     budgets,
     campaigns,
@@ -153,6 +153,8 @@ class Scheduler:
                 released += await self._release_domain(run, sender, route, provider)
             elif route.result == RouteResult.UNKNOWN:
                 await self._explain(run, route.domain, f"Could not find out where the mail goes: {route.cause}")
+            elif route.result == WITHHELD:
+                await self._explain(run, route.domain, f"Nobody to send to: {route.cause}")
             else:
                 failed += await self._fail(run, route)
         return released, failed

@@ -32,11 +32,11 @@ class TestMailboxConnector:
         self._clock = clock
         self._keys = tuple(keys)
 
-    async def open(self, hosts: Sequence[str]) -> Session:
+    async def open(self, hosts: Sequence[str], *, verified_tls: bool = False) -> Session:
         """A session with the first of ``hosts`` that will have one; ``NoHostError`` where none will."""
         if tuple(hosts) == (TEST_MAILBOX,):
             return _TestMailboxSession(self._database, self._clock, self._keys)
-        return await self._onward.open(hosts)
+        return await self._onward.open(hosts, verified_tls=verified_tls)
 
 
 class _TestMailboxSession:

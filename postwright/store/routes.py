@@ -9,6 +9,7 @@ from mailtypes.clock import Microseconds
 from postwright.store.records import fetch_all, fetch_one, insert_row, select_as, table
 
 _destination, _route = table("destination"), table("route")
+_VERIFIED = "mta-sts:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Destination:
     site: str
     provider: str
     hosts: str
+    verified_tls: bool = False
 
     @property
     def host_groups(self) -> tuple[tuple[str, ...], ...]:
@@ -39,10 +41,17 @@ class Destination:
 
 
 def save_destination(
-    connection: Connection, workspace_id: int, site: str, provider: str, host_groups: tuple[tuple[str, ...], ...]
+    connection: Connection,
+    workspace_id: int,
+    site: str,
+    provider: str,
+    host_groups: tuple[tuple[str, ...], ...],
+    *,
+    verified_tls: bool = False,
 ) -> int:
-    """The id of the destination of that site, made or brought up to date."""
-    values = {"provider": provider, "hosts": json.dumps(host_groups)}
+    """The id of the destination of that site, made or brought up to date; one of its own for ``verified_tls``."""
+    site = f"{_VERIFIED}{site}" if verified_tls else site
+    values = {"provider": provider, "hosts": json.dumps(host_groups), "verified_tls": verified_tls}
     found = connection.execute(
         update(_destination)
         .where(_destination.c.workspace_id == workspace_id, _destination.c.site == site)

@@ -114,7 +114,10 @@ class Stream(SQLModel, table=True):
 
 
 class Destination(SQLModel, table=True):
-    """A site that takes mail: a set of MX hosts that belong together. ``hosts`` is JSON, groups by preference."""
+    """A site that takes mail: a set of MX hosts that belong together. ``hosts`` is JSON, groups by preference.
+
+    Domains whose policy demands ``verified_tls`` have destinations of their own at the same site.
+    """
 
     __tablename__ = "destination"
     __table_args__ = (UniqueConstraint("workspace_id", "site"),)
@@ -123,6 +126,21 @@ class Destination(SQLModel, table=True):
     site: str
     provider: str
     hosts: str
+    verified_tls: bool = False
+
+
+class TlsPolicy(SQLModel, table=True):
+    """The MTA-STS policy of a recipient domain, held until it expires (RFC 8461 section 3.3); ``patterns`` is JSON."""
+
+    __tablename__ = "tls_policy"
+    __table_args__ = (UniqueConstraint("workspace_id", "domain"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    domain: str
+    policy_id: str
+    mode: str
+    patterns: str
+    expires_at: int = moment()
 
 
 class Route(SQLModel, table=True):
