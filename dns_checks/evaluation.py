@@ -18,6 +18,8 @@ from mailtypes.questions import (
 T = TypeVar("T")
 
 NO_WEB = "nothing may be fetched from the web here"
+FETCH_LATER = "Check again where the web may be asked (not offline)."
+"""The next step after ``NO_WEB``."""
 
 
 class Asker(Protocol):

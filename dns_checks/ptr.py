@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from dns_checks.findings import CheckFinding, Evidence, absent, present, printable, unknown, warning
 from mailtypes.auth import Finding
@@ -49,8 +49,10 @@ def check_ptr(address: Address, ehlo_name: DomainName | None = None) -> DnsEvalu
     if not names:
         sentence = f"{address} has no reverse name; Gmail, Yahoo and Microsoft refuse or throttle such senders."
         step = "Ask whoever gave you the address to publish a PTR record for it."
-        if address.is_private and not _is_documentation(address):
-            sentence = f"{address} is a private address: it has no reverse name, and nobody outside sees mail come from it."
+        if not address.is_global:
+            sentence = (
+                f"{address} has no reverse name, and is no public address: nobody outside sees mail come from it."
+            )
             step = "Name the public address that the mail leaves from."
         return PtrCheck(address, Finding.ABSENT, (), (), (absent("ptr.missing", evidence, sentence, step),))
     confirmed, is_certain, forward = yield from _confirm(address, names)
@@ -102,8 +104,17 @@ def _forward_finding(
     host = next((name for name in names if not _is_written_address(name)), None)
     step = "Let the PTR record name a host, such as mail.example.com, and give that host this address."
     if host is not None:
-        step = f"Publish an address record for {printable(host)} with {address}, or let the PTR record name another host."
+        step = (
+            f"Publish an address record for {printable(host)} with {address}, or let the PTR record name another host."
+        )
     return absent("ptr.not_confirmed", evidence, sentence, step)
+
+
+def _is_written_address(name: str) -> bool:
+    try:
+        return bool(ip_address(name))
+    except ValueError:
+        return False
 
 
 def _name_findings(address: Address, names: tuple[str, ...], evidence: tuple[Evidence, ...]) -> list[CheckFinding]:

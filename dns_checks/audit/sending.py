@@ -3,7 +3,7 @@
 from dns_checks import dmarc, spf
 from dns_checks.audit.report import Address, AuditFinding, AuditRequest, CheckOutcome, ExpectedKey
 from dns_checks.dkim.keys import KeyRecord, KeyRecordSyntaxError, parse_key_record
-from dns_checks.findings import Evidence, absent, info, present, unknown, warning
+from dns_checks.findings import Evidence, Severity, absent, info, present, unknown, warning
 from mailtypes.auth import Finding
 from mailtypes.domain import DomainName
 from mailtypes.questions import (
@@ -29,25 +29,31 @@ def check_spf(request: AuditRequest) -> DnsEvaluation[CheckOutcome]:
     for address in request.egress_addresses:
         ehlo = request.ehlo_names.get(address)
         verdict = yield from spf.check_host(address, host, f"bounce@{host}", helo=ehlo.ascii if ehlo else host)
-        finding = _judge_spf(host, address, verdict)
+        finding = _judge_spf(request, address, verdict, lint)
         findings.setdefault((finding.code, finding.sentence), finding)
     said = {finding.code for finding in findings.values()}
     remarks = [finding for finding in lint.findings if finding.code not in said]
     return CheckOutcome(f"spf {host}", (*findings.values(), *remarks))
 
 
-def _judge_spf(host: str, address: Address, verdict: spf.SpfVerdict) -> AuditFinding:
-    evidence = (Evidence(f"SPF of {host} for {address}", f"{verdict.result}: {verdict.cause} ({verdict.record})"),)
+def _judge_spf(request: AuditRequest, address: Address, verdict: spf.SpfVerdict, lint: spf.SpfLint) -> AuditFinding:
+    host = request.return_path_host.ascii
+    shown = f" ({verdict.record})" if verdict.record else ""
+    evidence = (Evidence(f"SPF of {host} for {address}", f"{verdict.result}: {verdict.cause}{shown}"),)
     match verdict.result:
         case spf.SpfResult.PASS:
             return present("spf.authorised", evidence, f"SPF lets {address} send for {host}.")
         case spf.SpfResult.TEMPERROR:
             return unknown("spf.unknown", evidence, f"The SPF record of {host} could not be looked up.")
         case spf.SpfResult.NONE:
-            return absent("spf.missing", evidence, f"{host} has no SPF record.", "Publish the SPF record.")
+            terms = " ".join(f"ip{one.version}:{one}" for one in request.egress_addresses)
+            step = f"Publish the SPF record, a TXT record at {host}: v=spf1 {terms} -all"
+            return absent("spf.missing", evidence, f"{host} has no SPF record.", step)
         case spf.SpfResult.PERMERROR:
             sentence = f"The SPF record of {host} is not valid: {verdict.cause}."
-            return absent("spf.invalid", evidence, sentence, "Mend the record; receivers ignore it as it is.")
+            faults = [one for one in lint.findings if one.severity is Severity.ERROR and one.state is Finding.ABSENT]
+            step = faults[0].next_step if faults else "Mend the record."
+            return absent("spf.invalid", evidence, sentence, step)
         case _:
             sentence = f"The SPF record of {host} does not let {address} send ({verdict.result})."
             next_step = f"Add ip{address.version}:{address} to the record, before the all term."

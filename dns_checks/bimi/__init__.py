@@ -9,7 +9,7 @@ from dns_checks.bimi.certificate import (
 )
 from dns_checks.bimi.enforcement import DmarcFacts, enforcement_findings
 from dns_checks.bimi.evaluate import BimiEvaluation, BimiResult, evaluate
-from dns_checks.bimi.record import AssertionRecord, AvatarPreference, BimiSyntaxError, parse_record
+from dns_checks.bimi.record import AssertionRecord, AvatarPreference, BimiSyntaxError, parse_record, record_name
 from dns_checks.bimi.svg import SvgFinding, SvgReport, check_svg
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "evaluate",
     "parse_record",
     "read_certificates",
+    "record_name",
 ]

@@ -15,6 +15,7 @@ from dns_checks.bimi.excerpt import excerpt
 from dns_checks.bimi.record import AssertionRecord, BimiSyntaxError, is_assertion_record, parse_record, record_name
 from dns_checks.bimi.svg import SvgReport, check_svg
 from dns_checks.bimi.svg_document import MAX_OCTETS as MAX_LOGO_OCTETS
+from dns_checks.evaluation import FETCH_LATER, NO_WEB
 from dns_checks.findings import CheckFinding, Evidence, Mark, Severity, absent, info, present, unknown, warning
 from mailtypes.auth import Finding
 from mailtypes.domain import DomainName
@@ -30,6 +31,7 @@ from mailtypes.questions import (
 )
 
 _OK: Final = 200
+_ASK_WEB_SERVER: Final = "Open the address in a browser; mend the name, the certificate or the web server there."
 _PASSING_FAILURES: Final = frozenset({408, 425, 429})  # and 5xx: asked again, these may well be gone
 
 
@@ -217,13 +219,18 @@ def _fetch(url: str, max_bytes: int, code: str, what: str) -> Evaluation[tuple[H
     assert isinstance(answer, HttpFetched | Unanswered)
     evidence = (Evidence.of_fetch(fetch, answer),)
     if isinstance(answer, Unanswered):
-        return None, unknown(code, evidence, f"The {what} could not be fetched: {answer.cause}.")
+        return None, unknown(code, evidence, f"The {what} could not be fetched: {answer.cause}.", _step(answer))
     if answer.status == _OK:
         return answer, present(code, evidence, f"The {what} is at {excerpt(url)}.")
     if answer.status >= 500 or answer.status in _PASSING_FAILURES:
-        return None, unknown(code, evidence, f"The web server could not give the {what}: status {answer.status}.")
+        sentence = f"The web server could not give the {what}: status {answer.status}."
+        return None, unknown(code, evidence, sentence, _ASK_WEB_SERVER)
     sentence = f"The {what} is not at {excerpt(url)}: the web server answers {answer.status}."
     return None, absent(code, evidence, sentence, "Publish the file there, or correct its address in the record.")
+
+
+def _step(answer: Unanswered) -> str:
+    return FETCH_LATER if answer.cause == NO_WEB else _ASK_WEB_SERVER
 
 
 def _judge(findings: Sequence[CheckFinding]) -> tuple[BimiResult, str]:

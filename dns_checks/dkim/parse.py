@@ -234,8 +234,11 @@ MAX_HEADER_LINES = 50_000
 
 def has_endless_header(message: bytes) -> bool:
     """Whether the header has more than ``MAX_HEADER_LINES`` lines, so that it should not be split into fields."""
-    end = next((at for at in (message.find(blank) for blank in (b"\r\n\r\n", b"\n\n")) if at >= 0), len(message))
-    return message.count(b"\n", 0, end) > MAX_HEADER_LINES
+    line_end = b"\r\n" if b"\r\n" in message else b"\n"
+    if message.startswith(line_end):
+        return False
+    end = message.find(line_end * 2)
+    return message.count(line_end, 0, end if end >= 0 else len(message)) > MAX_HEADER_LINES
 
 
 def split_message(message: bytes) -> tuple[tuple[HeaderField, ...], bytes]:

@@ -30,6 +30,7 @@ from mailtypes.questions import DnsAnswer, DnsEvaluation, DnsQuestion, Found, Re
 
 _ALIKE = 0.75
 _MAX_REPORTED = 20
+_MAX_SEARCHED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def _texts_beside(answer: DnsAnswer, evidence: tuple[Evidence, ...]) -> Iterator
         yield absent("dmarc.several_records", evidence, sentence, "Keep one of them.")
     for text in [text for text in texts if text not in policies][:_MAX_REPORTED]:
         head = text.lstrip(" \t\"'")[:8].lower()
-        if SequenceMatcher(None, head, "v=dmarc1").ratio() >= _ALIKE:
+        if SequenceMatcher(None, head, "v=dmarc1").ratio() >= _ALIKE or "v=dmarc1" in text[:_MAX_SEARCHED].lower():
             yield CheckFinding(
                 "dmarc.not_a_record",
                 Severity.ERROR if not policies else Severity.WARNING,

@@ -1,8 +1,8 @@
 """What is wrong, weak or useless in the text of one SPF record (RFC 7208); nothing is asked."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from ipaddress import IPv4Network, IPv6Network
+from itertools import islice
 from typing import TypeAlias
 
 from dns_checks.findings import CheckFinding, Evidence, Mark, Severity

@@ -65,6 +65,38 @@ class StatusRange:
         return same and self.first <= status.detail <= self.last
 
 
+def normal(text: str) -> str:
+    """The beginning of a reply's text as phrases are looked for in it: small letters, one blank between words.
+
+    The lines of a long reply end wherever its author's did.
+    """
+    return " ".join(text[:_READ].lower().split())
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words to look for; ``pattern`` only where there are stars, and then only if the ``first`` words are there."""
+
+    first: str
+    pattern: re.Pattern[str] | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Phrase":
+        """Read a phrase; raises ``ShapingRulesError``."""
+        if not 3 <= len(text) <= _LONGEST_PHRASE or text.count("*") > 5:
+            raise ShapingRulesError(
+                f"a phrase has 3 to {_LONGEST_PHRASE} characters and at most 5 stars: '{text[:40]}'"
+            )
+        parts = text.lower().split("*")
+        if len(parts) == 1:
+            return cls(parts[0])
+        return cls(parts[0], re.compile(".{0,60}?".join(re.escape(part) for part in parts)))
+
+    def is_in(self, words: str) -> bool:
+        """Whether the phrase stands in ``words`` (see ``normal``)."""
+        return self.first in words and (self.pattern is None or self.pattern.search(words) is not None)
+
+
 @dataclass(frozen=True, slots=True)
 class Slowing:
     """Multiply the rate by ``factor``, but not below ``floor`` (messages a second)."""
@@ -115,7 +147,7 @@ class ShapingRule:
     providers: tuple[str, ...] = ()
     codes: tuple[int, ...] = ()
     status: tuple[StatusRange, ...] = ()
-    phrases: tuple[re.Pattern[str], ...] = ()
+    phrases: tuple[Phrase, ...] = ()
     stage: Stage | None = None
     scope: RuleScope = RuleScope.DESTINATION
     slow: Slowing | None = None
@@ -134,8 +166,8 @@ class ShapingRule:
             raise ShapingRulesError(f"rule {self.name}: a rule asks for codes, status or phrases")
         Limits(self.connections, self.messages_per_connection)
 
-    def fits(self, provider: str, stage: Stage, reply: SmtpReply) -> bool:
-        """Whether all conditions hold for this reply."""
+    def fits(self, provider: str, stage: Stage, reply: SmtpReply, words: str) -> bool:
+        """Whether all conditions hold for this reply; ``words`` is its text as ``normal`` makes it."""
         if self.providers and provider not in self.providers:
             return False
         if (self.codes and reply.code not in self.codes) or (self.stage is not None and stage is not self.stage):
@@ -143,8 +175,7 @@ class ShapingRule:
         status = reply.enhanced_status
         if self.status and (status is None or not any(one.has(status) for one in self.status)):
             return False
-        text = reply.text[:_READ]
-        return not self.phrases or any(phrase.search(text) for phrase in self.phrases)
+        return not self.phrases or any(phrase.is_in(words) for phrase in self.phrases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +192,8 @@ class RuleBook:
         """The first rule that fits a reply; ``None`` for one that says nothing about the pace."""
         if reply.is_positive:
             return None
-        return next((rule for rule in self.rules if rule.fits(provider, stage, reply)), None)
+        words = normal(reply.text)
+        return next((rule for rule in self.rules if rule.fits(provider, stage, reply, words)), None)
 
     def before(self, other: "RuleBook") -> "RuleBook":
         """This book's rules before ``other``'s, its limits in place of ``other``'s."""
@@ -199,7 +231,7 @@ def _read_rule(entry: Mapping[str, Any]) -> ShapingRule:
         values: dict[str, Any] = dict(entry)
         values |= {key: tuple(entry[key]) for key in ("providers", "codes") if key in entry}
         values["status"] = tuple(StatusRange.parse(one) for one in entry.get("status", ()))
-        values["phrases"] = tuple(_phrase(one) for one in entry.get("phrases", ()))
+        values["phrases"] = tuple(Phrase.parse(one) for one in entry.get("phrases", ()))
         values["examples"] = tuple(_example(one) for one in entry.get("examples", ()))
         values |= {key: read(entry[key]) for key, read in _READERS.items() if key in entry}
         return ShapingRule(**values)
@@ -221,14 +253,6 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
 
 def _example(entry: Mapping[str, Any]) -> Example:
     return Example(str(entry["reply"]), str(entry.get("provider", "")), Stage(entry.get("stage", Stage.MESSAGE)))
-
-
-def _phrase(text: str) -> re.Pattern[str]:
-    if not 3 <= len(text) <= _LONGEST_PHRASE or text.count("*") > 5:
-        raise ShapingRulesError(f"a phrase has 3 to {_LONGEST_PHRASE} characters and at most 5 stars: '{text[:40]}'")
-    # A line break of a long reply stands wherever its author's lines ended; one space in a phrase meets any.
-    words = [r"\s+".join(re.escape(word) for word in part.split(" ")) for part in text.split("*")]
-    return re.compile(r"(?:.|\n){0,60}?".join(words), re.IGNORECASE)
 
 
 def _read_limits(entries: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Limits], dict[str, Limits]]:

@@ -272,7 +272,12 @@ def check_bimi(
         now = as_datetime(SystemClock().now())
         return await ground.evaluate(bimi.evaluate(given, selector, roots=trusted, now=now))
 
-    (found,) = for_each(GroundOptions(zone, offline), [as_domain(name)], work)
+    options, domain_name = GroundOptions(zone, offline), as_domain(name)
+    try:
+        bimi.record_name(selector, domain_name)
+    except bimi.BimiSyntaxError as error:
+        raise typer.BadParameter(error.explain()) from None
+    (found,) = for_each(options, [domain_name], work)
     if as_json:
         print_json(documents.bimi_document(found))
     else:

@@ -180,16 +180,24 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def as_address(text: str) -> IPv4Address | IPv6Address:
-    """An IP address of the command line."""
+    """An IP address of the command line; an IPv4 address that is written as IPv6 is taken for what it is."""
     try:
-        return ip_address(text)
+        address = ip_address(text.strip())
     except ValueError:
         raise typer.BadParameter(f"'{text}' is not an IP address.") from None
+    if isinstance(address, IPv4Address):
+        return address
+    if address.scope_id is not None:
+        raise typer.BadParameter(f"'{text}' has a zone of its own machine (behind the %); give it without.")
+    return address.ipv4_mapped or address
 
 
 def as_domain(text: str) -> DomainName:
     """A domain of the command line."""
     try:
-        return DomainName.parse(text)
+        name = DomainName.parse(text)
     except DomainSyntaxError as error:
         raise typer.BadParameter(error.explain()) from None
+    if name.labels[-1].isdigit():  # no top-level domain is a number (RFC 3696 section 2)
+        raise typer.BadParameter(f"'{text}' is an address or a number, not a domain. Write a name such as example.com.")
+    return name

@@ -157,7 +157,9 @@ def _spf_step(verdict: SpfVerdict, address: str, domain: str) -> str:
         case "temperror":
             return ASK_AGAIN
         case "none":
-            return f"Publish an SPF record at {domain}."
+            if "@" not in domain and "." in domain.strip("."):
+                return f"Publish an SPF record at {domain}."
+            return "Give a full domain, such as mail.example.com; only such a name can have an SPF record."
         case "permerror":
             return f"Mend the record; 'postwright check domain {domain}' shows the place."
         case _:

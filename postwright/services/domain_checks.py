@@ -238,7 +238,7 @@ def _read_address(text: str, field: str, problems: list[Problem]) -> IPv4Address
         sentence = f"'{text[:100]}' has a zone of its own machine; the world cannot see it."
         problems.append(Problem("address_syntax", sentence, field, "", "Leave out what is behind the %."))
         return None
-    return address
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def _read_zone(text: str) -> Zone:

@@ -121,6 +121,8 @@ OTHER_CLIENT = ("--ip", "20.9.9.9", "--mail-from", "a@good.test", "--helo", "mx.
         (("message", "good.eml", "--authserv-id", "a\nb"), 65),
         (("bimi", "good.test"), 0),
         (("bimi", "dark.test"), 2),  # whether another domain's record applies is not known
+        (("bimi", "good.test", "--selector", "../x y"), 64),
+        (("domain", "192.0.2.1"), 64),
         (("svg", "good.svg"), 0),
         (("svg", "good.svg", "bad.svg"), 1),
         (("svg", "nothing.svg"), 66),
@@ -336,3 +338,33 @@ def test_silence_is_waited_for_once() -> None:
 def test_objects_are_one_a_line(check: Command) -> None:
     out = check("dkim", "good.eml", "plain.eml", "--json").out
     assert [json.loads(line)["file"] for line in out.splitlines()] == ["good.eml", "plain.eml"]
+
+
+@pytest.mark.parametrize("command", ["spf --mail-from a@good.test", "domain good.test"])
+def test_addresses_are_taken_for_what_they_are(check: Command, command: str) -> None:
+    name, *arguments = command.split()
+    assert check(name, *arguments, "--ip", "fe80::1%eth0").code == 64
+    found = check(name, *arguments, "--ip", f"::ffff:{ADDRESS}", "--json")
+    assert f"::ffff:{ADDRESS}" not in found.out
+    assert "::ffff" not in found.out
+    assert ADDRESS in found.out
+
+
+def test_a_client_without_a_domain_is_not_told_to_publish_one(check: Command) -> None:
+    found = check("spf", "--ip", ADDRESS, "--helo", "[]")
+    assert found.code == 1
+    assert "record at []" not in found.out
+    assert "Give a full domain" in found.out
+
+
+def test_offline_the_next_step_for_what_lies_on_the_web_is_to_go_online(check: Command, tmp_path: Path) -> None:
+    more = (
+        '_mta-sts.good.test. TXT "v=STSv1; id=1"\ndefault._bimi.good.test. TXT "v=BIMI1; l=https://good.test/l.svg"\n'
+    )
+    (tmp_path / "dns.zone").write_text(ZONE + more)
+    findings = json.loads(check("domain", "good.test", "--json").out)["findings"]
+    steps = {
+        one["code"]: one["next_step"] for one in findings if one["code"] in {"mta_sts.policy_unknown", "bimi.logo"}
+    }
+    assert len(steps) == 2
+    assert all("offline" in step for step in steps.values())

@@ -240,7 +240,8 @@ class TestBrokenFields:
 
         message = signed()[: -len(MESSAGE)] * 500 + MESSAGE
         found = run(verify(message, NOW, VerifyPolicy(max_signatures=4)), Counting())
-        assert [v.result for v in found] == [DkimResult.PERMERROR] * 4 + [DkimResult.NEUTRAL] * 496
+        assert [v.result for v in found] == [DkimResult.PERMERROR] * 4 + [DkimResult.NEUTRAL]
+        assert found[-1].cause == "496 more signatures are not evaluated: at most 4 are"
         assert questions == 4
 
     def test_long_fields_and_lines_are_refused_by_policy(self) -> None:
@@ -248,6 +249,16 @@ class TestBrokenFields:
         assert verdicts(signed(), policy=policy)[0].result is DkimResult.POLICY
         policy = VerifyPolicy(max_line_octets=100)
         assert verdicts(signed(MESSAGE + b"x" * 101 + b"\r\n"), policy=policy)[0].result is DkimResult.POLICY
+
+    def test_a_header_without_end_is_not_split_into_fields(self) -> None:
+        flood = b"X: y\r\n" * 100_000
+        (verdict,) = verdicts(flood + signed())
+        assert (verdict.result, verdict.cause) == (DkimResult.POLICY, "the header has too many lines")
+        assert verdicts(flood.replace(b"\r", b""))[0].result is DkimResult.POLICY
+        # Bare LFs end no header of the wire, and what stands in the body is no header.
+        assert verdicts(b"A: b\r\n\n\n" + flood)[0].result is DkimResult.POLICY
+        assert verdicts(b"\r\n" + flood)[0].result is DkimResult.NONE
+        assert only(signed(MESSAGE + flood)).result is DkimResult.PASS
 
     def test_a_field_name_that_only_looks_signed_is_not_taken(self) -> None:
         message = signed()

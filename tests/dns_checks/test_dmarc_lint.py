@@ -137,6 +137,10 @@ class TestThePlace:
         found = lint(txt("_dmarc.acme.test", text, GOOD))
         assert not errors(found)
 
+    def test_a_record_that_does_not_begin_with_the_version(self) -> None:
+        found = lint(txt("_dmarc.acme.test", "p=reject; v=DMARC1; rua=mailto:d@acme.test"))
+        assert errors(found) == {"dmarc.missing", "dmarc.not_a_record"}
+
     def test_other_texts_are_left_alone(self) -> None:
         assert [f.code for f in lint(txt("_dmarc.acme.test", GOOD, "v=spf1 -all")).findings] == ["dmarc.record"]
 

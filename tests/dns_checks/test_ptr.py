@@ -88,3 +88,17 @@ def test_generic_names(name: str, address: str, is_generic: bool) -> None:
 @given(st.text(max_size=60), st.ip_addresses())
 def test_no_name_makes_it_raise(name, address) -> None:  # type: ignore[no-untyped-def]
     looks_generic(name, address)
+
+
+def step_of(zone: str, address: str = "192.0.2.1") -> str:
+    (finding,) = (one for one in check(zone, address).findings if one.code in {"ptr.not_confirmed", "ptr.missing"})
+    return f"{finding.sentence} {finding.next_step}"
+
+
+def test_next_steps_can_be_done() -> None:
+    assert "address record for a.test with 192.0.2.1" in step_of(f"{REVERSE} PTR a.test.")
+    # Nobody can publish an address record for an address.
+    assert "record for 192.0.2.1" not in step_of(f"{REVERSE} PTR 192.0.2.1.")
+    assert "name a host" in step_of(f"{REVERSE} PTR 192.0.2.1.")
+    assert "no public address" in step_of("a.test. A 10.0.0.1", "10.0.0.1")
+    assert "no public address" not in step_of("a.test. A 10.0.0.1", "20.1.2.3")

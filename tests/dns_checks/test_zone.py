@@ -1,5 +1,6 @@
 """The dictionary zone answers as a resolver in front of the same records would."""
 
+import time
 from ipaddress import IPv4Address
 
 import pytest
@@ -171,3 +172,14 @@ def test_mutated_zone_files_raise_nothing_else(data: st.DataObject) -> None:
 @given(st.text(max_size=30), st.sampled_from(RecordType))
 def test_any_question_has_an_answer(name: str, record_type: RecordType) -> None:
     assert isinstance(ask(name, record_type), Found | Absent | Unanswered)
+
+
+def test_many_records_at_one_name_are_read_in_linear_time() -> None:
+    text = "".join(f'@ TXT "{number}"\n@ MX {number} mail\n' for number in range(5_000))
+    start = time.process_time()
+    zone = Zone.parse(f'$ORIGIN a.test.\n{text}@ TXT "0"\n')
+    assert time.process_time() - start < 8  # under 2 s; half a minute where a set is hashed anew for each record
+    for record_type in (RecordType.TXT, RecordType.MX):
+        answer = zone.answer(DnsQuestion("a.test", record_type))
+        assert isinstance(answer, Found)
+        assert len(answer.records) == 5_000  # the one that is there twice counts once

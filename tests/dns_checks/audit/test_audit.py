@@ -268,3 +268,16 @@ class TestAnyDomain:
     def test_the_other_checks_run_too(self) -> None:
         topics = {finding.topic for finding in self.audit({}).findings}
         assert topics == {"spf", "dkim", "dmarc", "mx", "mta_sts", "tls_rpt", "tlsa"}
+
+
+def test_the_next_step_for_spf_says_what_to_publish_or_mend(ground: Any) -> None:
+    def step(code: str, *records: str) -> str:
+        report = ground.audit({SPF: list(records)})
+        return next(one.next_step for one in report.findings if one.code == code)
+
+    wanted = "v=spf1 ip4:93.184.215.10 ip6:2606:2800:21f::10 -all"
+    assert step("spf.missing") == f"Publish the SPF record, a TXT record at bounce.news.acme.test: {wanted}"
+    assert step("spf.invalid", "v=spf1 -all", "v=spf1 +all") == "Merge them into one."
+    assert "192.0.2.0/24" in step("spf.invalid", "v=spf1 ip4:nonsense -all")
+    report = ground.audit({SPF: []})
+    assert not any("None" in each.answer for one in report.findings for each in one.evidence)

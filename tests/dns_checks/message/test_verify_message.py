@@ -264,3 +264,20 @@ def test_mutated_messages_raise_nothing() -> None:
         found = verdict(bytes(copy))
         read(authentication_results("mx.test", found))
     assert split_message(bytes(message))
+
+
+def test_a_header_without_end_is_judged_without_reading_it() -> None:
+    found = verdict(b"X: y\r\n" * 100_000 + signed())
+    assert (str(found.dkim[0].result), str(found.dmarc_result), str(found.arc.result)) == (
+        "policy",
+        "permerror",
+        "fail",
+    )
+    assert found.dmarc_cause == "the header has too many lines"
+
+
+def test_signatures_by_the_thousand_make_no_long_results_field() -> None:
+    one = signed()[: -len(MESSAGE)]
+    field = authentication_results("mx.example.test", verdict(one * 3_000 + MESSAGE))
+    assert field.count("dkim=") == 11
+    assert len(field) < 4_000
