@@ -169,6 +169,8 @@ def check_document(report: AuditReport, mail_hosts: Sequence[HostTls] | None = N
                 "sentence": one.sentence,
                 "next_step": one.next_step,
                 "reply_codes": one.reply_codes,
+                "findings": one.findings,
+                "evidence": [asdict(item) for item in one.evidence],
             }
             for one in report.requirements
         ],
