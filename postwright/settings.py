@@ -171,7 +171,9 @@ class EgressSettings(Section):
 class DeliverSettings(Section):
     """The delivery engine."""
 
-    processes: int = Field(1, ge=1, le=64, description="How many delivery processes `serve` starts.")
+    processes: int = Field(
+        0, ge=0, le=64, description="How many delivery processes `serve` starts; 0: one a core, at most four."
+    )
     egress: tuple[EgressSettings, ...] = Field((), description="Addresses that mail leaves from.")
     smtp_port: int = Field(25, gt=0, le=65535, description="The port of receiving hosts; 25 but in the sandbox.")
     allow_private_destinations: bool = Field(
@@ -180,7 +182,9 @@ class DeliverSettings(Section):
     connections_per_destination: int = Field(10, ge=1, le=1000, description="Connections to one destination at a time.")
     messages_per_connection: int = Field(1000, ge=1, description="Messages after which a connection is closed.")
     batch: int = Field(100, ge=1, le=1000, description="Deliveries leased at a time.")
-    signing_threads: int = Field(2, ge=1, le=64, description="Threads that compose and sign; OpenSSL leaves the GIL.")
+    signing_threads: int = Field(
+        1, ge=1, le=64, description="Threads of a delivery process that compose and sign; more only with few processes."
+    )
     lease: Duration = Field(timedelta(seconds=60), description="How long a worker that vanished keeps its mails.")
     retry_first: Duration = Field(timedelta(minutes=5), description="The wait after the first deferral.")
     retry_factor: float = Field(2.0, ge=1, le=10, description="How much longer each further wait is.")

@@ -22,7 +22,7 @@ class RecipientWanted(Wanted):
     """A recipient of a bulk with its own merge fields; `key` is the client's own name for it."""
 
     address: Text = Field(max_length=_LONGEST_ADDRESS)
-    data: dict[str, JsonValue] = {}
+    data: dict[str, JsonValue] = Field({})
     key: Text | None = Field(None, max_length=_LONGEST_KEY)
 
 

@@ -3,8 +3,8 @@
 from copy import deepcopy
 from typing import Any
 
-from postwright.api.examples import EXAMPLES
 from postwright.api.bulk_records import BulkBody, RecipientsBody, RecipientWanted
+from postwright.api.examples import EXAMPLES
 from postwright.api.message_bodies import BatchWanted, MessageBody
 from postwright.api.representations import ProblemDocument
 

@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from mailtypes.clock import SECOND
+from postwright.api.destinations import DESTINATION
 from postwright.api.representations import (
     CAMPAIGN,
     IMPORT,
@@ -189,12 +190,16 @@ _REQUESTS: dict[str, Example] = {
         {"Idempotency-Key": "letter-2026-03"},
         {"from": "letter@news.acme.test", "template": _first(TEMPLATE), "tags": ["spring"]},
     ),
-    "add_bulk_recipients": Example(
-        200, _BULK, _RECORDS, "application/x-ndjson", answer_type="application/x-ndjson"
-    ),
+    "add_bulk_recipients": Example(200, _BULK, _RECORDS, "application/x-ndjson", answer_type="application/x-ndjson"),
     "get_bulk": Example(parameters=_BULK),
     "commit_bulk": Example(202, _BULK),
     "cancel_bulk": Example(parameters=_BULK),
+    "list_destinations": Example(parameters={"everything": True, "limit": 20}),
+    "get_destination": Example(parameters={"destination_id": outward(DESTINATION, 0, 1)}),
+    "suspend_queue": Example(body={"domain": "example.test", "note": "Their mail hosts are moving."}),
+    "resume_queue": Example(body={"domain": "example.test"}),
+    "flush_queue": Example(body={"domain": "example.test"}),
+    "fail_queue": Example(body={"domain": "example.test", "note": "The domain is gone."}),
     "list_events": Example(parameters={"message": _MESSAGE, "limit": 20}),
     "create_key": Example(
         201, body={"name": "shop", "scopes": ["send"], "domains": ["news.acme.test"], "rate_limit": 50}
@@ -205,7 +210,6 @@ _REQUESTS: dict[str, Example] = {
 }
 
 EXAMPLES: dict[str, Example] = {
-    name: replace(example, answer=_ANSWERS.get(name))
-    for name, example in _REQUESTS.items()
+    name: replace(example, answer=_ANSWERS.get(name)) for name, example in _REQUESTS.items()
 }
 """By operation id, in the order of the story."""

@@ -89,7 +89,7 @@ async def create_key(wanted: NewKey, caller: Admin) -> KeyMade:
 
 
 async def rotate_key(key_id: str, caller: Admin, wanted: RotationWanted = RotationWanted()) -> KeyMade:  # noqa: B008
-    """Make a key that takes over from one, with the same name, scopes and limits. The old one ends after the overlap."""
+    """Make a key that takes over from one, with its name, scopes and limits. The old one ends after the overlap."""
     overlap = timedelta(hours=wanted.overlap_hours)
     made = await caller.services.accounts.rotate_key(caller.workspace_id, inward(KEY, key_id), overlap)
     return await _made(caller, *made)

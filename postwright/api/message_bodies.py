@@ -66,7 +66,7 @@ class TrackingWanted(Wanted):
 
 
 class MessageBody(Wanted):
-    """One message to up to 100 recipients. Its content is `html` and/or `text`, `mjml` (and `text`), or a `template`."""
+    """One message to up to 100 recipients. Its content is `html` and/or `text`, `mjml`, or a `template`."""
 
     sender: Address = Field(alias="from")
     to: list[Address] = Field([], max_length=MOST_RECIPIENTS)

@@ -17,7 +17,11 @@ _DESCRIPTION = """\
 Send signed bulk mail and see what became of every message.
 
 Requests carry an API key: `Authorization: Bearer pw_live_...`. Keys have scopes: `read` for every GET and for checks, \
-`send` for contacts, suppressions, templates, campaigns and reports, `admin` for domains and keys.
+`send` for messages, bulks, contacts, suppressions, templates, campaigns and reports, `admin` for domains, keys and \
+lifting suppressions. What a `pw_test_...` key sends goes through everything but delivery.
+
+202 means stored for good. POSTs that send take an `Idempotency-Key`: asked twice is done once. Partly wrong requests \
+keep what is good and name the rest in `refused`. Limits of a key are told in `RateLimit-Policy` and `RateLimit`.
 
 Lists come in pages; go on with `next_cursor` while `has_more` is true. Errors are problem details (RFC 9457); \
 `errors` names everything that is wrong, with the place and the next step. Every answer has `X-Request-Id`; send your \

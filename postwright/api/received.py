@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -106,7 +106,8 @@ async def _receive_json(request: Request, too_large_step: str) -> Received:
     edge = edge_of(request.scope)
     edge.body_limit, edge.too_large_step = MAX_JSON, too_large_step
     # On disk while it comes in: a client may take its time, and many clients are many megabytes.
-    upload = UploadFile(SpooledTemporaryFile(max_size=_IN_MEMORY), size=0)
+    spool = cast(BinaryIO, SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115  closed with the upload
+    upload = UploadFile(spool, size=0)
     try:
         async for piece in request.stream():
             await upload.write(piece)

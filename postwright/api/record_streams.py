@@ -73,7 +73,7 @@ class Lines:
 
     async def _next_piece(self) -> tuple[bytes | None, bool]:
         """The next octets and whether more may come; ``None`` where nothing came for a while."""
-        self._receiving = self._receiving or asyncio.ensure_future(self.receive())  # type: ignore[arg-type]
+        self._receiving = self._receiving or asyncio.ensure_future(self.receive())
         wait = _FLUSH_AFTER if self._pending else _SILENT_AFTER
         # Not wait_for: what is cancelled while it receives would lose octets.
         done, _ = await asyncio.wait({self._receiving}, timeout=wait)
@@ -115,7 +115,7 @@ class StreamedAnswer(Response):
         self.background = None
         self.init_headers()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
         """Send the lines as they come; work goes on while the client does not read, up to a bound.
 
         The answer begins with its first line, so that what goes wrong before can still be a problem document.

@@ -4,9 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from postwright.api.callers import ApiServices, authenticated_route
 from postwright.api.batches import add_batch_routes
 from postwright.api.bulks import add_bulk_routes
+from postwright.api.callers import ApiServices, authenticated_route
 from postwright.api.campaigns import add_campaign_routes
 from postwright.api.checks import add_check_routes
 from postwright.api.description import PROBLEM_RESPONSES

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -20,6 +21,7 @@ from postwright.services.errors import NotFoundError, Problem, RefusedError, Too
 from postwright.store import people
 from postwright.store.database import Database
 
+Sender = TypeVar("Sender")
 _KEY_PREFIX = "pw_live_"
 _TEST_KEY_PREFIX = "pw_test_"
 _USE_NOTED_EVERY = 5 * MINUTE
@@ -273,18 +275,16 @@ class Accounts:
 
 def key_terms(domains: Sequence[str], addresses: Sequence[str]) -> KeyTerms:
     """Which senders a key is for; raises ``RefusedError`` for what is no domain or address, naming its place."""
-    parsed: list[DomainName] = []
-    senders: list[EmailAddress] = []
-    for field_name, given, read in (
-        ("domains", domains, lambda text: parsed.append(DomainName.parse(text))),
-        ("addresses", addresses, lambda text: senders.append(EmailAddress.parse(text))),
-    ):
-        for number, text in enumerate(given):
-            try:
-                read(text)
-            except InputSyntaxError as error:
-                raise RefusedError.of([Problem.of(error, "bad_sender", f"{field_name}[{number}]")]) from error
+    parsed = [_sender(DomainName.parse, text, f"domains[{n}]") for n, text in enumerate(domains)]
+    senders = [_sender(EmailAddress.parse, text, f"addresses[{n}]") for n, text in enumerate(addresses)]
     return KeyTerms(frozenset(parsed), frozenset(senders))
+
+
+def _sender(parse: Callable[[str], Sender], text: str, field_name: str) -> Sender:
+    try:
+        return parse(text)
+    except InputSyntaxError as error:
+        raise RefusedError.of([Problem.of(error, "bad_sender", field_name)]) from error
 
 
 class _TryCounter:

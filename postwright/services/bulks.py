@@ -231,7 +231,7 @@ class Bulks:
 def _finish(
     connection: Connection, client: Client, sent: BulkSent, once: BulkOnce | None, how: tuple[bool, Microseconds]
 ) -> BulkSent | KeptAnswer:
-    """The last transaction of ``Bulks.send``: let the run go and keep the answer; or the answer that is kept already."""
+    """The last transaction of ``Bulks.send``: let the run go and keep the answer; or what is kept already."""
     commit, now = how
     place = (client.key_id, once.key) if once else None
     if place is not None:

@@ -1,7 +1,9 @@
 """The real app over a real SQLite file, with two workspaces; only the DNS is a dictionary."""
 
+import asyncio
 import shutil
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -10,6 +12,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+import uvicorn
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
@@ -301,3 +304,69 @@ async def keys(world: World) -> dict[str, str]:
         world.workspaces[1], "all", frozenset({KeyScope.ADMIN})
     )
     return world.keys
+
+
+class Server:
+    """The app on a port of its own, in a thread with an event loop of its own; ``key`` may do everything in A."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock, self.resolver = ManualClock(EXAMPLE_MOMENT), ZoneResolver()
+        self.ready = threading.Event()
+        self.key = self.url = ""
+        self.port = 0
+        self.thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    async def _serve(self) -> None:
+        self.services = open_services(self.folder, self.clock, self.resolver)
+        app = FastAPI()
+        app.include_router(create_router(self.services))
+        install_error_handlers(app)
+        _, self.key = await self.services.accounts.create_key(1, "all", frozenset({KeyScope.ADMIN}))
+        self.server = uvicorn.Server(
+            uvicorn.Config(app, port=0, http="httptools", log_config=None, access_log=False, lifespan="off")
+        )
+        serving = asyncio.ensure_future(self.server.serve())
+        while not self.server.started:  # noqa: ASYNC110  uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        self.port = self.server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.ready.set()
+        await serving
+        await self.services.database.close()
+
+    def client(self) -> httpx.Client:
+        """A client with the key."""
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=30)
+
+    def verified_domain(self) -> None:
+        """Add the sender domain of the examples, publish its records, verify it."""
+        with self.client() as client:
+            client.post("/v1/domains", json={"name": "news.acme.test"}).raise_for_status()
+            records = client.get("/v1/domains/news.acme.test/records", headers={"Accept": "text/dns"}).text
+            hosts = "links.postwright.test. 300 IN A 192.0.2.7\nmx.postwright.test. 300 IN A 192.0.2.7\n"
+            self.resolver.zone = Zone.parse(records + hosts)
+            assert client.post("/v1/domains/news.acme.test/verify").json()["state"] == "verified"
+
+    def template(self) -> str:
+        """Store a template; its id."""
+        with self.client() as client:
+            wanted = {"name": "Spring", "subject": "Hello", "body": TEMPLATE}
+            return str(client.post("/v1/templates", json=wanted).json()["id"])
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, installed: Path, signing_key: PrivateKey) -> Iterator[Server]:
+    """A real server over a database of its own."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(installed, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signing_keys, "generate_rsa_key", lambda: signing_key)
+        hasher = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(accounts, "PasswordHasher", hasher)
+        server = Server(folder)
+        server.thread.start()
+        assert server.ready.wait(30)
+        yield server
+        server.server.should_exit = True
+        server.thread.join(30)

@@ -18,6 +18,7 @@ from postwright.api.examples import EXAMPLES
 from postwright.api.openapi import api_document, main
 from postwright.store.blobs import put_blob
 from postwright.store.messages import capture
+from postwright.store.routes import save_destination
 
 ROOT = Path(postwright.api.__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "openapi.json"
@@ -95,6 +96,14 @@ async def captured(world: Any) -> None:
     await world.services.database.write(store)
 
 
+async def routed(world: Any) -> None:
+    """What the scheduler does when it has found the mail hosts of a domain."""
+    hosts = (("mx.example.test",),)
+    await world.services.database.write(
+        lambda connection: save_destination(connection, world.workspaces[0], "mx.example.test", "example", hosts)
+    )
+
+
 async def test_every_example_gives_the_answer_that_is_shown(world: Any, document_text: str) -> None:
     document = json.loads(document_text)
     found = operations(document)
@@ -104,6 +113,7 @@ async def test_every_example_gives_the_answer_that_is_shown(world: Any, document
         "get_import": world.services.imports.run_jobs,
         "get_campaign": world.prepare,
         "get_message_content": partial(captured, world),
+        "list_destinations": partial(routed, world),
         "list_events": world.events_shown,
     }
     recorded: dict[str, Any] = {}
