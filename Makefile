@@ -5,7 +5,7 @@ BIN := $(ENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(ENV)/.installed
 
-.PHONY: env demo test check format docs lock bench chaos clean
+.PHONY: env demo test check format docs lock bench bench-submit chaos clean
 
 env: $(STAMP)
 
@@ -29,6 +29,7 @@ check: env
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_docs.py --check
 	$(BIN)/python -m postwright.api.openapi --check
+	$(BIN)/python scripts/generate_client.py --check
 	$(BIN)/python scripts/check_lock.py
 	$(BIN)/python scripts/check_wheel.py
 
@@ -39,6 +40,7 @@ format: env
 docs: env
 	$(BIN)/python scripts/generate_docs.py
 	$(BIN)/python -m postwright.api.openapi
+	$(BIN)/python scripts/generate_client.py
 
 lock: env
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -49,6 +51,9 @@ lock: env
 
 bench: env
 	$(BIN)/python benchmarks/send.py $(ARGS)
+
+bench-submit: env
+	$(BIN)/python benchmarks/submit.py $(ARGS)
 
 chaos: env
 	CHAOS_ROUNDS=50 $(BIN)/python -m pytest -m chaos --timeout=1800 $(ARGS)

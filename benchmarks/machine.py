@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
+_KEY = rsa.generate_private_key(65537, 2048)
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -49,6 +50,14 @@ def rsa_rate(threads: int, seconds: float = 1.0) -> float:
     for worker in workers:
         worker.join()
     return sum(counts) / (time.perf_counter() - begun)
+
+
+def rsa_cpu(signatures: int = 20) -> float:
+    """CPU seconds of one RSA-2048 signature at this moment, whatever else the processors are doing."""
+    begun = time.thread_time()
+    for _ in range(signatures):
+        _KEY.sign(b"x" * 2000, PKCS1v15(), SHA256())
+    return (time.thread_time() - begun) / signatures
 
 
 def fsync_rate(folder: Path, seconds: float = 1.0) -> float:

@@ -1,6 +1,10 @@
-"""How many personalised, RSA-2048-signed messages of about 29 KB one delivery process gets delivered in a second.
+"""How many personalised, RSA-2048-signed messages of about 29 KB get delivered in a second.
 
-    python benchmarks/send.py --recipients 20000
+    python benchmarks/send.py --recipients 20000 --workers 2
+    python benchmarks/send.py --series
+
+A series is the table of docs/performance.md: one process and two, in clear text and with STARTTLS, to a sink of our
+own and to Postfix's, and 200 connections to a sink whose every answer takes 50 ms.
 
 The real thing on both sides of the measurement: contacts in a list, a campaign sent and scheduled by the services,
 `postwright serve --role deliver` in a process of its own, SQLite with ``synchronous=FULL`` on disk. The sink is another
@@ -17,6 +21,7 @@ import re
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,6 +29,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dkim
 import machine
@@ -51,14 +57,34 @@ class Taken:
     connections: int | None
 
 
+@dataclass(frozen=True)
+class Shape:
+    """One measurement: to whom, by how many processes, and how."""
+
+    sink: str = "own"
+    workers: int = 1
+    tls: bool = False
+    delay: float = 0.0  # seconds that each answer of the sink takes
+    connections: int = 30  # of one process, to all three destinations together
+    threads: int = 1
+
+    def __str__(self) -> str:
+        words = [f"{self.workers} process{'es' if self.workers > 1 else ''}", "STARTTLS" if self.tls else "clear text"]
+        if self.delay:
+            words += [f"{self.connections * self.workers} connections", f"answers after {self.delay * 1000:.0f} ms"]
+        return ", ".join([*words, f"to {self.sink}"])
+
+
 class OwnSink:
     """``benchmarks/sink.py`` in a process of its own."""
 
     name = "benchmarks/sink.py"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shape: "Shape") -> None:
+        manner = ["--delay", str(shape.delay), *(["--tls", str(folder)] if shape.tls else [])]
+        kept = ["--keep", str(_KEPT), "--into", str(folder)]
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("sink.py")), "--keep", str(_KEPT), "--into", str(folder)],
+            [sys.executable, str(Path(__file__).with_name("sink.py")), *kept, *manner],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -77,7 +103,9 @@ class PostfixSink:
 
     name = "smtp-sink"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shape: "Shape") -> None:
+        if shape.tls or shape.delay:
+            sys.exit("smtp-sink speaks no TLS and takes no time; use --sink own.")
         program = shutil.which("smtp-sink") or shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin")
         if program is None:
             sys.exit("smtp-sink is not installed; it comes with Postfix.")
@@ -106,24 +134,26 @@ class PostfixSink:
         return Taken(max(counts, default=0), None, None)
 
 
-_SINKS = {"own": OwnSink, "smtp-sink": PostfixSink}
+_SINKS: dict[str, type[OwnSink] | type[PostfixSink]] = {"own": OwnSink, "smtp-sink": PostfixSink}
 
 
-async def run(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+async def run(options: argparse.Namespace, shape: Shape, folder: Path) -> dict[str, object]:
     """One measurement in an empty folder."""
     zones = folder / "zones"
     zones.mkdir()
     for name, content in stage.zones().items():
         publish_zone(zones, name, content)
     name_server = NameServer(ZoneDirectory(zones))
-    sink = _SINKS[options.sink](folder)
+    sink = _SINKS[shape.sink](folder, shape)
     try:
-        ports = stage.Ports(await name_server.start(), sink.port, options.threads)
+        connections = -(-shape.connections // stage.DESTINATIONS)
+        batch = 100 if shape.connections <= 50 else 25  # every connection shall get some
+        ports = stage.Ports(await name_server.start(), sink.port, shape.threads, connections, batch)
         ready = await stage.make_ready(folder, options.recipients, ports, options.database)
         before = _limits(folder)
         engine = create_engine(read_url(ready.settings.database.url))
         with engine.connect() as connection:
-            measured = await _deliver(folder, connection, ready.run_id, sink.process.pid)
+            measured = await _deliver(folder, connection, ready.run_id, sink.process.pid, shape.workers)
             key = connection.execute(text("SELECT selector, public_record FROM dkim_key")).one()
         engine.dispose()
         after = _limits(folder)
@@ -138,14 +168,16 @@ async def run(options: argparse.Namespace, folder: Path) -> dict[str, object]:
         "benchmark": "send",
         "machine": machine.describe(),
         "database": read_url(ready.settings.database.url).get_backend_name(),
+        "shape": str(shape),
         "sink": sink.name,
+        "processes": shape.workers,
         "recipients": options.recipients,
         "sink_counted": taken.messages,
         "connections": taken.connections,
         "message_octets": round(taken.octets / taken.messages) if taken.octets else None,
         "dkim_valid": verified,
         "scheduling_seconds": round(ready.scheduling, 3),
-        "signing_threads": options.threads,
+        "signing_threads": shape.threads,
         **measured,
         "rsa_2048_one_thread": [before[0], after[0]],
         "rsa_2048_two_threads": [before[1], after[1]],
@@ -157,44 +189,68 @@ def _limits(folder: Path) -> tuple[int, int, int]:
     return round(machine.rsa_rate(1)), round(machine.rsa_rate(2)), round(machine.fsync_rate(folder))
 
 
-async def _deliver(folder: Path, connection: Connection, run_id: int, sink_pid: int) -> dict[str, object]:
-    """Start the delivery process and wait until nothing is on its way."""
-    worker = subprocess.Popen(  # noqa: ASYNC220 - begun once, before anything waits
-        [sys.executable, "-m", "postwright", "serve", "--no-prepare", "--follow-parent", "--role", "deliver"],
-        cwd=_ROOT,
-        stdin=subprocess.PIPE,
-        env={**os.environ, CONFIG_VARIABLE: str(folder / "postwright.toml"), "PYTHONPATH": str(_ROOT)},
-    )
+async def _deliver(folder: Path, connection: Connection, run_id: int, sink_pid: int, number: int) -> dict[str, object]:
+    """Start the delivery processes and wait until nothing is on its way."""
+    workers = _begin(folder, number)
+    signatures: list[float] = []
+
+    def sample() -> None:
+        # CPU time of a signature while all this goes on: what the machine makes of it, beside what we make of it.
+        signatures.append(machine.rsa_cpu(5))
+
     try:
         # What a process does before its first message (imports, above all) is told apart.
-        await _until(worker, connection, lambda found: found != _WAITING, 0.02)
-        started, sink_before, own_before = machine.used(worker.pid), machine.used(sink_pid), time.process_time()
-        await _until(worker, connection, lambda found: not any(found), 0.1)
+        await _until(workers, connection, lambda found: found != _WAITING, (0.02, lambda: None))
+        started = [machine.used(worker.pid) for worker in workers]
+        sink_before, own_before = machine.used(sink_pid), time.process_time()
+        await _until(workers, connection, lambda found: not any(found), (0.1, sample))
         ended = time.time()  # within 0.1 s of the last commit
-        worker_used, sink_used = machine.used(worker.pid), machine.used(sink_pid)
+        used, sink_used = [machine.used(worker.pid) for worker in workers], machine.used(sink_pid)
         own = time.process_time() - own_before
     finally:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(60)
+        for worker in workers:
+            worker.send_signal(signal.SIGTERM)
+        for worker in workers:
+            worker.wait(60)
     row = connection.execute(
         text(
             "SELECT min(first_attempt_at), count(*) FILTER (WHERE state = 'delivered') FROM delivery WHERE run_id = :id"
         ),
         {"id": run_id},
     ).one()
-    seconds = ended - int(row[0]) / 1_000_000
+    seconds, delivered = ended - int(row[0]) / 1_000_000, int(row[1])
+    cpu = sum(after.cpu - before.cpu for after, before in zip(used, started, strict=True))
     return {
-        "delivered": int(row[1]),
+        "delivered": delivered,
         "seconds": round(seconds, 3),
-        "messages_a_second": round(int(row[1]) / seconds, 1),
-        "cpu_seconds": {
-            "delivery": round(worker_used.cpu - started.cpu, 2),
-            "delivery_start": round(started.cpu, 2),
-            "sink": round(sink_used.cpu - sink_before.cpu, 2),
-            "benchmark": round(own, 2),
+        "messages_a_second": round(delivered / seconds, 1),
+        "cpu_ms_a_message": {
+            "delivery": round(cpu / delivered * 1000, 3),
+            "of_which_rsa_2048": round(statistics.median(signatures) * 1000, 3) if signatures else None,
+            "sink": round((sink_used.cpu - sink_before.cpu) / delivered * 1000, 3),
+            "benchmark": round(own / delivered * 1000, 3),
         },
-        "delivery_peak_mb": round(worker_used.memory, 1),
+        "cpu_seconds_to_start": round(sum(each.cpu for each in started), 2),
+        "peak_mb_a_process": round(max(each.memory for each in used), 1),
     }
+
+
+def _begin(folder: Path, number: int) -> "list[subprocess.Popen[bytes]]":
+    """Delivery processes as ``postwright serve`` begins them: where each core has one, it stays there."""
+    cores = sorted(os.sched_getaffinity(0))
+    workers = []
+    for each in range(number):
+        workers.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "postwright", "serve", "--no-prepare", "--follow-parent", "--role", "deliver"],
+                cwd=_ROOT,
+                stdin=subprocess.PIPE,
+                env={**os.environ, CONFIG_VARIABLE: str(folder / "postwright.toml"), "PYTHONPATH": str(_ROOT)},
+            )
+        )
+        if 1 < len(cores) <= number:
+            os.sched_setaffinity(workers[-1].pid, {cores[each % len(cores)]})
+    return workers
 
 
 _UNDER_WAY = (
@@ -207,9 +263,13 @@ _WAITING = [True, False, False]
 
 
 async def _until(
-    worker: "subprocess.Popen[bytes]", connection: Connection, is_it: Callable[[list[bool]], bool], every: float
+    workers: "list[subprocess.Popen[bytes]]",
+    connection: Connection,
+    is_it: Callable[[list[bool]], bool],
+    pause: tuple[float, Callable[[], None]],
 ) -> None:
     """Look every so many seconds which of ``_UNDER_WAY`` there are, until ``is_it`` says so."""
+    every, meanwhile = pause
     while True:
         found = [
             connection.execute(text(f"SELECT 1 FROM delivery WHERE {states} LIMIT 1")).first() is not None
@@ -218,8 +278,10 @@ async def _until(
         connection.rollback()
         if is_it(found):
             return
-        if worker.poll() is not None:
-            sys.exit(f"the delivery process ended with status {worker.returncode}")
+        for worker in workers:
+            if worker.poll() is not None:
+                sys.exit(f"a delivery process ended with status {worker.returncode}")
+        meanwhile()
         await asyncio.sleep(every)
 
 
@@ -236,7 +298,7 @@ def _verified(folder: Path, selector: str, record: str) -> str:
 
 
 def show(result: dict[str, object]) -> None:
-    """The result as a table."""
+    """One result as a table."""
     table = Table(title="Composed, signed, delivered", show_header=False)
     for name, value in result.items():
         words = ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, dict) else str(value)
@@ -244,23 +306,68 @@ def show(result: dict[str, object]) -> None:
     Console().print(table)
 
 
+def show_all(results: list[dict[str, Any]]) -> None:
+    """A series as a table."""
+    first = results[0]
+    title = f"Composed, signed, delivered: {first['message_octets']} octets, {first['database']}, {first['machine']}"
+    table = Table(title=title)
+    for name in ("", "a second", "CPU ms each", "RSA of it", "sink", "MB", "raw RSA 1 / 2 threads", "fsyncs a second"):
+        table.add_column(name)
+    for result in results:
+        cpu = result["cpu_ms_a_message"]
+        table.add_row(
+            result["shape"],
+            f"{result['messages_a_second']:.0f}",
+            *(str(cpu[name]) for name in ("delivery", "of_which_rsa_2048", "sink")),
+            f"{result['peak_mb_a_process']:.0f}",
+            f"{result['rsa_2048_one_thread'][0]} / {result['rsa_2048_two_threads'][0]}",
+            str(result["fsync_a_second"][0]),
+        )
+    Console(width=160).print(table)
+
+
+def series() -> list[Shape]:
+    """What ``--series`` measures."""
+    shapes = [Shape(workers=workers, tls=tls) for tls in (False, True) for workers in (1, 2)]
+    if shutil.which("smtp-sink") or shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin"):
+        shapes += [Shape("smtp-sink", workers) for workers in (1, 2)]
+    return [*shapes, Shape(workers=2, tls=True, delay=0.05, connections=100)]
+
+
+def measure(options: argparse.Namespace, shape: Shape) -> dict[str, object]:
+    """One measurement in a folder of its own; ends the program where the counts differ."""
+    with tempfile.TemporaryDirectory(prefix="postwright-bench-", dir=options.folder) as name:
+        result = asyncio.run(asyncio.wait_for(run(options, shape, Path(name)), _LONGEST))
+    counts = {result["recipients"], result["delivered"], result["sink_counted"]}
+    if len(counts) != 1 or (shape.sink == "own" and result["dkim_valid"] != f"{_KEPT} of {_KEPT}"):
+        show(result)
+        sys.exit("The counts differ, or a signature is not valid.")
+    return result
+
+
 def main() -> int:
-    """Measure, print, and fail where the counts differ."""
+    """Measure and print; fails where the counts differ."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recipients", type=int, default=20_000)
+    parser.add_argument("--series", action="store_true", help="measure the whole table")
+    parser.add_argument("--recipients", type=int, default=None, help="by default 20,000, in a series 6,000 each")
     parser.add_argument("--sink", choices=_SINKS, default="own")
-    parser.add_argument("--threads", type=int, default=2, help="signing threads (deliver.signing_threads)")
+    parser.add_argument("--workers", type=int, default=1, help="delivery processes (deliver.processes)")
+    parser.add_argument("--tls", action="store_true", help="the sink offers STARTTLS")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds that each answer of the sink takes")
+    parser.add_argument("--connections", type=int, default=30, help="of each process")
+    parser.add_argument("--threads", type=int, default=1, help="signing threads (deliver.signing_threads)")
     parser.add_argument("--database", default="sqlite:///data/bench.db", help="the URL of an empty database")
     parser.add_argument("--folder", type=Path, default=None, help="where to make the working folder (on a real disk)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="postwright-bench-", dir=options.folder) as name:
-        result = asyncio.run(asyncio.wait_for(run(options, Path(name)), _LONGEST))
+    options.recipients = options.recipients or (6_000 if options.series else 20_000)
+    if options.series:
+        results = [measure(options, shape) for shape in series()]
+        print(json.dumps(results, indent=2)) if options.json else show_all(results)
+        return 0
+    manner = (options.tls, options.delay, options.connections, options.threads)
+    result = measure(options, Shape(options.sink, options.workers, *manner))
     print(json.dumps(result, indent=2)) if options.json else show(result)
-    counts = {result["recipients"], result["delivered"], result["sink_counted"]}
-    if len(counts) != 1 or (options.sink == "own" and result["dkim_valid"] != f"{_KEPT} of {_KEPT}"):
-        print("The counts differ, or a signature is not valid.", file=sys.stderr)
-        return 1
     return 0
 
 

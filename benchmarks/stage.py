@@ -16,7 +16,8 @@ from mailtypes.clock import SystemClock
 from postwright.install.initialise import initialise
 from postwright.services.campaigns import CampaignDraft
 from postwright.settings import Settings, read_settings
-from postwright.store import contacts, domains
+from postwright.store import campaigns, contacts, domains
+from postwright.store.campaigns import Run
 from postwright.store.contacts import NewContact
 from postwright.store.templates import TemplateText
 from postwright.wiring import Application
@@ -31,6 +32,8 @@ _MX = {
     "delta.test": "mx.alpha.test",
     "epsilon.test": "mx.beta.test",
 }
+
+DESTINATIONS = len(set(_MX.values()))
 
 
 def zones() -> dict[str, str]:
@@ -61,6 +64,8 @@ hostname = "track.postwright.test"
 smtp_port = {smtp_port}
 allow_private_destinations = true
 signing_threads = {threads}
+connections_per_destination = {connections}
+batch = {batch}
 
 [[deliver.egress]]
 ip = "127.0.0.1"
@@ -70,11 +75,13 @@ ehlo = "mta1.postwright.test"
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the name server and the sink listen, and how many threads sign."""
+    """Where the name server and the sink listen, how many threads sign, and how much goes on at once."""
 
     dns: int
     smtp: int
     threads: int
+    connections: int = 10  # to one destination
+    batch: int = 100
 
 
 @dataclass(frozen=True)
@@ -92,16 +99,24 @@ async def make_ready(folder: Path, recipients: int, ports: Ports, url: str) -> R
     """Make the folder's configuration and database, and schedule a campaign to ``recipients`` contacts."""
     config = folder / "postwright.toml"
     config.write_text(
-        _CONFIG.format(url=url, dns_port=ports.dns, smtp_port=ports.smtp, threads=ports.threads), encoding="utf-8"
+        _CONFIG.format(
+            url=url,
+            dns_port=ports.dns,
+            smtp_port=ports.smtp,
+            threads=ports.threads,
+            connections=ports.connections,
+            batch=ports.batch,
+        ),
+        encoding="utf-8",
     )
     clock = SystemClock()
     done = await initialise(config, "bench@acme.test", "bench", clock)
     settings = read_settings(config)
     application = Application.open(settings)
     try:
-        await _verified_domain(application, done.workspace_id)
-        list_id = await _fill_list(application, done.workspace_id, recipients)
-        campaign_id, run_id = await _send(application, done.workspace_id, list_id)
+        await verified_domain(application, done.workspace_id)
+        list_id = await fill_list(application, done.workspace_id, recipients)
+        campaign_id, run_id = await send_campaign(application, done.workspace_id, list_id)
         begun = clock.now()
         while (await application.scheduler.step()).did_something:
             pass
@@ -111,7 +126,8 @@ async def make_ready(folder: Path, recipients: int, ports: Ports, url: str) -> R
     return Ready(settings, done.workspace_id, campaign_id, run_id, scheduling)
 
 
-async def _verified_domain(application: Application, workspace_id: int) -> None:
+async def verified_domain(application: Application, workspace_id: int) -> None:
+    """Add the sender domain with the verdict that its records are published."""
     domain = await application.sender_domains.add(workspace_id, SENDER)
     now = application.clock.now()
 
@@ -123,7 +139,8 @@ async def _verified_domain(application: Application, workspace_id: int) -> None:
     await application.database.write(verify)
 
 
-async def _fill_list(application: Application, workspace_id: int, recipients: int) -> int:
+async def fill_list(application: Application, workspace_id: int, recipients: int) -> int:
+    """Make the list and its contacts; returns the list's id."""
     now = application.clock.now()
     target = await application.database.write(
         lambda connection: contacts.ensure_list(connection, workspace_id, "Everybody", now)
@@ -147,7 +164,8 @@ def _contact(number: int, domain: str) -> NewContact:
     return NewContact(address, address, domain, letter.fields(number))
 
 
-async def _send(application: Application, workspace_id: int, list_id: int) -> tuple[int, int]:
+async def send_campaign(application: Application, workspace_id: int, list_id: int) -> tuple[int, int]:
+    """Begin a campaign to a list; returns the campaign's and the run's id."""
     text = TemplateText(letter.body(), "html", letter.SUBJECT)
     template = await application.templates.save(workspace_id, "Letter", text)
     draft = CampaignDraft("Benchmark", list_id, template.template.id, f"hello@{SENDER}", from_name="Acme Garden")
@@ -155,3 +173,10 @@ async def _send(application: Application, workspace_id: int, list_id: int) -> tu
     status = await application.campaigns.send(workspace_id, campaign.id)
     assert status.run is not None
     return campaign.id, status.run.id
+
+
+async def run_of(application: Application, run_id: int) -> Run:
+    """The run of that id."""
+    run = await application.database.read(partial(campaigns.get_run, run_id=run_id))
+    assert run is not None
+    return run

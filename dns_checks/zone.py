@@ -90,7 +90,8 @@ class Zone:
                 sets.setdefault((_key(owner), record_type), (owner, []))[1].append(record_set)
         for (_, record_type), (owner, parts) in sets.items():
             # At once: a set that grows record by record would be hashed anew for each.
-            zone._put(owner, record_type, RecordSet(tuple(one for part in parts for one in part.records), parts[-1].ttl))
+            records = tuple(one for part in parts for one in part.records)
+            zone._put(owner, record_type, RecordSet(records, parts[-1].ttl))
         for name, failing_type, cause in _read_failures(text):
             zone._node(name).failures[failing_type] = cause
         return zone

@@ -54,7 +54,10 @@ class BatchTools:
     clock: Clock
     random: random.Random
     retry: RetryPolicy
-    chunk: int
+    chunk: Callable[[], int]
+    """How many messages are made at once now."""
+    note_octets: Callable[[Sequence[int]], None]
+    """Takes how large the messages of a chunk have turned out."""
     messages_per_connection: int
     stop: StopSign
     slots: Slots | None = None
@@ -199,21 +202,26 @@ class Batch:
         await self._send_chunks()
 
     async def _send_chunks(self) -> None:
-        size = self._tools.chunk
-        chunks = [self._deliveries[at : at + size] for at in range(0, len(self._deliveries), size)]
-        following = self._prepare(chunks[0]) if chunks else None
+        at = 0
+
+        def following() -> asyncio.Future[PreparedChunk] | None:
+            nonlocal at
+            chunk = self._deliveries[at : at + self._tools.chunk()]
+            at += len(chunk)
+            return self._prepare(chunk) if chunk else None
+
+        preparing = following()
         try:
-            for number in range(len(chunks)):
-                if following is None or self._must_halt():
-                    return
-                chunk = await following
+            while preparing is not None and not self._must_halt():
+                chunk = await preparing
+                self._tools.note_octets([item.transmission.size for item in chunk.items if item.transmission])
                 # The next chunk is composed and signed while this one is on the wire.
-                following = self._prepare(chunks[number + 1]) if number + 1 < len(chunks) else None
+                preparing = following()
                 await self._send_chunk(chunk)
                 await self._recorder.flush()
         finally:
-            if following is not None:
-                following.cancel()
+            if preparing is not None:
+                preparing.cancel()
 
     def _prepare(self, chunk: Sequence[Delivery]) -> asyncio.Future[PreparedChunk]:
         tools = self._tools

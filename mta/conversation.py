@@ -10,15 +10,26 @@ protocol that was broken is an ``Ended`` event after the events that were earned
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from mailtypes.smtp import ReplySyntaxError, SmtpReply
-from mta.conversation_table import IN_TRANSACTION, LOCKSTEP, PIPELINED, Action, Heard, State, heard
+from mta.conversation_table import (
+    DOT_IS_OUT,
+    IN_TRANSACTION,
+    LOCKSTEP,
+    PIPELINED,
+    Action,
+    Heard,
+    State,
+    heard,
+)
 from mta.transmission import Attempt, Transmission, Verdict
 
 _MAX_LINE = 4096  # RFC 5321 section 4.5.3.1.5 says 512 octets; real servers exceed it
 _MAX_LINES = 100
 _IN_ONE_WRITE = 64 * 1024  # longer content is written in two parts, so that "the dot is not out yet" can be known
+_DEAF = frozenset({State.ENDED, State.HANDSHAKE})
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _SIZE = re.compile(r"[0-9]{1,20}\Z")  # RFC 1870 section 3
 _EHLO_NAME = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}\Z")
@@ -93,6 +104,16 @@ class Extensions:
         )
 
 
+Follower: TypeAlias = Callable[[], Transmission | None]
+"""Gives the message to begin next, once it is certain that it will be begun; ``None`` where there is none."""
+
+
+@lru_cache(maxsize=1024)
+def _one_line_reply(line: str) -> SmtpReply:
+    # A host says much the same to each of a thousand messages.
+    return SmtpReply.parse([line])
+
+
 @dataclass(slots=True)
 class _ReplyReader:
     """Cuts bytes into replies; both the line and the number of lines are bounded."""
@@ -117,6 +138,8 @@ class _ReplyReader:
             # Replies go to logs, pages and databases: no control characters there.
             self._lines.append(line if line.isprintable() else _CONTROL.sub("?", line))
             if line[3:4] != "-":
+                if len(self._lines) == 1:
+                    return _one_line_reply(self._lines.pop())
                 lines, self._lines = self._lines, []
                 return SmtpReply.parse(lines)
             if len(self._lines) >= _MAX_LINES:
@@ -141,6 +164,8 @@ class Conversation:
         self._reader = _ReplyReader()
         self._table = LOCKSTEP
         self._transmission: Transmission | None = None
+        self._chained: Transmission | None = None
+        self._follower: Follower | None = None
         self._refusal: SmtpReply | None = None
         self._needs_rset = False
         self._events: list[Event] = []
@@ -155,7 +180,7 @@ class Conversation:
         self._reader.feed(data)
         try:
             # RFC 3207 section 6: what comes before the handshake may have been put there by a third party.
-            while not self._is_in(State.ENDED, State.HANDSHAKE) and (reply := self._reader.next_reply()) is not None:
+            while self.state not in _DEAF and (reply := self._reader.next_reply()) is not None:
                 self._hear(reply)
             if self._is_in(State.HANDSHAKE) and self._reader.has_bytes:
                 self._events = [event for event in self._events if not isinstance(event, StartTls)]
@@ -166,17 +191,19 @@ class Conversation:
             self._reader = _ReplyReader()
         return self._take_events()
 
-    def begin(self, transmission: Transmission) -> list[Event]:
+    def begin(self, transmission: Transmission, follower: Follower | None = None) -> list[Event]:
         """Begin the transaction of one message; ``ValueError`` unless ``is_ready``.
 
-        What the other side said it cannot take is refused here without sending anything.
+        What the other side said it cannot take is refused here without sending anything. With PIPELINING ``follower``
+        is asked for the message to begin together with the end of this one, and so on with that one; it gives none
+        that ``can_take`` refuses. Their outcomes come in their order.
         """
         if not self.is_ready:
             raise ValueError(f"no message may begin while the conversation is in {self.state}")
         cause = self._cannot_take(transmission)
         if cause:
             return [Done(Attempt(Verdict.PERMANENT, cause=cause))]
-        self._transmission = transmission
+        self._transmission, self._follower = transmission, follower
         self._refusal = None
         commands = b""
         if self._needs_rset:
@@ -184,8 +211,12 @@ class Conversation:
         else:
             self.state = State.MAIL
         if self._table is PIPELINED:
-            return [Write(commands + self._mail() + self._rcpt() + b"DATA\r\n")]
+            return [Write(commands + self._group(transmission))]
         return [Write(commands or self._mail())]
+
+    def can_take(self, transmission: Transmission) -> bool:
+        """Whether the other side said nothing that forbids to send it."""
+        return not self._cannot_take(transmission)
 
     def finish_content(self) -> bytes:
         """The last part of the content with the final dot; from now on a lost connection is ambiguous."""
@@ -218,7 +249,7 @@ class Conversation:
             return None
         if self._refusal is not None:
             return _judged(self._refusal)
-        return Attempt(Verdict.UNKNOWN if state is State.FINAL else Verdict.NOT_SENT, cause=f"{cause} ({state})")
+        return Attempt(Verdict.UNKNOWN if state in DOT_IS_OUT else Verdict.NOT_SENT, cause=f"{cause} ({state})")
 
     def _hear(self, reply: SmtpReply) -> None:
         kind = heard(reply)
@@ -235,15 +266,17 @@ class Conversation:
         self._act(action, before, reply)
 
     def _act(self, action: Action, before: State, reply: SmtpReply) -> None:
+        if action is Action.WAIT:
+            return
         if (command := _COMMANDS.get(action)) is not None:
             self._events.append(Write(command(self)))
         elif action is Action.SEND_CONTENT:
             self._write_content()
         elif action is Action.KEEP_REFUSAL:
             self._refusal = reply
-        elif action in {Action.REPORT, Action.REPORT_THEN_RSET, Action.REPORT_AND_END}:
+        elif action in _REPORTS:
             self._events.append(Done(_judged(self._refusal or reply)))
-            self._transmission = None
+            self._transmission, self._chained = self._chained, None
             self._needs_rset = action is Action.REPORT_THEN_RSET
         elif action is Action.START_TLS:
             self._events.append(StartTls())
@@ -257,9 +290,19 @@ class Conversation:
     def _write_content(self) -> None:
         content = self._transmission.content if self._transmission else b""
         if len(content) <= _IN_ONE_WRITE:
-            self._events.append(Write(self.finish_content()))
+            self._events.append(Write(self.finish_content() + self._chain()))
         else:
             self._events.append(WriteContent(content[:-_IN_ONE_WRITE]))
+
+    def _chain(self) -> bytes:
+        """The commands of the next message, to be written behind the final dot; nothing where there is none."""
+        if self._table is not PIPELINED or self._follower is None:
+            return b""
+        self._chained = self._follower()
+        if self._chained is None:
+            return b""
+        self.state = State.FINAL_CHAINED
+        return self._group(self._chained)
 
     def _is_in(self, *states: State) -> bool:
         return self.state in states
@@ -285,14 +328,21 @@ class Conversation:
             return "5.6.3 the message needs 8BITMIME, which the host does not offer"
         return ""
 
+    def _group(self, transmission: Transmission) -> bytes:
+        """MAIL, RCPT and DATA in one write."""
+        return f"{self._mail_line(transmission)}RCPT TO:<{transmission.rcpt_to}>\r\nDATA\r\n".encode()
+
     def _mail(self) -> bytes:
-        transmission, offered = self._transmission, self.extensions
-        if transmission is None:
+        if self._transmission is None:
             raise ValueError("MAIL without a message")
+        return self._mail_line(self._transmission).encode()
+
+    def _mail_line(self, transmission: Transmission) -> str:
+        offered = self.extensions
         size = f" SIZE={transmission.size}" if offered.size is not None else ""
         body = " BODY=8BITMIME" if transmission.is_8bit else ""
         utf8 = " SMTPUTF8" if transmission.needs_smtputf8 else ""
-        return f"MAIL FROM:<{transmission.mail_from}>{size}{body}{utf8}\r\n".encode()
+        return f"MAIL FROM:<{transmission.mail_from}>{size}{body}{utf8}\r\n"
 
     def _rcpt(self) -> bytes:
         if self._transmission is None:
@@ -327,6 +377,9 @@ _COMMANDS: dict[Action, Callable[[Conversation], bytes]] = {
     Action.SEND_DATA: _data,
     Action.SEND_DOT: _dot,
 }
+
+
+_REPORTS = frozenset({Action.REPORT, Action.REPORT_AND_GO_ON, Action.REPORT_THEN_RSET, Action.REPORT_AND_END})
 
 
 def _judged(reply: SmtpReply) -> Attempt:

@@ -12,6 +12,10 @@ Why the tables look as they do:
 - After a refused RCPT or DATA the server's transaction is still open: RSET goes before the next MAIL, pipelined
   with it where possible (RFC 2920 section 3.1 lets RSET stand anywhere in a group).
 - A refusal while the content is being written ends the connection: the rest cannot be called back.
+- With PIPELINING the next message's MAIL, RCPT and DATA may go out in one write with the content before them
+  (RFC 2920 section 3.1: the message's text may be the first "command" of a group). ``FINAL_CHAINED`` awaits the
+  reply to such a final dot; ``MAIL_CHAINED`` the first reply of the message behind it, of which nothing was heard
+  yet: where the connection ends there, it says nothing about that message.
 - 421 may come at any step and ends the connection (RFC 5321 section 3.8); it is the transient reply of the message
   that is under way, if there is one.
 """
@@ -36,6 +40,8 @@ class State(StrEnum):
     DATA = "data"
     CONTENT = "content"  # the content is being written; its final dot is not
     FINAL = "final"  # the final dot is written
+    FINAL_CHAINED = "final_chained"  # the final dot is written, and the next message's commands behind it
+    MAIL_CHAINED = "mail_chained"  # the commands were written behind the message before
     RCPT_MOOT = "rcpt_moot"
     DATA_MOOT = "data_moot"
     DOT_MOOT = "dot_moot"
@@ -70,6 +76,7 @@ class Action(StrEnum):
     SEND_DOT = "send_dot"
     KEEP_REFUSAL = "keep_refusal"  # the message is refused, but more replies are to come
     REPORT = "report"  # the message's outcome
+    REPORT_AND_GO_ON = "report_and_go_on"  # the same, and the message behind it is the one under way now
     REPORT_THEN_RSET = "report_then_rset"  # the same, and the server's transaction is still open
     REPORT_AND_END = "report_and_end"
     END = "end"
@@ -142,6 +149,14 @@ PIPELINED: Table = {
     (S.MAIL, H.POSITIVE): (S.RCPT, A.WAIT),
     (S.MAIL, H.TRANSIENT): (S.RCPT_MOOT, A.KEEP_REFUSAL),
     (S.MAIL, H.PERMANENT): (S.RCPT_MOOT, A.KEEP_REFUSAL),
+    (S.FINAL_CHAINED, H.POSITIVE): (S.MAIL_CHAINED, A.REPORT_AND_GO_ON),
+    (S.FINAL_CHAINED, H.TRANSIENT): (S.MAIL_CHAINED, A.REPORT_AND_GO_ON),
+    (S.FINAL_CHAINED, H.PERMANENT): (S.MAIL_CHAINED, A.REPORT_AND_GO_ON),
+    (S.FINAL_CHAINED, H.CLOSING): (S.ENDED, A.REPORT_AND_END),
+    (S.MAIL_CHAINED, H.POSITIVE): (S.RCPT, A.WAIT),
+    (S.MAIL_CHAINED, H.TRANSIENT): (S.RCPT_MOOT, A.KEEP_REFUSAL),
+    (S.MAIL_CHAINED, H.PERMANENT): (S.RCPT_MOOT, A.KEEP_REFUSAL),
+    (S.MAIL_CHAINED, H.CLOSING): (S.ENDED, A.REPORT_AND_END),
     (S.RCPT, H.POSITIVE): (S.DATA, A.WAIT),
     (S.RCPT, H.TRANSIENT): (S.DATA_MOOT, A.KEEP_REFUSAL),
     (S.RCPT, H.PERMANENT): (S.DATA_MOOT, A.KEEP_REFUSAL),
@@ -161,9 +176,12 @@ PIPELINED: Table = {
 """With PIPELINING (RFC 2920): RSET, MAIL, RCPT and DATA go in one write, their replies come one by one."""
 
 IN_TRANSACTION: frozenset[State] = frozenset(
-    {S.RSET, S.MAIL, S.RCPT, S.DATA, S.CONTENT, S.FINAL, S.RCPT_MOOT, S.DATA_MOOT, S.DOT_MOOT}
+    {S.RSET, S.MAIL, S.RCPT, S.DATA, S.CONTENT, S.FINAL, S.FINAL_CHAINED, S.RCPT_MOOT, S.DATA_MOOT, S.DOT_MOOT}
 )
-"""The states in which one message is under way."""
+"""The states in which one message is under way, and a lost connection says what became of it."""
+
+DOT_IS_OUT: frozenset[State] = frozenset({S.FINAL, S.FINAL_CHAINED})
+"""The states in which the other side may have the whole message."""
 
 _BY_CLASS = {2: H.POSITIVE, 3: H.INTERMEDIATE, 4: H.TRANSIENT, 5: H.PERMANENT}
 

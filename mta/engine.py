@@ -13,8 +13,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeAlias
 
-from mailtypes.clock import Clock, Microseconds, microseconds
+from mailtypes.clock import SECOND, Clock, Microseconds, microseconds
 from mta.batch import Batch, BatchReport, BatchTools, StopSign
+from mta.chunk_sizes import ChunkSizes
 from mta.connection_pool import ConnectionPool
 from mta.connector import HostConnector, NoHostError
 from mta.delivery import Happening
@@ -22,6 +23,7 @@ from mta.pauses import DestinationPauses
 from mta.ports import Composer, ConnectionPolicy, Delivery, DeliveryQueue, DueDestination, KeySource, RetryPolicy
 from mta.sessions import Session
 from mta.shaping.ports import NoShaping, Permit, PermitUse, Shaping
+from mta.shaping.slots import Slots
 from mta.signing import ChunkPreparer, MessageSigner
 
 _ABORT_SECONDS = 5.0
@@ -47,7 +49,8 @@ class EnginePorts:
 class EnginePolicy:
     """The limits of one engine.
 
-    ``chunk`` messages are composed and made ``transmitting`` together. ``poll`` is how long new work may lie unseen.
+    At most ``chunk`` messages are composed and made ``transmitting`` together, fewer where all connections together
+    would hold more than ``prepared`` octets of messages in memory. ``poll`` is how long new work may lie unseen.
     A destination that fails rests for ``pause_first``, then twice as long each time up to ``pause_longest``.
     ``grace`` is what messages under way get when the engine stops.
     """
@@ -55,6 +58,7 @@ class EnginePolicy:
     connection: ConnectionPolicy = field(default_factory=ConnectionPolicy)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     chunk: int = 25
+    prepared: int = 24 * 1024 * 1024
     total_connections: int = 200
     idle_time: timedelta = timedelta(seconds=10)
     poll: timedelta = timedelta(seconds=1)
@@ -93,6 +97,7 @@ class DeliveryEngine:
         self._ports = ports
         self._policy = policy
         self._stop = StopSign()
+        self._chunk_sizes = ChunkSizes(policy.chunk, policy.prepared)
         self._tools = BatchTools(
             queue=ports.queue,
             preparer=ChunkPreparer(ports.composer, MessageSigner(ports.keys)),
@@ -100,7 +105,8 @@ class DeliveryEngine:
             clock=ports.clock,
             random=ports.random,
             retry=policy.retry,
-            chunk=policy.chunk,
+            chunk=partial(self._chunk, None),
+            note_octets=self._chunk_sizes.note,
             messages_per_connection=policy.connection.messages_per_connection,
             stop=self._stop,
         )
@@ -196,6 +202,7 @@ class DeliveryEngine:
             return BatchReport()
         tools = replace(
             self._tools,
+            chunk=partial(self._chunk, permit.slots),
             messages_per_connection=permit.messages_per_connection,
             slots=permit.slots,
             halts=partial(self._shaping.halts, identity),
@@ -213,6 +220,14 @@ class DeliveryEngine:
         elif batch.connection is not None:
             self._pauses.succeeded(identity)
         return report
+
+    def _chunk(self, slots: Slots | None) -> int:
+        """How many messages of a batch are made at once now."""
+        size = self._chunk_sizes.size(self._under_way.total())
+        if slots is not None:
+            # What is transmitting is ambiguous after a crash, so nothing is marked that will not go within a second.
+            size = max(1, min(size, SECOND // slots.interval))
+        return size
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until ``stop`` is set: then nothing more is leased, and what is on the wire gets its answer.

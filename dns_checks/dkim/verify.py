@@ -105,7 +105,7 @@ def verify(
     evaluation = _Evaluation(fields, _Body(body, policy), now, policy)
     verdicts = []
     for field in signature_fields[: policy.max_signatures]:
-        verdicts.append((yield from evaluation.verdict(field)))
+        verdicts.append((yield from evaluation.verdict(field)))  # noqa: PERF401  a comprehension cannot yield
     left = len(signature_fields) - len(verdicts)
     if left > 0:
         # One for all: whoever puts thousands of them into a message shall not make us write thousands of lines.

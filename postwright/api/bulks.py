@@ -156,7 +156,7 @@ async def cancel_bulk(bulk_id: str, caller: Sender) -> BulkShown:
 
 
 async def _check_open(caller: Caller, run_id: int) -> None:
-    run = await caller.services.bulks.find(caller.client, run_id)
+    run = await caller.services.bulks.find_to_change(caller.client, run_id)
     if run.state != "collecting":
         raise RefusedError("bulk_closed", "The bulk takes no more recipients: it is committed or cancelled.")
 

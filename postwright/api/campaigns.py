@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from mailtypes.address import AddressSyntaxError, EmailAddress
 from postwright.api.callers import Caller, Reader, Sender
 from postwright.api.cursors import make_page, read_cursor
 from postwright.api.parameters import PageQuery
@@ -28,6 +29,7 @@ from postwright.api.representations import (
     outward,
 )
 from postwright.services.campaigns import CampaignDraft, Campaigns, CampaignStatus
+from postwright.services.errors import RefusedError
 from postwright.store.campaigns import Campaign, Run
 from postwright.store.recipients import RunCounts
 
@@ -120,6 +122,7 @@ class PreflightShown(Answer):
 
 async def create_campaign(wanted: NewCampaign, caller: Sender, response: Response) -> CampaignShown:
     """Store a draft. Every field that is wrong is named."""
+    _check_sender(caller, wanted.from_address)
     draft = CampaignDraft(
         name=wanted.name,
         list_id=inward_field(LIST, wanted.list, "list"),
@@ -172,22 +175,22 @@ async def preflight_campaign(campaign_id: str, caller: Sender) -> PreflightShown
 
 async def send_campaign(campaign_id: str, caller: Sender) -> CampaignShown:
     """Pre-flight a draft, freeze it, and begin to send. Durable when this is answered."""
-    return await _do(Campaigns.send, caller, campaign_id)
+    return await _change(Campaigns.send, caller, campaign_id)
 
 
 async def pause_campaign(campaign_id: str, caller: Sender) -> CampaignShown:
     """Stop after what is being transmitted just now."""
-    return await _do(Campaigns.pause, caller, campaign_id)
+    return await _change(Campaigns.pause, caller, campaign_id)
 
 
 async def resume_campaign(campaign_id: str, caller: Sender) -> CampaignShown:
     """Go on where the pause began."""
-    return await _do(Campaigns.resume, caller, campaign_id)
+    return await _change(Campaigns.resume, caller, campaign_id)
 
 
 async def cancel_campaign(campaign_id: str, caller: Sender) -> CampaignShown:
     """Send no more of it, for good."""
-    return await _do(Campaigns.cancel, caller, campaign_id)
+    return await _change(Campaigns.cancel, caller, campaign_id)
 
 
 def add_campaign_routes(router: APIRouter) -> None:
@@ -208,6 +211,34 @@ async def _do(
 ) -> CampaignShown:
     status = await action(caller.services.campaigns, caller.workspace_id, inward(CAMPAIGN, campaign_id))
     return await _shown(caller, status)
+
+
+async def _change(
+    action: Callable[[Campaigns, int, int], Awaitable[CampaignStatus]], caller: Caller, campaign_id: str
+) -> CampaignShown:
+    """The same for what only a key may do that is for the campaign's sender."""
+    status = await caller.services.campaigns.status(caller.workspace_id, inward(CAMPAIGN, campaign_id))
+    _check_sender(caller, status.campaign.from_address)
+    return await _do(action, caller, campaign_id)
+
+
+def _check_sender(caller: Caller, from_address: str) -> None:
+    """Raises ``RefusedError`` for a key that is for other senders, and for test keys: campaigns are delivered."""
+    if caller.client.terms.is_test:
+        raise RefusedError(
+            "test_key", "A test key sends no campaigns.", next_step="Take a key that is no test key, or open a bulk."
+        )
+    try:
+        address = EmailAddress.parse(from_address)
+    except AddressSyntaxError:
+        return  # named with everything else that is wrong with a draft
+    if not caller.client.may_send_from(address):
+        raise RefusedError(
+            "sender_not_allowed",
+            f"This API key may not send from {address}.",
+            field="from_address",
+            next_step="Take a sender that the key is for, or a key for this sender.",
+        )
 
 
 async def _shown(caller: Caller, status: CampaignStatus) -> CampaignShown:

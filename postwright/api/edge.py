@@ -21,6 +21,9 @@ UNBOUNDED = 1 << 62
 """The body limit of streams, which hold no more than a chunk of it."""
 STREAM_SHARE = 2 * 1024 * 1024
 """What a stream counts for among the octets in flight: a chunk and a line."""
+PATIENCE = 60.0
+"""Seconds that a body may take in any case; beyond them it has to come at ``SLOWEST`` octets a second."""
+SLOWEST = 8 * 1024
 REQUEST_ID = "X-Request-Id"
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,100}\Z")
 _SCOPE_KEY = "postwright.edge"
@@ -42,6 +45,13 @@ class OverloadedError(HTTPException):
     def __init__(self) -> None:
         detail = "The server is working on as much as it can hold; nothing of this was kept."
         super().__init__(503, detail, {"Connection": "close", "Retry-After": "5"})
+
+
+class SlowBodyError(HTTPException):
+    """A body that comes so slowly that it would keep its share of what the process holds from others."""
+
+    def __init__(self) -> None:
+        super().__init__(408, "The body came too slowly; nothing of it was kept.", {"Connection": "close"})
 
 
 @dataclass(slots=True)
@@ -159,13 +169,25 @@ class _Body:
         self._declared = int(content_length) if re.fullmatch(rb"\d{1,18}", content_length) else 0
         self._in_flight = in_flight
         self._seen = self._held = 0
+        self._began = asyncio.get_running_loop().time()
+        self._is_whole = False
 
     async def __call__(self) -> Message:
         self._check(self._declared)
-        message: dict[str, Any] = dict(await self._receive())
+        message: dict[str, Any] = dict(await self._next())
+        self._is_whole = not message.get("more_body", False)
         self._seen += len(message.get("body", b""))
         self._check(self._seen)
         return message
+
+    async def _next(self) -> Message:
+        if self._is_whole or self._edge.body_limit == UNBOUNDED:
+            return await self._receive()  # the end of the connection, or a stream, which has its own patience
+        try:
+            async with asyncio.timeout_at(self._began + PATIENCE + self._seen / SLOWEST):
+                return await self._receive()
+        except TimeoutError as error:
+            raise SlowBodyError from error
 
     def _check(self, octets: int) -> None:
         limit = self._edge.body_limit

@@ -25,7 +25,7 @@ from postwright.api.representations import (
     outward,
     page_of,
 )
-from postwright.services.accounts import KeyScope, key_terms
+from postwright.services.accounts import KeyScope, KeyTerms, key_terms
 from postwright.services.errors import RefusedError
 from postwright.store.people import ApiKey
 
@@ -76,10 +76,10 @@ class KeyMade(KeyShown):
 async def create_key(wanted: NewKey, caller: Admin) -> KeyMade:
     """Make an API key. The answer has the key itself, which is never shown again."""
     scopes = frozenset(KeyScope(scope) for scope in wanted.scopes)
-    terms = key_terms(wanted.domains, wanted.addresses)
+    terms = replace(key_terms(wanted.domains, wanted.addresses), is_test=wanted.test)
+    _check_within(caller, terms)
     terms = replace(
         terms,
-        is_test=wanted.test,
         rate_limit=wanted.rate_limit,
         daily_quota=wanted.daily_quota,
         expires_at=_later(wanted.expires_at, caller.services.clock.now()),
@@ -90,14 +90,39 @@ async def create_key(wanted: NewKey, caller: Admin) -> KeyMade:
 
 async def rotate_key(key_id: str, caller: Admin, wanted: RotationWanted = RotationWanted()) -> KeyMade:  # noqa: B008
     """Make a key that takes over from one, with its name, scopes and limits. The old one ends after the overlap."""
-    overlap = timedelta(hours=wanted.overlap_hours)
-    made = await caller.services.accounts.rotate_key(caller.workspace_id, inward(KEY, key_id), overlap)
+    overlap, row_id = timedelta(hours=wanted.overlap_hours), inward(KEY, key_id)
+    for old in await caller.services.accounts.keys(caller.workspace_id):
+        if old.id == row_id:  # the answer has the new key, which may do what this one may
+            _check_within(caller, replace(key_terms(old.domains.split(), old.addresses.split()), is_test=old.is_test))
+    made = await caller.services.accounts.rotate_key(caller.workspace_id, row_id, overlap)
     return await _made(caller, *made)
 
 
 async def _made(caller: Caller, key_id: int, key: str) -> KeyMade:
     stored = next(item for item in await caller.services.accounts.keys(caller.workspace_id) if item.id == key_id)
     return KeyMade(**_shown(stored).model_dump(), key=key)
+
+
+def _check_within(caller: Caller, terms: KeyTerms) -> None:
+    """Raises ``RefusedError`` where a key would be for senders that its maker's own key is not for."""
+    own = caller.client.terms
+    senders = {address.key for address in terms.addresses}
+    at_own_domains = bool(terms.domains) and terms.domains <= own.domains
+    at_own_domains |= bool(senders) and {address.domain for address in terms.addresses} <= own.domains
+    if own.domains and not at_own_domains:
+        field = "domains"
+    elif own.addresses and not (senders and senders <= {address.key for address in own.addresses}):
+        field = "addresses"
+    elif own.is_test and not terms.is_test:
+        field = "test"
+    else:
+        return
+    raise RefusedError(
+        "key_too_wide",
+        "A key cannot be for more than the key that asks for it.",
+        field=field,
+        next_step="Name senders that this key is for, or take a key without that limit.",
+    )
 
 
 def _later(given: datetime | None, now: int) -> Microseconds | None:

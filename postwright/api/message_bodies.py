@@ -37,7 +37,7 @@ When = Annotated[
     datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time", "title": "RFC 3339"})
 ]
 Tag = Annotated[Text, Field(min_length=1, max_length=100)]
-Scalar = Text | int | float | bool | None
+Scalar = Text | int | Annotated[float, Field(allow_inf_nan=False)] | bool | None
 
 
 class AttachmentWanted(Wanted):

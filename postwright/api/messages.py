@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
+from mailtypes.address import EmailAddress
 from mta.delivery import DeliveryState
 from postwright.api.callers import Caller, Reader, Sender
 from postwright.api.cursors import make_page, read_cursor
@@ -165,6 +166,7 @@ async def cancel_message(message_id: str, caller: Sender) -> Cancelled:
     The states tell who was too late. To ask again changes nothing.
     """
     rows = await _deliveries(caller, message_id)
+    await _check_may_cancel(caller, rows)
     cancelled = await caller.services.sent_messages.cancel(caller.workspace_id, rows)
     rows = await _deliveries(caller, message_id)
     states = [MessageState(id=_id(row), address=row.address, state=DeliveryState(row.state)) for row in rows]
@@ -270,6 +272,20 @@ async def _deliveries(caller: Caller, message_id: str) -> Sequence[DeliveryRecor
         return found.deliveries
     one, _ = await caller.services.log.delivery(caller.workspace_id, inward(MESSAGE, message_id))
     return [one]
+
+
+async def _check_may_cancel(caller: Caller, rows: Sequence[DeliveryRecord]) -> None:
+    """Raises ``RefusedError`` for a key that could not have sent it: for other senders, or for tests alone."""
+    for origin in (await caller.services.sent_messages.origins(rows)).values():
+        sender = origin.message.from_address if origin.message else origin.run.from_address
+        if sender and not caller.client.may_send_from(EmailAddress.parse(sender)):
+            raise RefusedError(
+                "sender_not_allowed",
+                f"This API key may not send from {sender}.",
+                next_step="Take a key for this sender.",
+            )
+        if caller.client.terms.is_test and not origin.run.is_test:
+            raise RefusedError("test_key", "A test key cancels only what test keys have sent.")
 
 
 def _id(row: DeliveryRecord) -> str:

@@ -85,7 +85,7 @@ async def receive_message(request: Request) -> AsyncIterator[Received]:
         files: dict[str, UploadFile] = {}
         text: bytes | None = None
         for name, part in form.multi_items():
-            if name == _MESSAGE_PART:
+            if name == _MESSAGE_PART and text is None:
                 text = part.encode() if isinstance(part, str) else await _whole(part)
             elif isinstance(part, UploadFile) and name not in files:
                 files[name] = part

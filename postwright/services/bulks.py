@@ -149,7 +149,7 @@ class Bulks:
         Raises ``NotFoundError``, and ``RefusedError`` where the bulk no longer collects. Whoever is refused does not
         keep the others away.
         """
-        await self.find(client, run_id)
+        await self.find_to_change(client, run_id)
         checked = await asyncio.to_thread(_check_rows, rows)
         now = self._clock.now()
         destination_id = await self._places.test_destination(client.workspace_id) if client.terms.is_test else None
@@ -191,7 +191,7 @@ class Bulks:
 
     async def commit(self, client: Client, run_id: int) -> BulkStatus:
         """Let the bulk go; asking again changes nothing."""
-        run = await self.find(client, run_id)
+        run = await self.find_to_change(client, run_id)
         if run.state == "cancelled":
             raise RefusedError("bulk_closed", "The bulk is cancelled.")
         now = self._clock.now()
@@ -206,7 +206,7 @@ class Bulks:
 
     async def cancel(self, client: Client, run_id: int) -> BulkStatus:
         """Send no more of it, for good; what is being transmitted still ends by itself."""
-        run = await self.find(client, run_id)
+        run = await self.find_to_change(client, run_id)
         now = self._clock.now()
         active = ("collecting", "scheduled", "sending", "paused", "preparing")
         await self._database.write(lambda connection: campaigns.move_run(connection, run.id, active, "cancelled", now))
@@ -225,6 +225,24 @@ class Bulks:
         run = await self._database.read(lambda connection: campaigns.get_run(connection, run_id))
         if run is None or run.workspace_id != client.workspace_id or run.kind != "bulk":
             raise NotFoundError("bulk")
+        return run
+
+    async def find_to_change(self, client: Client, run_id: int) -> Run:
+        """The bulk's run for a client who may send it; raises ``NotFoundError`` and ``RefusedError``.
+
+        Whoever adds to a bulk or lets it go sends by its sender, so the key has to be for that one, too. A test key
+        never touches what is delivered, nor another key what is not.
+        """
+        run = await self.find(client, run_id)
+        if not client.may_send_from(EmailAddress.parse(run.from_address)):
+            raise RefusedError(
+                "sender_not_allowed",
+                f"This API key may not send from {run.from_address}.",
+                next_step="Take a key for this sender.",
+            )
+        if run.is_test != client.terms.is_test:
+            kind = "a test key" if run.is_test else "a key that is no test key"
+            raise RefusedError("bulk_of_other_kind", f"The bulk was opened with {kind}.", next_step=f"Take {kind}.")
         return run
 
 

@@ -6,6 +6,7 @@ SQLite (WAL, ``synchronous=FULL``) and PostgreSQL take the same repositories: fu
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ from postwright.store.writer import Writer, translate
 
 T = TypeVar("T")
 _BUSY_TIMEOUT_MS = 30_000
-_WRITER_CACHE_KIB = 65_536
+_READERS = 4
 
 
 TIME_SQL: Mapping[str, str] = {
@@ -39,9 +40,13 @@ class Database:
         self._sync: Engine = open_engine(parsed)
         self._async: AsyncEngine = _open_async_engine(parsed)
         self._writer = Writer(self._sync, clock)
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="postwright-reader")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a read-only transaction and return what it returns; may raise ``StorageError``."""
+        if self.dialect == "sqlite":
+            # The asynchronous driver hands each single call over to a thread; this hands over the whole.
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_in_thread, work)
         try:
             async with self._async.connect() as connection:
                 return await connection.run_sync(work)
@@ -72,6 +77,7 @@ class Database:
     async def close(self) -> None:
         """Finish what is queued and let go of the connections."""
         await asyncio.to_thread(self._writer.close)
+        self._readers.shutdown()
         await self._async.dispose()
         self._sync.dispose()
         if "_threads_engine" in self.__dict__:
@@ -131,9 +137,6 @@ def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = FULL")
             cursor.execute("PRAGMA foreign_keys = ON")
-            # Recipients come in no order of their addresses, whose indices outgrow SQLite's 2 MB: every insertion would
-            # read and write pages anew.
-            cursor.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
         cursor.close()
 
     @event.listens_for(engine, "begin")

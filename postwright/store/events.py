@@ -91,7 +91,7 @@ _COLUMNS = dict.fromkeys(("month", "id", "workspace_id", "schema_version"), BIGI
 @cache
 def _insertion(dialect: str) -> RowStatement:
     names = ", ".join(_COLUMNS)
-    return RowStatement(dialect, _COLUMNS, f"INSERT INTO event ({names}) SELECT {names} FROM o")
+    return RowStatement(dialect, _COLUMNS, f"INSERT INTO event ({names}) SELECT {names} FROM o")  # noqa: S608  all of it is ours
 
 
 _NEWEST_ID = (

@@ -157,10 +157,11 @@ class _Transition:
             update += " RETURNING delivery.id, delivery.epoch"
         self._update = RowStatement(dialect, columns, update)
 
-    def apply(self, connection: Connection, rows: Sequence[Sequence[Any]], *values: Any) -> list[tuple[int, int]]:
+    def apply(self, connection: Connection, rows: Sequence[tuple[Any, ...]], *values: Any) -> list[tuple[int, int]]:
         """``rows`` begin with the columns of ``IDENTITY``."""
         if self._select is None:
-            return [(row[0], row[1]) for row in self._update.execute(connection, rows, *values)]
+            updated = self._update.execute(connection, rows, *values).all()
+            return [(row.id, row.epoch) for row in updated]
         found = json.loads(self._select.execute(connection, [row[:3] for row in rows]).scalar_one())
         self._update.execute(connection, rows, *values)
         return [(each[0], each[1]) for each in found]

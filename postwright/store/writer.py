@@ -116,14 +116,13 @@ class Writer:
             with self._engine.begin() as connection:
                 yield connection
             return
-        if self._kept is None:
-            self._kept = self._engine.connect()
+        connection = self._kept = self._kept or self._engine.connect()
         try:
-            with self._kept.begin():
-                yield self._kept
+            with connection.begin():
+                yield connection
         except BaseException:
-            self._kept, spoilt = None, self._kept
-            spoilt.close()
+            self._kept = None
+            connection.close()
             raise
 
     def _write_group(self, first: _Job) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mailtypes.errors import Span
-from rendering.compose import Mailbox, address_lines, content_lines, extra_line
+from rendering.compose import HeaderSyntaxError, Mailbox, address_lines, content_lines, extra_line
 from rendering.segments import Piece
 from rendering.transfer import base64_size
 from rendering.whole.content import TrackingWish, WholeContent, static_size
@@ -23,6 +23,8 @@ from rendering.whole.slotted_text import (
 )
 
 MAX_ATTACHMENTS: Final = 200
+_OPTIONS: Final = "x-postwright-"
+_OPTIONS_STEP: Final = "Use the field of the request that has the same meaning, such as tags or metadata."
 _NOT_IN_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
 
 Numbered = list[tuple[str, AttachmentRef]]
@@ -55,6 +57,8 @@ def _header_lines(draft: WholeDraft) -> Iterator[str]:
         yield address_lines("Reply-To", draft.reply_to)
     yield from content_lines(draft.subject, draft.date, draft.message_id or None)
     for name, value in draft.extra:
+        if name.lower().startswith(_OPTIONS):
+            raise HeaderSyntaxError(f"{name} is for mail by SMTP", header=name, source=name, next_step=_OPTIONS_STEP)
         yield extra_line(name, value)
 
 

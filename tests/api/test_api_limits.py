@@ -149,3 +149,38 @@ async def test_a_lifted_suppression_leaves_a_trace(world: Any, keys: dict[str, s
     (event,) = (await world.admin.good("GET", "/v1/events?kind=suppression_lifted"))["data"]
     assert event["data"] == {"address": "a@b.test", "scope": "all", "reason": "typo"}
     assert json.dumps(await world.admin.all_of("/v1/suppressions", 10)) == "[]"
+
+
+@pytest.mark.parametrize("size", [0, 200])
+async def test_a_body_that_trickles_is_given_up(world: Any, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr("postwright.api.edge.PATIENCE", 0.3)
+    monkeypatch.setattr("postwright.api.edge.SLOWEST", 1000)
+    sent: list[float] = []
+
+    async def body() -> Any:
+        for _ in range(100):
+            sent.append(asyncio.get_running_loop().time())
+            yield b" " * size
+            await asyncio.sleep(0.05 if size == 0 else 0.4)
+
+    headers = {"Content-Type": "application/json", "Content-Length": "8000000"}
+    answer = await world.admin("POST", "/v1/messages", content=body(), headers=headers)
+    assert (answer.status_code, answer.json()["type"], answer.headers["Connection"]) == (
+        408,
+        "/problems/request-timeout",
+        "close",
+    )
+    assert sent[-1] - sent[0] < 2
+    await world.verified_domain()
+    good = {"from": "a@news.acme.test", "to": ["b@c.test"], "subject": "s", "text": "t"}
+    assert (await world.admin("POST", "/v1/messages", json=good)).status_code == 202
+
+
+async def test_what_is_no_number_or_not_for_this_is_refused(world: Any) -> None:
+    await world.verified_domain()
+    message = b'{"from": "a@news.acme.test", "to": ["b@c.test"], "subject": "s", "text": "t", %s}'
+    for part, field in ((b'"metadata": {"a": 1e999}', "metadata"), (b'"headers": {"X-Postwright-Tag": "a"}', "X-Post")):
+        headers = {"Content-Type": "application/json"}
+        answer = await world.admin("POST", "/v1/messages", content=message % part, headers=headers)
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["errors"][0]["field"].startswith(field)

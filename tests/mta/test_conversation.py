@@ -261,6 +261,97 @@ REPLY = st.sampled_from(
 )
 
 
+def chained(*followers, ehlo=EHLO):
+    """A conversation whose first message is being sent, with the followers behind it."""
+    conversation = opened(ehlo)
+    waiting = list(followers)
+    conversation.begin(transmission(), lambda: waiting.pop(0) if waiting else None)
+    return conversation
+
+
+GROUP = b"250 ok\r\n250 ok\r\n354 go\r\n"
+
+
+def test_the_next_commands_go_out_with_the_end_of_the_content():
+    conversation = chained(transmission(rcpt_to="c@b.test"), transmission(rcpt_to="d@b.test"))
+    [write] = conversation.receive(GROUP)
+    assert write.data.endswith(
+        b"body\r\n.\r\nMAIL FROM:<a@a.test> SIZE=%d\r\nRCPT TO:<c@b.test>\r\nDATA\r\n" % len(MESSAGE)
+    )
+    done, write = conversation.receive(b"250 2.0.0 first\r\n" + GROUP)
+    assert done.attempt.reply.text == "2.0.0 first"
+    assert write.data.endswith(b"RCPT TO:<d@b.test>\r\nDATA\r\n")
+    done, last = conversation.receive(b"451 4.7.1 second\r\n" + GROUP)
+    assert done.attempt.verdict is Verdict.TRANSIENT
+    assert last.data.endswith(b"body\r\n.\r\n")
+    assert not conversation.is_ready
+    assert verdict_of(conversation.receive(b"250 third\r\n")).verdict is Verdict.ACCEPTED
+    assert conversation.is_ready
+
+
+def test_a_chained_recipient_that_is_refused_is_the_second_outcome():
+    conversation = chained(transmission(rcpt_to="c@b.test"))
+    conversation.receive(GROUP)
+    done, dot = conversation.receive(b"250 first\r\n250 ok\r\n550 5.1.1 unknown\r\n354 go\r\n")
+    assert (done.attempt.verdict, dot.data) == (Verdict.ACCEPTED, b".\r\n")
+    assert verdict_of(conversation.receive(b"554 nobody\r\n")).reply.code == 550
+    [write] = conversation.begin(transmission())
+    assert write.data.startswith(b"RSET\r\n")
+
+
+def test_a_lost_connection_says_nothing_about_a_message_of_which_nothing_was_heard():
+    unanswered = chained(transmission(rcpt_to="c@b.test"))
+    unanswered.receive(GROUP)
+    assert unanswered.lost("gone").verdict is Verdict.UNKNOWN
+    answered = chained(transmission(rcpt_to="c@b.test"))
+    answered.receive(GROUP)
+    answered.receive(b"250 first\r\n")
+    assert answered.lost("gone") is None
+    begun = chained(transmission(rcpt_to="c@b.test"))
+    begun.receive(GROUP)
+    begun.receive(b"250 first\r\n250 ok\r\n")
+    assert begun.lost("gone").verdict is Verdict.NOT_SENT
+
+
+def test_421_to_a_chained_mail_is_its_transient_reply():
+    conversation = chained(transmission(rcpt_to="c@b.test"))
+    conversation.receive(GROUP)
+    first, second, ended = conversation.receive(b"250 first\r\n421 4.7.0 enough\r\n")
+    assert (first.attempt.verdict, second.attempt.verdict) == (Verdict.ACCEPTED, Verdict.TRANSIENT)
+    assert isinstance(ended, Ended)
+
+
+def test_without_pipelining_nothing_is_chained():
+    conversation = chained(transmission(rcpt_to="c@b.test"), ehlo=b"250 peer.test\r\n")
+    conversation.receive(b"250 ok\r\n")
+    conversation.receive(b"250 ok\r\n")
+    [write] = conversation.receive(b"354 go\r\n")
+    assert write.data.endswith(b"body\r\n.\r\n")
+
+
+@given(st.lists(st.one_of(st.binary(max_size=40), REPLY), max_size=40), st.integers(0, 5))
+def test_whatever_is_heard_chained_messages_have_at_most_one_outcome_each(chunks, followers):
+    conversation = Conversation("me.test", wants_tls=False)
+    begun = done = 0
+
+    def follower():
+        nonlocal begun, followers
+        if not followers:
+            return None
+        followers, begun = followers - 1, begun + 1
+        return transmission()
+
+    for chunk in chunks:
+        done += sum(isinstance(event, Done) for event in conversation.receive(chunk))
+        assert done <= begun
+        if conversation.is_ready:
+            assert done == begun
+            begun += 1
+            done += sum(isinstance(event, Done) for event in conversation.begin(transmission(), follower))
+    done += conversation.lost("end") is not None
+    assert begun - 1 <= done <= begun  # the last one may have been chained, and nothing heard of it
+
+
 @given(st.lists(st.one_of(st.binary(max_size=40), REPLY), max_size=30), st.booleans())
 def test_whatever_is_heard_nothing_raises_and_every_message_has_one_outcome(chunks, wants_tls):
     conversation = Conversation("me.test", wants_tls=wants_tls)
