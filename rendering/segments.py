@@ -22,6 +22,7 @@ _URL = re.compile(r"[!#-;=?-~]*\Z")  # printable ASCII without quotes and angle 
 _PIXEL = ('<img src="', '" width="1" height="1" alt="" style="display:block;border:0;width:1px;height:1px">')
 _QUOTED_PIXEL = tuple(quoted_printable(piece, slot_follows=True) for piece in _PIXEL)
 _REMEMBERED_LENGTH = 64
+_UNSUBSCRIBE = 0  # links are numbered from 1
 _SHORTEST_PIECE = 3  # a base64 quantum
 
 
@@ -58,6 +59,10 @@ AddressSlot = LinkSlot | UnsubscribeSlot | PixelSlot
 Piece = str | Slot
 
 
+def _number(slot: LinkSlot | UnsubscribeSlot) -> int:
+    return slot.number if isinstance(slot, LinkSlot) else _UNSUBSCRIBE
+
+
 @dataclass(frozen=True, slots=True)
 class SlotValues:
     """What one contact's data give: the merge values in the layout's order (not escaped), and the merged subject."""
@@ -78,7 +83,7 @@ class MessageUrls:
 class Addresses:
     """The addresses of one message, asked for once and checked, for the slots of both parts."""
 
-    __slots__ = ("_has_ampersand", "_is_plain", "_links", "_pixel", "_unsubscribe")
+    __slots__ = ("_has_ampersand", "_is_plain", "_links", "_pixel", "_unsubscribe", "quoted_plainly")
 
     def __init__(self, urls: MessageUrls, numbers: Iterable[int]) -> None:
         """``ValueError`` where an address made for the message cannot stand in mail."""
@@ -92,6 +97,11 @@ class Addresses:
             raise ValueError("an address made for a message has to be ASCII without spaces, quotes and angle brackets")
         self._has_ampersand = "&" in together
         self._is_plain = "=" not in together and "." not in {url[:1] for url in given} and max(map(len, given)) < 76
+        self.quoted_plainly: dict[int, bytes] | None = None
+        """By link number (the unsubscribe address under ``_UNSUBSCRIBE``), where all of them need no encoding."""
+        if self._is_plain and not self._has_ampersand:
+            self.quoted_plainly = {number: url.encode() + SOFT_BREAK for number, url in self._links.items()}
+            self.quoted_plainly[_UNSUBSCRIBE] = self._unsubscribe.encode() + SOFT_BREAK
 
     def text(self, slot: "AddressSlot") -> str:
         """What goes into the slot."""
@@ -104,9 +114,8 @@ class Addresses:
         """The same in quoted-printable."""
         if isinstance(slot, PixelSlot):
             return b"" if self._pixel is None else quoted_printable_value(escape(self._pixel)).join(_QUOTED_PIXEL)
-        if self._is_plain and not self._has_ampersand:
-            url = self._links[slot.number] if isinstance(slot, LinkSlot) else self._unsubscribe
-            return url.encode() + SOFT_BREAK
+        if self.quoted_plainly is not None:
+            return self.quoted_plainly[_number(slot)]
         return quoted_printable_value(self.text(slot))
 
     def octets(self, slot: "AddressSlot") -> bytes:
@@ -140,11 +149,19 @@ class Part:
             if not isinstance(piece, str):
                 positions.setdefault(piece, []).append(number)
         self._merge = [
-            (slot.index, _encoders(slot.place, self._quoted), where)
+            (slot.index, *_encoders(slot.place, self._quoted), position)
             for slot, where in positions.items()
             if isinstance(slot, MergeSlot)
+            for position in where
         ]
         self._addresses = [(slot, where) for slot, where in positions.items() if not isinstance(slot, MergeSlot)]
+        self._numbered = [
+            (_number(slot), position)
+            for slot, where in self._addresses
+            if not isinstance(slot, PixelSlot)
+            for position in where
+        ]
+        self._pixels = [(slot, where) for slot, where in self._addresses if isinstance(slot, PixelSlot)]
 
     @property
     def transfer_encoding(self) -> str:
@@ -166,15 +183,18 @@ class Part:
         out = self._statics.copy()
         index = 0
         try:
-            for index, (remembered, anew), positions in self._merge:
+            for index, remembered, anew, position in self._merge:
                 value = values[index]
-                encoded = remembered(value) if len(value) <= _REMEMBERED_LENGTH else anew(value)
-                for position in positions:
-                    out[position] = encoded
+                out[position] = remembered(value) if len(value) <= _REMEMBERED_LENGTH else anew(value)
         except ValueError as error:
             raise self._value_error(index, error) from error
+        others = self._addresses
+        if self._quoted and (plainly := addresses.quoted_plainly) is not None:
+            others = self._pixels
+            for number, position in self._numbered:
+                out[position] = plainly[number]
         encode = addresses.quoted if self._quoted else addresses.octets
-        for slot, positions in self._addresses:
+        for slot, positions in others:
             encoded = encode(slot)
             for position in positions:
                 out[position] = encoded
