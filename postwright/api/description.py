@@ -13,6 +13,7 @@ _MEANINGS = {
     401: "No good API key was shown.",
     403: "The API key lacks the scope.",
     404: "There is no such thing in this workspace.",
+    408: "The body did not come in time.",
     409: "The state of the thing does not allow it.",
     413: "The body is too large.",
     415: "The body is of a kind that is not read here.",

@@ -147,6 +147,18 @@ def contacts_of_list(connection: Connection, list_id: int, *, after: int, limit:
     return fetch_all(connection, Contact, statement)
 
 
+def keys_of_list(connection: Connection, list_id: int, *, after: int, limit: int) -> list[tuple[int, str]]:
+    """Id and address key of the contacts of a list in the order of their ids, beginning behind ``after``."""
+    statement = (
+        select(_contact.c.id, _contact.c.address_key)
+        .join(_membership, _membership.c.contact_id == _contact.c.id)
+        .where(_membership.c.list_id == list_id, _membership.c.contact_id > after)
+        .order_by(_membership.c.contact_id)
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
 def list_contacts(connection: Connection, workspace_id: int, *, after: int = 0, limit: int = 100) -> list[Contact]:
     """The contacts of a workspace in the order of their ids, beginning behind ``after``."""
     return page(connection, Contact, _contact, [_contact.c.workspace_id == workspace_id], after=after, limit=limit)

@@ -38,14 +38,14 @@ class Database:
         parsed = self._url = read_url(url)
         self.dialect = parsed.get_backend_name()
         self._sync: Engine = open_engine(parsed)
-        self._async: AsyncEngine = _open_async_engine(parsed)
+        self._async = _open_async_engine(parsed) if self.dialect == "postgresql" else None
         self._writer = Writer(self._sync, clock)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="postwright-reader")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a read-only transaction and return what it returns; may raise ``StorageError``."""
-        if self.dialect == "sqlite":
-            # The asynchronous driver hands each single call over to a thread; this hands over the whole.
+        if self._async is None:
+            # An asynchronous driver hands each single call over to a thread; this hands over the whole.
             return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_in_thread, work)
         try:
             async with self._async.connect() as connection:
@@ -78,7 +78,8 @@ class Database:
         """Finish what is queued and let go of the connections."""
         await asyncio.to_thread(self._writer.close)
         self._readers.shutdown()
-        await self._async.dispose()
+        if self._async is not None:
+            await self._async.dispose()
         self._sync.dispose()
         if "_threads_engine" in self.__dict__:
             self._threads_engine.dispose()
@@ -116,10 +117,6 @@ def _make_private(file: Path) -> None:
 
 
 def _open_async_engine(url: URL) -> AsyncEngine:
-    if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"))
-        _prepare_sqlite(engine.sync_engine, begin="BEGIN", read_only=True)
-        return engine
     return create_async_engine(url, pool_pre_ping=True, execution_options={"postgresql_readonly": True})
 
 

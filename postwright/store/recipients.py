@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, literal_column, select, text, tuple_, update
 
 from mailtypes.clock import Microseconds
 from mta.delivery import DeliveryState, Happening, next_state, states_before
@@ -12,6 +13,7 @@ from postwright.store import contacts, events, suppressions
 from postwright.store.campaigns import Run
 from postwright.store.public_ids import delivery_id
 from postwright.store.records import fetch_all, fetch_one, page, select_as, table
+from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset_of
 
 _delivery, _run = table("delivery"), table("run")
 _ON_THEIR_WAY = ("held", "ready", "leased", "transmitting", "deferred")
@@ -77,27 +79,47 @@ def prepare_chunk(
     if run.list_id is None:  # a bulk that is resumed: its recipients came with it
         connection.execute(update(_run).where(_run.c.id == run_id).values(state="sending"))
         return 0
-    chunk = contacts.contacts_of_list(connection, run.list_id, after=run.last_contact_id, limit=limit)
+    chunk = contacts.keys_of_list(connection, run.list_id, after=run.last_contact_id, limit=limit)
     if not chunk:
         connection.execute(update(_run).where(_run.c.id == run_id).values(state="sending"))
         return 0
-    keys = [contact.address_key for contact in chunk]
+    keys = [address_key for _, address_key in chunk]
     barred = suppressions.reasons(connection, run.workspace_id, keys, (run.stream_id, run.list_id), now)
-    rows = [
-        _new_delivery(run, contact, number, barred.get(contact.address_key))
-        | {"variant": variant_of(contact.address_key), "queued_at": now, "next_attempt_at": now}
-        for number, contact in enumerate(chunk, start=run.recipients + 1)
+    rows: list[dict[str, object]] = [
+        {
+            "contact_id": contact_id,
+            "id": delivery_id(run.id, number),
+            "variant": variant_of(key),
+            "why": barred.get(key),
+        }
+        for number, (contact_id, key) in enumerate(chunk, start=run.recipients + 1)
     ]
-    for row in rows:
-        row["settled_at"] = now if row["state"] == "suppressed" else None
-    connection.execute(_delivery.insert(), rows)
-    _log_suppressed(connection, run, rows, now)
+    values = {"rows": rows_json(rows), "run": run.id, "workspace": run.workspace_id}
+    connection.execute(_preparing(connection.dialect.name), {**values, "now": now, "expires_at": run.expires_at})
+    _log_suppressed(connection, run, [row for row in rows if row["why"] is not None], now)
     connection.execute(
         update(_run)
         .where(_run.c.id == run_id)
-        .values(last_contact_id=chunk[-1].id, recipients=run.recipients + len(chunk))
+        .values(last_contact_id=chunk[-1][0], recipients=run.recipients + len(chunk))
     )
     return len(chunk)
+
+
+@cache
+def _preparing(dialect: str) -> TextClause:
+    """What a contact brings is copied inside of the database: most of a row never passes through here."""
+    given = rowset_of(dialect, "given", {"contact_id": BIGINT, "id": BIGINT, "variant": BIGINT, "why": TEXT})
+    return text(
+        "INSERT INTO delivery (run_id, id, workspace_id, message_id, contact_id, address, address_key,"  # noqa: S608
+        " domain,"
+        " variant, merge_data, state, waits_for, reply_text, settled_at,"
+        " epoch, attempts, deferrals, ambiguities, queued_at, expires_at, next_attempt_at)"
+        " SELECT :run, given.id, :workspace, 0, contact.id, contact.address, contact.address_key, contact.domain,"
+        " given.variant, contact.fields, CASE WHEN given.why IS NULL THEN 'held' ELSE 'suppressed' END,"
+        " CASE WHEN given.why IS NULL THEN 'route' ELSE '' END, COALESCE(given.why, ''),"
+        " CASE WHEN given.why IS NOT NULL THEN CAST(:now AS BIGINT) END,"
+        f" 0, 0, 0, 0, :now, :expires_at, :now FROM {given} CROSS JOIN contact WHERE contact.id = given.contact_id"
+    )
 
 
 def _lock_preparing(connection: Connection, run_id: int) -> Run | None:
@@ -106,23 +128,6 @@ def _lock_preparing(connection: Connection, run_id: int) -> Run | None:
         update(_run).where(_run.c.id == run_id, _run.c.state == "preparing").values(state="preparing")
     ).rowcount
     return fetch_one(connection, Run, _run, _run.c.id == run_id) if locked else None
-
-
-def _new_delivery(run: Run, contact: contacts.Contact, number: int, barred: str | None) -> dict[str, object]:
-    return {
-        "run_id": run.id,
-        "id": delivery_id(run.id, number),
-        "workspace_id": run.workspace_id,
-        "contact_id": contact.id,
-        "address": contact.address,
-        "address_key": contact.address_key,
-        "domain": contact.domain,
-        "merge_data": contact.fields,
-        "state": "held" if barred is None else "suppressed",
-        "waits_for": "route" if barred is None else "",
-        "reply_text": barred or "",
-        "expires_at": run.expires_at,
-    }
 
 
 def _log_suppressed(connection: Connection, run: Run, rows: list[dict[str, object]], now: Microseconds) -> None:
@@ -136,10 +141,9 @@ def _log_suppressed(connection: Connection, run: Run, rows: list[dict[str, objec
                 run.id,
                 int(str(row["id"])),
                 int(str(row["contact_id"])),
-                {"reason": row["reply_text"]},
+                {"reason": row["why"]},
             )
             for row in rows
-            if row["state"] == "suppressed"
         ],
         now,
     )
