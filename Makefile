@@ -20,7 +20,7 @@ demo: env
 	$(BIN)/postwright demo $(ARGS)
 
 test: env
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: env
 	$(BIN)/ruff format --check .
