@@ -188,7 +188,7 @@ class Part:
                 out[position] = remembered(value) if len(value) <= _REMEMBERED_LENGTH else anew(value)
         except ValueError as error:
             raise self._value_error(index, error) from error
-        others = self._addresses
+        others: Sequence[tuple[AddressSlot, list[int]]] = self._addresses
         if self._quoted and (plainly := addresses.quoted_plainly) is not None:
             others = self._pixels
             for number, position in self._numbered:
