@@ -86,13 +86,23 @@ class KeyTerms:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """An API client that showed a good key. ``name`` may be logged and shown."""
+    """An API client that showed a good key. ``name`` may be logged and shown.
+
+    ``family_id`` is the first key of those that took over from each other: idempotency keys and quotas are theirs
+    together, since the client behind them is one.
+    """
 
     key_id: int
     workspace_id: int
     scopes: frozenset[KeyScope]
     name: str = ""
     terms: KeyTerms = field(default_factory=KeyTerms)
+    replaces_id: int | None = None
+
+    @property
+    def family_id(self) -> int:
+        """The first key of the family."""
+        return self.replaces_id or self.key_id
 
     def may_send_from(self, address: EmailAddress) -> bool:
         """Whether the key is for this sender; its domain has to be the workspace's, too."""
@@ -221,7 +231,7 @@ class Accounts:
             is_test=old.is_test,
             rate_limit=old.rate_limit,
             daily_quota=old.daily_quota,
-            replaces_id=old.id,
+            replaces_id=old.replaces_id or old.id,
         )
         scopes = frozenset(KeyScope(scope) for scope in old.scopes.split())
         make = self._new_key(workspace_id, old.name, scopes, limits)
@@ -270,7 +280,9 @@ class Accounts:
         if found.last_used_at is None or found.last_used_at < now - _USE_NOTED_EVERY:
             await self._database.write(lambda connection: people.note_key_use(connection, found.id, now))
         granted = (_INCLUDED[KeyScope(scope)] for scope in found.scopes.split())
-        return Client(found.id, found.workspace_id, frozenset().union(*granted), found.prefix, _terms(found))
+        return Client(
+            found.id, found.workspace_id, frozenset().union(*granted), found.prefix, _terms(found), found.replaces_id
+        )
 
 
 def key_terms(domains: Sequence[str], addresses: Sequence[str]) -> KeyTerms:

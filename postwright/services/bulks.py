@@ -251,7 +251,7 @@ def _finish(
 ) -> BulkSent | KeptAnswer:
     """The last transaction of ``Bulks.send``: let the run go and keep the answer; or what is kept already."""
     commit, now = how
-    place = (client.key_id, once.key) if once else None
+    place = (client.family_id, once.key) if once else None
     if place is not None:
         before = idempotency.find_answers(connection, [place], now).get(place)
         if before is not None:
@@ -262,7 +262,7 @@ def _finish(
     done = replace(sent, run=campaigns.get_run(connection, sent.run.id) or sent.run)
     if once is not None:
         status, body = once.render(done)
-        kept = KeptAnswer(client.workspace_id, client.key_id, once.key, once.request_sha256, status, body, now)
+        kept = KeptAnswer(client.workspace_id, client.family_id, once.key, once.request_sha256, status, body, now)
         idempotency.keep_answers(connection, [kept])
     return done
 

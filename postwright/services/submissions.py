@@ -108,7 +108,7 @@ class Submissions:
 
         Asked before anything else is done for a request, so that a repetition costs nothing.
         """
-        place = (client.key_id, key)
+        place = (client.family_id, key)
         if place in self._in_flight:
             raise KeyInFlightError
         find = partial(idempotency.find_answers, wanted=[place], now=self._clock.now())
@@ -118,7 +118,7 @@ class Submissions:
     @contextmanager
     def working_on(self, client: Client, key: str) -> Iterator[None]:
         """Keep other requests with this idempotency key away meanwhile; raises ``KeyInFlightError``."""
-        place = (client.key_id, key)
+        place = (client.family_id, key)
         if place in self._in_flight:
             raise KeyInFlightError
         self._in_flight.add(place)
@@ -185,7 +185,7 @@ _Barred = Mapping[tuple[int, int], Mapping[str, str]]
 
 
 def _store(connection: Connection, group: Sequence[_Request], now: Microseconds) -> list[_Result]:
-    places = [(request.client.key_id, request.idempotency.key) for request in group if request.idempotency]
+    places = [(request.client.family_id, request.idempotency.key) for request in group if request.idempotency]
     kept = idempotency.find_answers(connection, places, now)
     barred = _barred(connection, group, now)
     results: list[_Result] = []
@@ -193,7 +193,7 @@ def _store(connection: Connection, group: Sequence[_Request], now: Microseconds)
     answers: list[KeptAnswer] = []
     for request in group:
         once = request.idempotency
-        before = kept.get((request.client.key_id, once.key)) if once else None
+        before = kept.get((request.client.family_id, once.key)) if once else None
         if once is not None and before is not None:
             results.append(_answer_or_error(before, once))
             continue
@@ -256,7 +256,7 @@ def _within_quota(connection: Connection, client: Client, recipients: int, now: 
 
 def quota_of(client: Client) -> str:
     """The budget that counts what a key sends in a day."""
-    return f"api-key:{client.key_id}"
+    return f"api-key:{client.family_id}"
 
 
 def _kept(client: Client, once: Idempotency, stored: Sequence[StoredMessage], now: Microseconds) -> KeptAnswer | None:
@@ -264,7 +264,7 @@ def _kept(client: Client, once: Idempotency, stored: Sequence[StoredMessage], no
     if rendered is None:
         return None
     status, body = rendered
-    return KeptAnswer(client.workspace_id, client.key_id, once.key, once.request_sha256, status, body, now)
+    return KeptAnswer(client.workspace_id, client.family_id, once.key, once.request_sha256, status, body, now)
 
 
 def same_request(kept: KeptAnswer, request_sha256: str) -> Answered:

@@ -11,7 +11,7 @@ import pytest
 from mailtypes.address import EmailAddress
 from mailtypes.clock import DAY, HOUR, MINUTE, SECOND
 from mailtypes.domain import DomainName
-from postwright.services.accounts import Client, KeyTerms
+from postwright.services.accounts import Client, KeyScope, KeyTerms
 from postwright.services.errors import RefusedError
 from postwright.services.message_intake import MessageWanted, TemplateUse
 from postwright.services.submissions import (
@@ -263,3 +263,18 @@ async def _transmitted(world: Any) -> Any:
     deliveries = await world.leased()
     await world.transmit(deliveries)
     return deliveries
+
+
+async def test_a_rotated_key_goes_on_for_the_old_one(ready: Any) -> None:
+    scopes = frozenset({KeyScope.SEND})
+    key_id, key = await ready.accounts.create_key(ready.workspace, "shop", scopes, KeyTerms(daily_quota=1))
+    old = await ready.accounts.client(key)
+    (stored,) = await send(ready, old, wanted("a@example.test"), key=once("order-1"))
+    for _ in range(2):
+        key_id, key = await ready.accounts.rotate_key(ready.workspace, key_id, timedelta(hours=1))
+        new = await ready.accounts.client(key)
+        assert await send(ready, new, wanted("a@example.test"), key=once("order-1")) == Answered(
+            202, f"stored {stored.id}"
+        )
+        (refused,) = await send(ready, new, wanted("b@example.test"))
+        assert refused.over_quota, "the quota is the client's, not the key's"

@@ -50,7 +50,7 @@ class ApiKey(SQLModel, table=True):
 
     ``scopes``, ``domains`` and ``addresses`` are separated by spaces; the last two limit what it may send from, empty
     is any. ``is_test`` keys go through everything but delivery. ``rate_limit`` is in requests a second,
-    ``daily_quota`` in recipients a day (UTC). ``replaces_id`` is the key that this one takes over from.
+    ``daily_quota`` in recipients a day (UTC). ``replaces_id`` is the first of the keys that this one goes on for.
     """
 
     __tablename__ = "api_key"
