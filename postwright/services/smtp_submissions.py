@@ -43,6 +43,9 @@ _REFUSALS = {
     "send_at_too_far": Refusal.BAD_OPTION,
 }
 _LONGEST_SUBJECT = 500
+_REPLACED = ("Return-Path", "Feedback-ID")
+"""Fields that we write ourselves: the return path is the last host's to note (RFC 5321 section 4.4)."""
+_REPLACED_BY_MARKETING = ("List-Unsubscribe", "List-Unsubscribe-Post", "List-Id")
 
 
 class SmtpSubmissions:
@@ -156,7 +159,8 @@ class SmtpSubmissions:
             added += f"Message-ID: {message_id}\r\n"
         if submission.date is None:
             added += f"Date: {now}\r\n"
-        octets = added.encode("ascii") + submission.content
+        replaced = (*_REPLACED, *_REPLACED_BY_MARKETING) if stream.one_click else _REPLACED
+        octets = added.encode("ascii") + without_header_fields(submission.content, replaced)
         if not (wish.opens or wish.clicks):
             # The listener has seen to line ends, NUL, long lines and the header's form (``Submission.content``).
             return WholeContent(octets, (), len(octets))

@@ -198,3 +198,19 @@ async def test_a_key_revoked_in_the_middle_of_a_session_sends_no_more(ready: Any
     with pytest.raises(SubmissionRefusedError) as refused:
         await ready.smtp_submissions.accept(one)
     assert refused.value.refusal is Refusal.NOT_ALLOWED
+
+
+@pytest.mark.parametrize(("stream", "unsubscribes"), [("transactional", "<https://own.test/>"), ("marketing", None)])
+async def test_fields_that_we_write_stand_once(ready: Any, stream: str, unsubscribes: str | None) -> None:
+    fields = b"Return-Path: <x@y.test>\r\nFeedback-ID: a:b:c:d\r\nList-Unsubscribe: <https://own.test/>\r\n"
+    wish = SubmissionOptions(stream=stream, track=Tracking(opens=False, clicks=False))
+    await ready.smtp_submissions.accept(await submission(ready, content=fields + CONTENT, options=wish))
+    (octets,) = ready.messages(await sent(ready))
+    parsed = parse(octets)
+    assert parsed["Return-Path"] is None
+    assert [len(parsed.get_all(name)) for name in ("Feedback-ID", "List-Unsubscribe")] == [1, 1]
+    assert "postwright" in parsed["Feedback-ID"]
+    if unsubscribes is not None:
+        assert parsed["List-Unsubscribe"] == unsubscribes
+    else:
+        assert "own.test" not in parsed["List-Unsubscribe"]
