@@ -19,8 +19,16 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: env
 	$(BIN)/postwright demo $(ARGS)
 
+# What starts whole process trees has the machine to itself; everything else runs on every core.
+TREES := tests/serving tests/chaos tests/demo tests/submission_clients
+
 test: env
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+ifdef ARGS
+	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -n auto --dist loadfile $(addprefix --ignore=,$(TREES))
+	$(BIN)/python -m pytest $(TREES)
+endif
 
 check: env
 	$(BIN)/ruff format --check .
@@ -50,7 +58,7 @@ lock: env
 		--output-file requirements-dev.lock
 
 bench: env
-	$(BIN)/python benchmarks/send.py $(ARGS)
+	$(BIN)/python benchmarks/send.py --series $(ARGS)
 
 bench-submit: env
 	$(BIN)/python benchmarks/submit.py $(ARGS)

@@ -88,8 +88,9 @@ def traced(strace: str, config: Path, role: str, calls: Path) -> Iterator[None]:
             time.sleep(0.1)
         yield
     finally:
-        for child in psutil.Process(process.pid).children():
-            child.send_signal(signal.SIGTERM)
+        if process.poll() is None:
+            for child in psutil.Process(process.pid).children():
+                child.send_signal(signal.SIGTERM)
         process.wait(60)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
+from postwright.cli import printing
 from postwright.cli.app import main
 from postwright.services import accounts
 
@@ -52,6 +53,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setattr(accounts, "PasswordHasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
     monkeypatch.setenv("POSTWRIGHT_CONFIG", str(tmp_path / "postwright.toml"))
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(printing.console, "width", 200)  # it has read COLUMNS when somebody imported it
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: call(monkeypatch, capsys, *arguments)
