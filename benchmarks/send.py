@@ -245,7 +245,12 @@ def _begin(folder: Path, number: int) -> "list[subprocess.Popen[bytes]]":
                 [sys.executable, "-m", "postwright", "serve", "--no-prepare", "--follow-parent", "--role", "deliver"],
                 cwd=_ROOT,
                 stdin=subprocess.PIPE,
-                env={**os.environ, CONFIG_VARIABLE: str(folder / "postwright.toml"), "PYTHONPATH": str(_ROOT)},
+                env={
+                    "MALLOC_ARENA_MAX": "2",
+                    **os.environ,
+                    CONFIG_VARIABLE: str(folder / "postwright.toml"),
+                    "PYTHONPATH": str(_ROOT),
+                },
             )
         )
         if 1 < len(cores) <= number:
