@@ -333,7 +333,7 @@ class Batch:
 
     def _defer_all(self, error: NoHostError) -> None:
         for delivery in self._deliveries:
-            attempt = Attempt(Verdict.TRANSIENT, error.reply, error.cause)
+            attempt = Attempt(Verdict.TRANSIENT, error.reply, error.cause, error.stage)
             self._record(delivery, Happening.TRANSIENT, attempt, error.remote)
 
     def _give_back(self) -> None:
@@ -350,7 +350,9 @@ class Batch:
         self._without_outcome.pop(delivery.id, None)
         moment = self._retry_at(delivery, attempt.reply) if happening is Happening.TRANSIENT else None
         now = self._tools.clock.now()
-        self._recorder.add(AttemptOutcome(delivery, happening, now, attempt.reply, attempt.cause, moment, remote, tls))
+        self._recorder.add(
+            AttemptOutcome(delivery, happening, now, attempt.reply, attempt.cause, moment, remote, tls, attempt.stage)
+        )
 
     def _retry_at(self, delivery: Delivery, reply: SmtpReply | None) -> Microseconds:
         tools, attempt = self._tools, delivery.attempt

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import cast
 
+from mailtypes.bounce import Stage
 from mailtypes.errors import PeerError
 from mailtypes.smtp import SmtpReply
 from mta.conversation import Conversation, Done, Ended, Event, Ready, StartTls, Write, WriteContent
@@ -28,8 +29,11 @@ _CONTENT = frozenset({State.CONTENT, State.FINAL, State.FINAL_CHAINED, State.DOT
 class UnusableHostError(PeerError):
     """A host could not be spoken to: no connection, a refusing greeting, or a broken session before any message."""
 
-    def __init__(self, cause: str, *, remote: str, reply: SmtpReply | None = None) -> None:
+    def __init__(
+        self, cause: str, *, remote: str, reply: SmtpReply | None = None, stage: Stage = Stage.UNKNOWN
+    ) -> None:
         super().__init__(f"{remote}: {cause}" + (f": {reply}" if reply else ""))
+        self.stage = stage
         self.cause = cause
         self.remote = remote
         self.reply = reply
@@ -180,7 +184,7 @@ class Connection(asyncio.Protocol):
         attempt = self._conversation.lost(cause)
         if attempt is not None:
             self._settle(attempt)
-        self._end(cause, None)
+        self._end(cause)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
@@ -256,8 +260,8 @@ class Connection(asyncio.Protocol):
                         self._opened.set_result(None)
                 case StartTls():
                     self._handshake = self._loop.create_task(self._start_tls())
-                case Ended(cause, reply):
-                    self._end(cause, reply)
+                case Ended(cause, reply, stage):
+                    self._end(cause, reply, stage)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -274,12 +278,12 @@ class Connection(asyncio.Protocol):
         if self._course is not None:
             self._course.settle(attempt)
 
-    def _end(self, cause: str, reply: SmtpReply | None, kind: type[UnusableHostError] = UnusableHostError) -> None:
+    def _end(self, cause: str, reply: SmtpReply | None = None, stage: Stage = Stage.UNKNOWN) -> None:
         if self._ended is not None:
             return
-        if self._handshake is not None and not self.tls_version:
-            kind = TlsFailedError  # whichever noticed first, the handshake or the transport
-        self._ended = kind(cause, remote=str(self.remote), reply=reply)
+        # Whichever noticed first, the handshake or the transport.
+        kind = TlsFailedError if self._handshake is not None and not self.tls_version else UnusableHostError
+        self._ended = kind(cause, remote=str(self.remote), reply=reply, stage=stage)
         self._finish()
         if self._timer is not None:
             self._timer.cancel()
@@ -304,10 +308,10 @@ class Connection(asyncio.Protocol):
                 ssl_handshake_timeout=self._limits.command,
             )
         except (OSError, ssl.SSLError, ValueError) as error:
-            self._end(f"the TLS handshake failed: {error or type(error).__name__}", None, TlsFailedError)
+            self._end(f"the TLS handshake failed: {error or type(error).__name__}")
             return
         if transport is None or self._ended is not None:
-            self._end("the connection was lost in the TLS handshake", None, TlsFailedError)
+            self._end("the connection was lost in the TLS handshake")
             return
         self._use(transport)
         self.tls_version = transport.get_extra_info("ssl_object").version() or ""

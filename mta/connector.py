@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from mailtypes.bounce import Stage
 from mailtypes.errors import PeerError
 from mailtypes.smtp import SmtpReply
 from mta.client import Connection, Remote, SessionTerms, TlsFailedError, UnusableHostError
@@ -16,10 +17,12 @@ _MAX_ADDRESSES = 8  # RFC 5321 section 5.1 asks for at least two; the lease has 
 
 
 class NoHostError(PeerError):
-    """No host of the destination could be spoken to; ``reply`` is the last that was heard, if any."""
+    """No host of the destination could be spoken to; ``reply`` is the last that was heard, if any, at ``stage``."""
 
     def __init__(self, failures: Sequence[UnusableHostError], cause: str = "") -> None:
-        self.reply: SmtpReply | None = next((each.reply for each in reversed(failures) if each.reply), None)
+        last = next((each for each in reversed(failures) if each.reply), None)
+        self.reply: SmtpReply | None = last.reply if last else None
+        self.stage = last.stage if last else Stage.UNKNOWN
         self.remote = failures[-1].remote if failures else ""
         self.cause = cause or "; ".join(str(failure) for failure in failures)[:1000]
         super().__init__(self.cause)

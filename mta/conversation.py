@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
 
+from mailtypes.bounce import Stage
 from mailtypes.smtp import ReplySyntaxError, SmtpReply
 from mta.conversation_table import (
     DOT_IS_OUT,
@@ -72,6 +73,8 @@ class Ended:
 
     cause: str
     reply: SmtpReply | None = None
+    stage: Stage = Stage.UNKNOWN
+    """The command that ``reply`` answered."""
 
 
 Event: TypeAlias = Write | WriteContent | StartTls | Ready | Done | Ended
@@ -166,7 +169,7 @@ class Conversation:
         self._transmission: Transmission | None = None
         self._chained: Transmission | None = None
         self._follower: Follower | None = None
-        self._refusal: SmtpReply | None = None
+        self._refusal: Attempt | None = None
         self._needs_rset = False
         self._events: list[Event] = []
 
@@ -248,7 +251,7 @@ class Conversation:
         if state not in IN_TRANSACTION:
             return None
         if self._refusal is not None:
-            return _judged(self._refusal)
+            return self._refusal
         return Attempt(Verdict.UNKNOWN if state in DOT_IS_OUT else Verdict.NOT_SENT, cause=f"{cause} ({state})")
 
     def _hear(self, reply: SmtpReply) -> None:
@@ -273,9 +276,9 @@ class Conversation:
         elif action is Action.SEND_CONTENT:
             self._write_content()
         elif action is Action.KEEP_REFUSAL:
-            self._refusal = reply
+            self._refusal = _judged(reply, before)
         elif action in _REPORTS:
-            self._events.append(Done(_judged(self._refusal or reply)))
+            self._events.append(Done(self._refusal or _judged(reply, before)))
             self._transmission, self._chained = self._chained, None
             self._needs_rset = action is Action.REPORT_THEN_RSET
         elif action is Action.START_TLS:
@@ -283,9 +286,9 @@ class Conversation:
         elif action is Action.ANNOUNCE_READY:
             self._events.append(Ready())
         if action is Action.END and before in IN_TRANSACTION:
-            self._events.append(Done(Attempt(Verdict.NOT_SENT, reply, f"refused in {before}")))
+            self._events.append(Done(Attempt(Verdict.NOT_SENT, reply, f"refused in {before}", _stage(before))))
         if action in {Action.END, Action.REPORT_AND_END}:
-            self._events.append(Ended(f"ended in {before}", reply))
+            self._events.append(Ended(f"ended in {before}", reply, _stage(before)))
 
     def _write_content(self) -> None:
         content = self._transmission.content if self._transmission else b""
@@ -382,7 +385,18 @@ _COMMANDS: dict[Action, Callable[[Conversation], bytes]] = {
 _REPORTS = frozenset({Action.REPORT, Action.REPORT_AND_GO_ON, Action.REPORT_THEN_RSET, Action.REPORT_AND_END})
 
 
-def _judged(reply: SmtpReply) -> Attempt:
+_STAGES = {State(stage): stage for stage in Stage if stage is not Stage.UNKNOWN} | {
+    State.FINAL_CHAINED: Stage.FINAL,
+    State.MAIL_CHAINED: Stage.MAIL,
+}
+
+
+def _stage(state: State) -> Stage:
+    return _STAGES.get(state, Stage.UNKNOWN)
+
+
+def _judged(reply: SmtpReply, state: State) -> Attempt:
+    """What ``reply``, awaited in ``state``, makes of the message."""
     if reply.is_transient:
-        return Attempt(Verdict.TRANSIENT, reply)
-    return Attempt(Verdict.PERMANENT if reply.is_permanent else Verdict.ACCEPTED, reply)
+        return Attempt(Verdict.TRANSIENT, reply, stage=_stage(state))
+    return Attempt(Verdict.PERMANENT if reply.is_permanent else Verdict.ACCEPTED, reply, stage=_stage(state))

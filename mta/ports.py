@@ -12,6 +12,7 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from mailtypes.bounce import Stage
 from mailtypes.clock import Microseconds
 from mailtypes.domain import DomainName
 from mailtypes.smtp import SmtpReply
@@ -45,7 +46,8 @@ class AttemptOutcome:
     """What became of one attempt; ``reply`` is the other side's word, ``cause`` ours where there was none.
 
     ``retry_at`` is set with ``Happening.TRANSIENT``.
-    ``remote`` is the host and address spoken to, ``tls`` the protocol version where the connection was encrypted.
+    ``remote`` is the host and address spoken to, ``tls`` the protocol version where the connection was encrypted,
+    ``stage`` the command that ``reply`` answered.
     """
 
     delivery: Delivery
@@ -56,6 +58,7 @@ class AttemptOutcome:
     retry_at: Microseconds | None = None
     remote: str = ""
     tls: str = ""
+    stage: Stage = Stage.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mailtypes.bounce import Stage
 from mailtypes.smtp import SmtpReply
 from mta.ports import CompositionError
 
@@ -24,11 +25,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The verdict with the reply that gave it, or with our own ``cause`` where there was none."""
+    """The verdict with the reply that gave it and the command it answered, or our ``cause`` where there was none."""
 
     verdict: Verdict
     reply: SmtpReply | None = None
     cause: str = ""
+    stage: Stage = Stage.UNKNOWN
 
 
 class UnsendableError(CompositionError):

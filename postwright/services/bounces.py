@@ -26,6 +26,7 @@ from mta.bounce import (
 from mta.feedback_token import FeedbackKey
 from mta.message_id import read_message_id
 from mta.verp import read_verp
+from postwright.services import refusals
 from postwright.store import blobs, campaigns, domains, events, recipients, suppressions
 from postwright.store.database import Database
 from postwright.store.events import NewEvent
@@ -138,7 +139,7 @@ def _event(delivery: DeliveryRecord, report: _Report | None) -> tuple[str, Mappi
         if about.action is DsnAction.FAILED:
             found = about.classification
             verdict = consequence_of(found.reason, is_recipient_dead=found.is_recipient_dead)
-            return "bounced", {**_told(about), "kind": str(verdict.kind)}
+            return "bounced", _told(about, verdict.kind)
         return "feedback_unread", _told(about)  # a notice of success is of no use to us
     evidence = "it is no mail" if report is None else report.evidence
     reason = BounceReason.UNKNOWN if report is None else report.reason
@@ -154,17 +155,12 @@ def _complaint(report: ComplaintReport) -> tuple[str, Mapping[str, Any]]:
     return "complained", {**data, "reason": str(reason), "blames": str(BLAMES[reason]), "kind": str(verdict.kind)}
 
 
-def _told(about: BouncedRecipient) -> Mapping[str, Any]:
-    found = about.classification
+def _told(about: BouncedRecipient, kind: BounceKind | None = None) -> Mapping[str, Any]:
     return {
         "status": str(about.status or ""),
         "code": about.reply_code,
         "diagnostic": about.diagnostic[:_MAX_DIAGNOSTIC],
-        "reason": str(found.reason),
-        "blames": str(found.blames),
-        "permanent": found.is_permanent,
-        "evidence": found.evidence,
-        "kind": "",
+        **refusals.told(about.classification, kind),
     }
 
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from hygiene.consequences import BounceKind, consequence
 from mailtypes.address import EmailAddress
 from mailtypes.clock import MINUTE, Microseconds, microseconds
 from mailtypes.errors import InputSyntaxError, StorageError, SurroundingsError
@@ -17,6 +16,7 @@ from mta.delivery import Happening
 from mta.ports import AttemptOutcome, Delivery, DueDestination
 from mta.verp import make_verp
 from postwright.keyrings import UnsealError
+from postwright.services import refusals
 from postwright.services.composition import FeedbackKeys, Payload
 from postwright.services.frozen_runs import FrozenRun, FrozenRuns
 from postwright.services.signing_keys import StoredKeys
@@ -158,7 +158,7 @@ class StoredQueue:
     async def record(self, outcomes: Sequence[AttemptOutcome]) -> None:
         """Store outcomes with their events; a reply that tells of a dead mailbox suppresses the address."""
         rows = [_outcome(outcome) for outcome in outcomes]
-        dead = [_lease_of(outcome.delivery) for outcome in outcomes if _is_hard_bounce(outcome)]
+        dead = [_lease_of(outcome.delivery) for outcome in outcomes if refusals.is_hard_bounce(outcome)]
         now = max(outcome.occurred_at for outcome in outcomes)
 
         def store(connection: Connection) -> None:
@@ -198,12 +198,6 @@ def _of_runs_that_go_on(connection: Connection, taken: Sequence[Lease], now: Mic
     return kept
 
 
-def _is_hard_bounce(outcome: AttemptOutcome) -> bool:
-    if outcome.happening is not Happening.PERMANENT or outcome.reply is None:
-        return False
-    return consequence(outcome.reply).kind is BounceKind.HARD_BOUNCE
-
-
 def _lease_of(delivery: Delivery) -> Lease:
     payload = delivery.payload
     assert isinstance(payload, Payload)  # made by ``lease`` above
@@ -212,11 +206,13 @@ def _lease_of(delivery: Delivery) -> Lease:
 
 def _outcome(outcome: AttemptOutcome) -> Outcome:
     reply = outcome.reply
-    detail: dict[str, object] = {"remote": outcome.remote, "tls": outcome.tls}
+    detail: dict[str, object] = {"remote": outcome.remote, "tls": outcome.tls, **refusals.of_attempt(outcome)}
     if outcome.retry_at is not None:
         detail["retry_at"] = outcome.retry_at
     if reply is not None and reply.enhanced_status is not None:
         detail["enhanced_status"] = str(reply.enhanced_status)
+    if reply is not None and not reply.is_positive:
+        detail["stage"] = str(outcome.stage)
     return Outcome(
         lease=_lease_of(outcome.delivery),
         happening=outcome.happening,

@@ -11,10 +11,13 @@ from sqlalchemy import Connection
 from dns_checks.mx import RouteResult
 from experiments.allocation import assign
 from mailtypes.clock import DAY, Clock, Microseconds
+from mta.delivery import Happening
+from postwright.services.delivery_queue import PAUSED
 from postwright.services.destinations import end_suspensions, suspended_domains
 from postwright.services.domain_watch import DomainWatch
 from postwright.services.failure_notices import FailureNotices
 from postwright.services.imports import ContactImports
+from postwright.services.refusals import of_expiry, of_route
 from postwright.services.retention import Retention
 from postwright.services.routing import WITHHELD, Router
 from postwright.store import (
@@ -33,6 +36,7 @@ from postwright.store import (
 from postwright.store.campaigns import Run
 from postwright.store.database import Database
 from postwright.store.domains import SenderDomain
+from postwright.store.recipients import Ending
 from postwright.store.routes import Route
 from warmup.plans import PRESETS, allowance
 
@@ -191,18 +195,17 @@ class Scheduler:
         await self._database.write(lambda connection: recipients.explain_wait(connection, run.id, domain, reason))
 
     async def _fail(self, run: Run, route: Route) -> int:
-        now = self._clock.now()
+        now, told = self._clock.now(), of_route(RouteResult(route.result))
+        ending = Ending(Happening.PERMANENT, f"{route.cause} ({route.result})", lambda *_: told)
         return await self._database.write(
-            lambda connection: recipients.fail_held(
-                connection, run, route.domain, f"{route.cause} ({route.result})", now, limit=_RELEASE_CHUNK
-            )
+            lambda connection: recipients.fail_held(connection, run, route.domain, ending, now, limit=_RELEASE_CHUNK)
         )
 
     async def _expire(self, run: Run) -> int:
         now = self._clock.now()
         if now < run.expires_at:
             return 0
-        return await self._database.write(lambda connection: recipients.expire(connection, run, now))
+        return await self._database.write(lambda connection: recipients.expire(connection, run, of_expiry, now))
 
     async def _finish(self, run: Run) -> int:
         now = self._clock.now()
@@ -213,7 +216,7 @@ class Scheduler:
         now = self._clock.now()
         stopped = 0
         for run in await self._database.read(recipients.stopped_runs):
-            stop = partial(recipients.hold, run_id=run.id, reason="The run is paused.")
+            stop = partial(recipients.hold, run_id=run.id, reason=PAUSED)
             if run.state == "cancelled":
                 stop = partial(recipients.cancel, run=run, now=now)
             stopped += await self._database.write(stop)

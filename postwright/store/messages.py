@@ -288,13 +288,14 @@ class SettledRecipient:
     reply_text: str
 
 
-_SETTLED = tuple(str(state) for state in TERMINAL)
+SETTLED = tuple(str(state) for state in TERMINAL)
+"""The states in which nothing more will happen to a delivery."""
 
 
 def settled_with_notice(connection: Connection, *, limit: int = 200) -> list[Message]:
     """Messages whose submitter wants to be told of failures, and nobody of whose recipients is on the way any more."""
     of_message = (_delivery.c.run_id == _message.c.run_id, _delivery.c.message_id == _message.c.id)
-    under_way = exists().where(*of_message, _delivery.c.id >= _message.c.id, _delivery.c.state.not_in(_SETTLED))
+    under_way = exists().where(*of_message, _delivery.c.id >= _message.c.id, _delivery.c.state.not_in(SETTLED))
     statement = select_as(Message, _message).where(_message.c.notify.is_not(None), ~under_way)
     return fetch_all(connection, Message, statement.order_by(_message.c.id).limit(limit))
 

@@ -1,14 +1,27 @@
 """A run's recipients before they are due and while they stop: prepare, release, hold, cancel, expire, count."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, literal_column, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    TextClause,
+    exists,
+    func,
+    literal_column,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from mailtypes.clock import Microseconds
-from mta.delivery import DeliveryState, Happening, next_state, states_before
+from mta.delivery import TERMINAL, DeliveryState, Happening, next_state, states_before
 from postwright.store import contacts, events, suppressions
 from postwright.store.campaigns import Run
 from postwright.store.public_ids import delivery_id
@@ -16,7 +29,23 @@ from postwright.store.records import fetch_all, fetch_one, page, select_as, tabl
 from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset_of
 
 _delivery, _run = table("delivery"), table("run")
-_ON_THEIR_WAY = ("held", "ready", "leased", "transmitting", "deferred")
+_UNDER_WAY = tuple(str(state) for state in DeliveryState if state not in TERMINAL)
+
+Teller = Callable[[int, int | None, str], Mapping[str, Any]]
+"""What an event says of an ending beside its cause, from attempts, last reply code and last reply text."""
+
+
+def _nothing(_attempts: int, _code: int | None, _text: str) -> Mapping[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How deliveries end that no attempt ended: what happens, why, and what ``tell`` adds to the event of each."""
+
+    happening: Happening
+    cause: str = ""
+    tell: Teller = _nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +91,7 @@ class RunCounts:
     @property
     def settled(self) -> int:
         """Those of whom nothing more will come."""
-        return self.total - sum(self.by_state.get(state, 0) for state in (*_ON_THEIR_WAY, "ambiguous"))
+        return self.total - sum(self.by_state.get(state, 0) for state in _UNDER_WAY)
 
 
 def prepare_chunk(
@@ -184,10 +213,9 @@ def explain_wait(connection: Connection, run_id: int, domain: str, reason: str, 
     return connection.execute(update(_delivery).where(chosen).values(waits_for=reason)).rowcount
 
 
-def fail_held(connection: Connection, run: Run, domain: str, cause: str, now: Microseconds, *, limit: int) -> int:
+def fail_held(connection: Connection, run: Run, domain: str, ending: Ending, now: Microseconds, *, limit: int) -> int:
     """Fail held recipients whose domain takes no mail, with an event each."""
-    chosen = _some(run.id, limit, *_held_at(domain))
-    return _settle(connection, run, Happening.PERMANENT, chosen, cause, now)
+    return _settle(connection, run, ending, _some(run.id, limit, *_held_at(domain)), now)
 
 
 def hold(connection: Connection, run_id: int, reason: str, *, limit: int = 5000) -> int:
@@ -212,7 +240,7 @@ def stopped_runs(connection: Connection) -> list[Run]:
 def cancel(connection: Connection, run: Run, now: Microseconds, *, limit: int = 5000) -> int:
     """Cancel up to ``limit`` recipients of a run that are not being transmitted, with an event each."""
     chosen = _some(run.id, limit, _delivery.c.state.in_(states_before(Happening.CANCEL)))
-    return _settle(connection, run, Happening.CANCEL, chosen, "the run was cancelled", now)
+    return _settle(connection, run, Ending(Happening.CANCEL, "the run was cancelled"), chosen, now)
 
 
 def cancel_chosen(connection: Connection, run: Run, delivery_ids: Sequence[int], now: Microseconds) -> int:
@@ -221,7 +249,7 @@ def cancel_chosen(connection: Connection, run: Run, delivery_ids: Sequence[int],
     Whoever is on the wire or has arrived stays as it is.
     """
     chosen = (_delivery.c.run_id == run.id) & _delivery.c.id.in_(delivery_ids)
-    return _settle(connection, run, Happening.CANCEL, chosen, "the message was cancelled", now)
+    return _settle(connection, run, Ending(Happening.CANCEL, "the message was cancelled"), chosen, now)
 
 
 def deliveries_of_message(
@@ -234,7 +262,7 @@ def deliveries_of_message(
     return sorted(fetch_all(connection, DeliveryRecord, statement), key=lambda row: row.id)
 
 
-def expire(connection: Connection, run: Run, now: Microseconds, *, limit: int = 5000) -> int:
+def expire(connection: Connection, run: Run, tell: Teller, now: Microseconds, *, limit: int = 5000) -> int:
     """Expire up to ``limit`` recipients that are too old."""
     chosen = _some(
         run.id,
@@ -243,7 +271,7 @@ def expire(connection: Connection, run: Run, now: Microseconds, *, limit: int = 
         _delivery.c.expires_at <= now,
         by_state=True,
     )
-    return _settle(connection, run, Happening.EXPIRE, chosen, "", now)
+    return _settle(connection, run, Ending(Happening.EXPIRE, tell=tell), chosen, now)
 
 
 def _held_at(domain: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -272,30 +300,30 @@ def _move(connection: Connection, happening: Happening, chosen: ColumnElement[bo
     return connection.execute(statement).rowcount
 
 
-def _settle(
-    connection: Connection, run: Run, happening: Happening, chosen: ColumnElement[bool], cause: str, now: Microseconds
-) -> int:
+def _settle(connection: Connection, run: Run, ending: Ending, chosen: ColumnElement[bool], now: Microseconds) -> int:
     """Move deliveries into a terminal state and log one event for each, named by the state."""
-    before = states_before(happening)
-    after = str(next_state(before[0], happening))
+    before = states_before(ending.happening)
+    after = str(next_state(before[0], ending.happening))
     values: dict[str, object] = {"state": after, "settled_at": now}
-    if cause:
-        values["reply_text"] = cause
+    if ending.cause:
+        values["reply_text"] = ending.cause
     settled = connection.execute(
         update(_delivery)
         .where(chosen, _delivery.c.state.in_(before))
         .values(**values)
-        .returning(_delivery.c.id, _delivery.c.contact_id, _delivery.c.reply_text)
+        .returning(
+            *(_delivery.c.id, _delivery.c.contact_id, _delivery.c.reply_text),
+            *(_delivery.c.attempts, _delivery.c.reply_code),
+        )
     ).all()
-    events.append(
-        connection,
-        [
-            events.NewEvent(run.workspace_id, after, now, run.id, row[0], row[1], {"cause": str(row[2])})
-            for row in settled
-        ],
-        now,
-    )
+    events.append(connection, [_ended(run, after, row, ending.tell, now) for row in settled], now)
     return len(settled)
+
+
+def _ended(run: Run, kind: str, row: Row[Any], tell: Teller, now: Microseconds) -> events.NewEvent:
+    cause = str(row.reply_text)
+    data = {"cause": cause, **tell(row.attempts, row.reply_code, cause)}
+    return events.NewEvent(run.workspace_id, kind, now, run.id, row.id, row.contact_id, data)
 
 
 def count_run(connection: Connection, run_id: int) -> RunCounts:
@@ -321,9 +349,7 @@ def finish_if_done(connection: Connection, run: Run, now: Microseconds) -> bool:
     """
     if run.open_until is not None and now < run.open_until:
         return False
-    under_way = select(_delivery.c.id).where(
-        _delivery.c.run_id == run.id, _delivery.c.state.in_((*_ON_THEIR_WAY, "ambiguous"))
-    )
+    under_way = select(_delivery.c.id).where(_delivery.c.run_id == run.id, _delivery.c.state.in_(_UNDER_WAY))
     if connection.execute(under_way.limit(1)).first() is not None:
         return False
     done = connection.execute(

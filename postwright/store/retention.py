@@ -3,13 +3,12 @@
 from sqlalchemy import Connection, delete, exists, select, update
 
 from mailtypes.clock import Microseconds
-from mta.delivery import TERMINAL
 from postwright.store.blobs import release_blob
+from postwright.store.messages import SETTLED
 from postwright.store.records import table
 
 _message, _attachment = table("message"), table("message_attachment")
 _delivery, _captured = table("delivery"), table("captured_message")
-_SETTLED = tuple(str(state) for state in TERMINAL)
 
 
 def forget_contents(connection: Connection, before: Microseconds, *, limit: int = 200) -> int:
@@ -21,7 +20,7 @@ def forget_contents(connection: Connection, before: Microseconds, *, limit: int 
         _delivery.c.run_id == _message.c.run_id,
         _delivery.c.id >= _message.c.id,
         _delivery.c.message_id == _message.c.id,
-        _delivery.c.state.not_in(_SETTLED),
+        _delivery.c.state.not_in(SETTLED),
     )
     rows = connection.execute(
         select(_message.c.id, _message.c.blob_id)

@@ -10,7 +10,7 @@ from postwright.services.errors import NotFoundError
 from postwright.services.log import Log
 from postwright.store.events import Event, EventFilter
 from postwright.store.recipients import DeliveryRecord
-from postwright.web.words import EVENTS, Word, word
+from postwright.web.words import EVENTS, REASONS, Word, word
 
 _WINDOWS = (2 * SECOND, 30 * SECOND, 10 * MINUTE, DAY, 4000 * DAY)
 _SHOWN = 12
@@ -67,7 +67,8 @@ def _why(kind: str, data: dict[str, Any], text: str) -> str:
         return _WAYS.get(_text(data, "way"), "")
     if kind == "clicked":
         return f"Link {data.get('link')}."
-    cause = _text(data, "cause") or _text(data, "reason")
+    reason = _text(data, "reason")
+    cause = _text(data, "cause") or REASONS.get(reason, "")
     return _CAUSES.get(cause, cause) or text or _text(data, "diagnostic") or _text(data, "status")
 
 

@@ -165,6 +165,34 @@ _MEANINGS = {
     "unjudged": "The sandbox was told not to judge.",
 }
 
+REASONS = {
+    "user_unknown": "There is no such mailbox.",
+    "host_unknown": "The domain does not exist, or has nothing that takes mail.",
+    "no_mail_service": "The domain says that it takes no mail.",
+    "moved": "The mailbox has moved.",
+    "suspended": "The mailbox is inactive or disabled.",
+    "mailbox_full": "The mailbox is full.",
+    "filtered": "The recipient's filter turned it away.",
+    "blocked": "The receiver blocks our address or domain.",
+    "reverse_dns": "The PTR record of the sending host is missing or wrong.",
+    "authentication": "SPF, DKIM or DMARC did not pass.",
+    "policy": "The receiver's policy refuses it.",
+    "security": "The receiver asks for TLS or a login.",
+    "spam": "The receiver takes it for spam.",
+    "virus": "The receiver found something malicious.",
+    "content": "The receiver does not accept the headers or the body.",
+    "too_large": "The message is too large.",
+    "rate_limited": "Too much mail in too short a time.",
+    "sender_rejected": "The receiver refuses the envelope sender.",
+    "relay_denied": "The host takes no mail for that domain.",
+    "protocol": "The receiver did not understand a command.",
+    "greylisted": "The receiver asks everybody new to come again later.",
+    "expired": "It was tried for as long as mail is kept.",
+    "system_error": "The receiving host has trouble of its own.",
+    "network_error": "The receiving host could not be reached.",
+}
+"""Why mail was refused (``mailtypes.bounce.BounceReason``)."""
+
 EVENTS = _words(
     Word("delivered", Tone.GOOD, "Delivered"),
     Word("deferred", Tone.ATTENTION, "Deferred"),
@@ -175,6 +203,10 @@ EVENTS = _words(
     Word("cancelled", Tone.QUIET, "Cancelled"),
     Word("bounced", Tone.BAD, "Bounced later"),
     Word("delayed", Tone.ATTENTION, "Delayed at the receiver"),
+    Word("complained", Tone.BAD, "Complained", "The recipient called it spam; their provider told us."),
+    Word(
+        "feedback_unread", Tone.UNKNOWN, "Unclear feedback", "A report came back that does not say what became of it."
+    ),
     Word("opened", Tone.ACTIVE, "Opened", "The pixel was fetched; machines fetch it too."),
     Word("clicked", Tone.ACTIVE, "Clicked", "A link was followed; scanners follow links too."),
     Word("unsubscribed", Tone.ATTENTION, "Unsubscribed"),

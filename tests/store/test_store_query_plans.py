@@ -16,6 +16,7 @@ from postwright.store.records import table
 from postwright.store.waiting import Selection
 
 NOW = 1_700_000_000_000_000
+ENDING = recipients.Ending(Happening.PERMANENT, "x")
 STATES = [str(state) for state in DeliveryState]
 
 
@@ -74,10 +75,10 @@ WORK: dict[str, tuple[set[str], Callable[[Connection], object]]] = {
     "held_domains": ({"ix_delivery_held"}, lambda c: recipients.held_domains(c, 2)),
     "release": ({"ix_delivery_held"}, lambda c: recipients.release(c, 2, "d1.test", 1, NOW, limit=10)),
     "explain_wait": ({"ix_delivery_held"}, lambda c: recipients.explain_wait(c, 2, "d1.test", "x", limit=10)),
-    "fail_held": ({"ix_delivery_held"}, lambda c: recipients.fail_held(c, RUN, "d1.test", "x", NOW, limit=10)),
+    "fail_held": ({"ix_delivery_held"}, lambda c: recipients.fail_held(c, RUN, "d1.test", ENDING, NOW, limit=10)),
     "hold": ({"ix_delivery_run_state"}, lambda c: recipients.hold(c, 2, "paused")),
     "cancel": ({"ix_delivery_run_state"}, lambda c: recipients.cancel(c, RUN, NOW)),
-    "expire": ({"ix_delivery_run_state"}, lambda c: recipients.expire(c, RUN, NOW)),
+    "expire": ({"ix_delivery_run_state"}, lambda c: recipients.expire(c, RUN, lambda *_: {}, NOW)),
     "finish_if_done": ({"ix_delivery_run_state"}, lambda c: recipients.finish_if_done(c, RUN, NOW)),
     "flush_destination": ({"ix_delivery_due"}, lambda c: waiting.make_due(c, Selection(1, destination_id=3), NOW)),
     "flush_run": ({"ix_delivery_run_state"}, lambda c: waiting.make_due(c, Selection(1, run_id=2), NOW)),

@@ -1,6 +1,7 @@
 """Recipients from the list to the end: written once each, released, held, cancelled, expired, counted."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,12 @@ from postwright.store import campaigns, contacts, leases, recipients, suppressio
 from postwright.store.database import Database
 from postwright.store.public_ids import delivery_id, run_of_delivery
 from postwright.store.suppressions import NewSuppression, Scope
+
+ENDING = recipients.Ending(Happening.PERMANENT, "null MX", lambda *_: {"reason": "no_mail_service"})
+
+
+def told(attempts: int, code: int | None, text: str) -> dict[str, Any]:
+    return {"attempts": attempts, "code": code, "text": text}
 
 
 async def _prepare_all(world: Any, run: campaigns.Run, limit: int) -> list[int]:
@@ -134,11 +141,13 @@ async def test_why_they_wait(world: Any) -> None:
 async def test_a_domain_that_takes_no_mail_fails_its_held_recipients(world: Any) -> None:
     run = await world.prepared(3)
     await world.write(recipients.release, run.id, "example.test", world.destination, world.now, limit=1)
-    assert await world.write(recipients.fail_held, run, "example.test", "null MX", world.now, limit=10) == 2
+    assert await world.write(recipients.fail_held, run, "example.test", ENDING, world.now, limit=10) == 2
     assert await world.states(run) == {"ready": 1, "failed": 2}
     failed = [row for row in (await world.rows(run)).values() if row.state == "failed"]
     assert {(row.reply_text, row.settled_at) for row in failed} == {("null MX", world.now)}
-    assert {event.delivery_id for event in await world.events("failed")} == {row.id for row in failed}
+    events = await world.events("failed")
+    assert {event.delivery_id for event in events} == {row.id for row in failed}
+    assert {(data["cause"], data["reason"]) for data in (json.loads(event.data) for event in events)} == {("null MX", "no_mail_service")}
 
 
 async def test_a_deferred_one_that_was_held_keeps_its_time(world: Any) -> None:
@@ -158,7 +167,7 @@ async def test_a_deferred_one_that_was_held_keeps_its_time(world: Any) -> None:
     [
         (Happening.HOLD, lambda connection, run, now: recipients.hold(connection, run.id, "paused")),
         (Happening.CANCEL, recipients.cancel),
-        (Happening.EXPIRE, lambda connection, run, now: recipients.expire(connection, run, run.expires_at)),
+        (Happening.EXPIRE, lambda connection, run, now: recipients.expire(connection, run, told, run.expires_at)),
     ],
 )
 async def test_every_state_is_moved_as_the_table_says(
@@ -183,9 +192,9 @@ async def test_holding_cancelling_and_expiring_take_a_limited_number(world: Any)
     run = await world.released(6)
     assert await world.write(recipients.hold, run.id, "paused", limit=2) == 2
     assert await world.write(recipients.cancel, run, world.now, limit=3) == 3
-    assert await world.write(recipients.expire, run, run.expires_at - 1, limit=2) == 0
-    assert await world.write(recipients.expire, run, run.expires_at, limit=2) == 2
-    assert await world.write(recipients.expire, run, run.expires_at, limit=2) == 1
+    assert await world.write(recipients.expire, run, told, run.expires_at - 1, limit=2) == 0
+    assert await world.write(recipients.expire, run, told, run.expires_at, limit=2) == 2
+    assert await world.write(recipients.expire, run, told, run.expires_at, limit=2) == 1
 
 
 async def test_a_run_is_counted(world: Any) -> None:
