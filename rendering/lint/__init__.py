@@ -1,6 +1,38 @@
 """What is wrong with a mail before it is sent: findings with stable codes, places, reasons and next steps."""
 
-from rendering.lint.checks import GMAIL_CLIP_OCTETS, GMAIL_STYLE_OCTETS, lint_layout, lint_template
-from rendering.lint.finding import LintFinding, Severity
+from rendering.lint.case import READ_LIMIT, Rule
+from rendering.lint.checks import lint_layout, lint_template
+from rendering.lint.client_data import ClientPolicy, ClientTableError, default_policy, read_policy
+from rendering.lint.composed import LintFacts, compose_for_lint
+from rendering.lint.finding import Finding, LintFinding, Severity
+from rendering.lint.marking import mark_components
+from rendering.lint.run import lint
+from rendering.lint.sizes import GMAIL_CLIP_OCTETS, GMAIL_STYLE_OCTETS
+from rendering.lint.subject import ImageFact, LintSubject, SenderFacts, StreamKind
+from rendering.lint.table import RULES, rules_as_markdown
 
-__all__ = ["GMAIL_CLIP_OCTETS", "GMAIL_STYLE_OCTETS", "LintFinding", "Severity", "lint_layout", "lint_template"]
+__all__ = [
+    "GMAIL_CLIP_OCTETS",
+    "GMAIL_STYLE_OCTETS",
+    "READ_LIMIT",
+    "RULES",
+    "ClientPolicy",
+    "ClientTableError",
+    "Finding",
+    "ImageFact",
+    "LintFacts",
+    "LintFinding",
+    "LintSubject",
+    "Rule",
+    "SenderFacts",
+    "Severity",
+    "StreamKind",
+    "compose_for_lint",
+    "default_policy",
+    "lint",
+    "lint_layout",
+    "lint_template",
+    "mark_components",
+    "read_policy",
+    "rules_as_markdown",
+]

@@ -6,14 +6,11 @@ from mailtypes.errors import Span
 from rendering.layout import Layout
 from rendering.links import mask_liquid
 from rendering.lint.finding import LintFinding, Severity
+from rendering.lint.sizes import GMAIL_CLIP_OCTETS, GMAIL_STYLE_OCTETS
 from rendering.markup import RawText, Tag, scan
 from rendering.segments import MessageUrls, SlotValues
 from rendering.template import Template
 
-GMAIL_CLIP_OCTETS = 104_448
-"""Gmail cuts a message whose HTML is longer (102 KB)."""
-GMAIL_STYLE_OCTETS = 16_384
-"""Gmail drops a style block that is longer."""
 _IMAGE_TAGS = frozenset({"img", "mj-image", "mj-carousel-image"})
 
 

@@ -1,0 +1,69 @@
+"""What is linted: one recipient's mail as it would arrive, the template that it came from, and what else is known."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+from typing import Literal
+
+from mailtypes.errors import Span
+from rendering.lint.client_data import ClientPolicy, default_policy
+from rendering.source import BodyFormat
+
+StreamKind = Literal["marketing", "transactional"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFact:
+    """What is known of an image behind an address; ``None`` and the empty text where it is not.
+
+    ``width`` and ``height`` in pixels, ``octets`` the size of the file, ``image_format`` such as ``png`` or ``webp``,
+    ``dark_on_transparent`` whether its dark parts stand on nothing and vanish on a dark page.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    octets: int | None = None
+    image_format: str = ""
+    dark_on_transparent: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SenderFacts:
+    """What the sender says of itself and of this mail.
+
+    ``unsubscribe_url`` as it stands in the HTML, where known; ``postal_address`` as it should stand in the mail;
+    ``advertisement_to_israel`` when the sender says that Israeli law holds this mail for an advertisement.
+    """
+
+    stream: StreamKind = "marketing"
+    unsubscribe_url: str = ""
+    postal_address: str = ""
+    advertisement_to_israel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LintSubject:
+    """One mail to be linted.
+
+    ``html`` is the HTML as a recipient would get it, style sheets inlined, with the author's own link addresses;
+    where it was compiled from a source marked by ``mark_components``, ``places`` are what that gave. ``source`` is the
+    template as written (empty: the HTML is its own source). ``html_octets`` and ``message_octets`` are the sizes as
+    sent: after merge, links, pixel, footer and transfer encoding. ``images`` are by address as in ``src``. ``locale``
+    is a language tag such as ``he-IL``. ``today`` dates the tests of mail clients; their age is not told without it.
+    """
+
+    html: str
+    source: str = ""
+    body_format: BodyFormat = "html"
+    places: tuple[Span, ...] = ()
+    subject: str = ""
+    preheader: str = ""
+    plain_text: str | None = None
+    html_octets: int | None = None
+    message_octets: int | None = None
+    images: Mapping[str, ImageFact] = field(default_factory=lambda: MappingProxyType({}))
+    sender: SenderFacts = field(default_factory=SenderFacts)
+    locale: str = ""
+    today: date | None = None
+    clients: ClientPolicy = field(default_factory=default_policy)
