@@ -4,10 +4,12 @@ A plan is a table of daily caps. After its last day the sender is warm and the p
 UTC calendar days, counted from the one on which the ramp began: day 1 ends at the next midnight, however short.
 """
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
 from mailtypes.clock import DAY, Microseconds
+from mailtypes.errors import InputSyntaxError, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +138,46 @@ PRESETS: dict[str, RampPlan] = {
         ),
     )
 }
+
+
+class PlanSyntaxError(InputSyntaxError):
+    """A table of one's own that cannot be read."""
+
+
+_LONGEST_TABLE = 1_000
+
+
+def read_table(name: str, text: str) -> RampPlan:
+    """One's own table: daily caps from day 1 on, apart by white space or semicolons; ``1,000`` is a thousand.
+
+    Raises ``PlanSyntaxError`` with the place.
+    """
+    caps: list[int] = []
+    for match in re.finditer(r"[^\s;]+", text):
+        digits = match[0].replace(",", "").replace("_", "")
+        span = Span(*match.span())
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 12):
+            raise PlanSyntaxError("not a cap", source=text, span=span, next_step="Write messages a day, as 1000.")
+        if len(caps) == _LONGEST_TABLE or int(digits) < max(caps[-1:] or [1]):
+            what = "too many days" if len(caps) == _LONGEST_TABLE else "a cap below the day's before"
+            step = f"A table has at most {_LONGEST_TABLE:,} days, and caps of 1 and more that never fall."
+            raise PlanSyntaxError(what, source=text, span=span, next_step=step)
+        caps.append(int(digits))
+    if not caps:
+        raise PlanSyntaxError("an empty table", source=text, next_step="Write the caps of the days: 100 200 400.")
+    return RampPlan(name, tuple(caps), "own table")
+
+
+def doubling(volume: int, first: int = 100) -> RampPlan:
+    """Twice as much each day, from ``first`` until ``volume``; ``ValueError`` unless ``1 <= first <= volume``."""
+    if not 1 <= first <= volume:
+        raise ValueError(f"cannot grow from {first} to {volume}")
+    return RampPlan(f"doubling to {volume:,}", _grown([first], ((volume, Fraction(2)),)), "doubled daily")
+
+
+def growing(volume: int, first: int, percent: int) -> RampPlan:
+    """``percent`` more each day, from ``first`` until ``volume``; ``ValueError`` for no growth."""
+    if not 1 <= first <= volume or not 1 <= percent <= 900 or first * percent < 100:
+        raise ValueError(f"cannot grow from {first} to {volume} by {percent} % a day")
+    caps = _grown([first], ((volume, Fraction(100 + percent, 100)),))
+    return RampPlan(f"{percent} % a day to {volume:,}", caps, f"{percent} % more each day")
