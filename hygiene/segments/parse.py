@@ -1,0 +1,368 @@
+"""JSON into a segment tree and back; whatever is wrong is told with its JSON path and the next step."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+from hygiene.segments.errors import SegmentSyntaxError
+from hygiene.segments.fields import is_date, is_text
+from hygiene.segments.tree import (
+    ActivityAge,
+    ActivityCount,
+    ActivityKind,
+    AgeOperator,
+    AllOf,
+    AmountOperator,
+    AnyOf,
+    AttributeIs,
+    ConsentAnswer,
+    ConsentIs,
+    ConsentReach,
+    ContactAttribute,
+    DomainIs,
+    FieldIs,
+    FieldOperator,
+    HasTag,
+    InSegment,
+    Joined,
+    Node,
+    NotThis,
+    OnList,
+    OpenedInARow,
+    ProviderIs,
+    ReceivedSince,
+    Scalar,
+)
+from mailtypes.domain import DomainName, DomainSyntaxError
+
+DEEPEST: Final = 12
+MOST_NODES: Final = 200
+MOST_VALUES: Final = 500
+LONGEST_NAME: Final = 200
+LONGEST_VALUE: Final = 1000
+MOST_DAYS: Final = 3650
+MOST_DAYS_COUNTED: Final = 365
+"""Windows in which more than one mail is counted; what happened on a day is not kept for ever."""
+LONGEST_ROW: Final = 10
+_MOST_MAILS = 1_000_000
+
+Document = Mapping[str, Any]
+E = TypeVar("E", bound=StrEnum)
+
+
+def parse(document: object) -> Node:
+    """Read a tree; raises ``SegmentSyntaxError``."""
+    return _Reader().node(document, "$", 1)
+
+
+class _Reader:
+    """Reads nodes and counts them."""
+
+    def __init__(self) -> None:
+        self._nodes = 0
+
+    def node(self, document: object, path: str, depth: int) -> Node:
+        self._nodes += 1
+        if self._nodes > MOST_NODES or depth > DEEPEST:
+            raise SegmentSyntaxError(
+                "the tree is too large",
+                path=path,
+                next_step=f"Use at most {MOST_NODES} conditions, nested at most {DEEPEST} deep;"
+                " keep parts of it as segments of their own.",
+            )
+        if not isinstance(document, Mapping) or not document:
+            raise _fault(path, "a condition is an object", 'Write one such as {"list": "news"} or {"all": [...]}.')
+        word = next((word for word in (*_GROUPS, *_LEAVES) if word in document), None)
+        if word is None:
+            known = ", ".join((*_GROUPS, *_LEAVES))
+            raise _fault(path, f"'{_shown(next(iter(document)))}' is no kind of condition", f"Write one of: {known}.")
+        if word in _GROUPS:
+            return self._group(word, document, path, depth)
+        make, keys = _LEAVES[word]
+        _only(document, keys, path)
+        return make(document, path)
+
+    def _group(self, word: str, document: Document, path: str, depth: int) -> Node:
+        _only(document, (word,), path)
+        inner = document[word]
+        if word == "not":
+            return NotThis(self.node(inner, f"{path}.not", depth + 1))
+        if not isinstance(inner, Sequence) or isinstance(inner, str | bytes):
+            raise _fault(f"{path}.{word}", "this is no list of conditions", f'Write {{"{word}": [ ... ]}}.')
+        parts = tuple(self.node(part, f"{path}.{word}[{number}]", depth + 1) for number, part in enumerate(inner))
+        return AllOf(parts) if word == "all" else AnyOf(parts)
+
+
+def _field(document: Document, path: str) -> Node:
+    operator = _member(FieldOperator, document, "op", path)
+    return FieldIs(_name(document, "field", path), operator, _operand(operator, document, path))
+
+
+def _attribute(document: Document, path: str) -> Node:
+    operator = _member(FieldOperator, document, "op", path)
+    if operator not in TEXT_OPERATORS:
+        raise _fault(f"{path}.op", f"{operator} does not compare texts", f"Use one of: {', '.join(TEXT_OPERATORS)}.")
+    value = _operand(operator, document, path)
+    for one in value if isinstance(value, tuple) else (value,):
+        if not isinstance(one, str) and operator is not FieldOperator.IS_SET:
+            raise _fault(f"{path}.value", "this is compared with text", "Write the value in quotation marks.")
+    return AttributeIs(_member(ContactAttribute, document, "contact", path), operator, value)
+
+
+TEXT_OPERATORS: Final = (
+    FieldOperator.IS,
+    FieldOperator.IS_NOT,
+    FieldOperator.ONE_OF,
+    FieldOperator.CONTAINS,
+    FieldOperator.STARTS_WITH,
+    FieldOperator.ENDS_WITH,
+    FieldOperator.IS_SET,
+)
+_OF_PLAIN_TEXT = frozenset({FieldOperator.CONTAINS, FieldOperator.STARTS_WITH, FieldOperator.ENDS_WITH})
+_OF_DAYS = frozenset({FieldOperator.WITHIN_DAYS, FieldOperator.IN_NEXT_DAYS})
+
+
+def _operand(operator: FieldOperator, document: Document, path: str) -> Scalar | tuple[Scalar, ...]:
+    place = f"{path}.value"
+    if operator is FieldOperator.IS_SET:
+        if document.get("value", True) is not True:
+            raise _fault(place, "is_set takes no value", 'Leave it out; put the condition into {"not": ...} for unset.')
+        return True
+    if "value" not in document:
+        raise _fault(path, f"{operator} needs a value", 'Add "value".')
+    value = document["value"]
+    if operator is FieldOperator.ONE_OF:
+        if not isinstance(value, Sequence) or isinstance(value, str) or not 0 < len(value) <= MOST_VALUES:
+            raise _fault(place, "one_of takes a list", f'Write 1 to {MOST_VALUES} values: ["a", "b"].')
+        return tuple(_scalar(one, f"{place}[{number}]") for number, one in enumerate(value))
+    if operator in _OF_DAYS:
+        return _whole(value, place, 0, MOST_DAYS)
+    found = _scalar(value, place)
+    if operator in (FieldOperator.AT_LEAST, FieldOperator.AT_MOST) and (isinstance(found, str | bool)):
+        raise _fault(place, f"{operator} takes a number", "Write a number without quotation marks.")
+    if operator in (FieldOperator.BEFORE, FieldOperator.AFTER) and not is_date(found):
+        raise _fault(place, f"{operator} takes a day", 'Write it as "2026-03-09".')
+    if operator in _OF_PLAIN_TEXT and not (isinstance(found, str) and found):
+        raise _fault(place, f"{operator} takes a text", "Write at least one character, in quotation marks.")
+    return found
+
+
+def _list(document: Document, path: str) -> Node:
+    return OnList(_name(document, "list", path))
+
+
+def _tag(document: Document, path: str) -> Node:
+    return HasTag(_name(document, "tag", path))
+
+
+def _segment(document: Document, path: str) -> Node:
+    return InSegment(_name(document, "segment", path))
+
+
+def _consent(document: Document, path: str) -> Node:
+    answer = _member(ConsentAnswer, document, "consent", path)
+    scope = document.get("scope", "all")
+    place = f"{path}.scope"
+    if scope == "all":
+        return ConsentIs(answer, ConsentReach.ALL)
+    if isinstance(scope, Mapping) and len(scope) == 1:
+        word = next(iter(scope))
+        if word in (ConsentReach.LIST, ConsentReach.STREAM):
+            return ConsentIs(answer, ConsentReach(word), _name(scope, word, place))
+    raise _fault(place, "this is no scope of a consent", 'Write "all", {"list": "news"} or {"stream": "marketing"}.')
+
+
+def _activity(document: Document, path: str) -> Node:
+    operator, value = _amount(document, path)
+    days = document.get("within_days")
+    if days is not None:
+        most = MOST_DAYS_COUNTED if value > 1 or (value == 1 and operator is AmountOperator.AT_MOST) else MOST_DAYS
+        days = _whole(days, f"{path}.within_days", 1, most)
+    return ActivityCount(_member(ActivityKind, document, "activity", path), operator, value, days)
+
+
+def _activity_last(document: Document, path: str) -> Node:
+    return ActivityAge(_member(ActivityKind, document, "activity_last", path), *_age(document, path))
+
+
+def _received_since(document: Document, path: str) -> Node:
+    kind = _member(ActivityKind, document, "received_since", path)
+    if kind not in (ActivityKind.OPENED, ActivityKind.CLICKED):
+        raise _fault(f"{path}.received_since", "mails are counted since one was opened or clicked", 'Write "opened".')
+    return ReceivedSince(kind, *_amount(document, path))
+
+
+def _in_a_row(document: Document, path: str) -> Node:
+    return OpenedInARow(_whole(document["opened_in_a_row"], f"{path}.opened_in_a_row", 1, LONGEST_ROW))
+
+
+def _joined(document: Document, path: str) -> Node:
+    inner = document["joined"]
+    place = f"{path}.joined"
+    if not isinstance(inner, Mapping):
+        raise _fault(place, "this tells no time", 'Write {"joined": {"within_days": 30}}.')
+    _only(inner, tuple(AgeOperator), place)
+    return Joined(*_age(inner, place))
+
+
+def _domain(document: Document, path: str) -> Node:
+    found = []
+    for number, name in enumerate(_names(document, "domain", path)):
+        try:
+            found.append(DomainName.parse(name).ascii)
+        except DomainSyntaxError as error:
+            raise _fault(f"{path}.domain[{number}]", error.message, error.next_step or "Mend the domain.") from error
+    return DomainIs(tuple(found))
+
+
+def _provider(document: Document, path: str) -> Node:
+    return ProviderIs(_names(document, "provider", path))
+
+
+_Make = Callable[[Document, str], Node]
+_GROUPS = ("all", "any", "not")
+_LEAVES: Mapping[str, tuple[_Make, tuple[str, ...]]] = {
+    "field": (_field, ("field", "op", "value")),
+    "contact": (_attribute, ("contact", "op", "value")),
+    "list": (_list, ("list",)),
+    "tag": (_tag, ("tag",)),
+    "consent": (_consent, ("consent", "scope")),
+    "activity": (_activity, ("activity", "op", "value", "within_days")),
+    "activity_last": (_activity_last, ("activity_last", *AgeOperator)),
+    "received_since": (_received_since, ("received_since", "op", "value")),
+    "opened_in_a_row": (_in_a_row, ("opened_in_a_row",)),
+    "joined": (_joined, ("joined",)),
+    "domain": (_domain, ("domain",)),
+    "provider": (_provider, ("provider",)),
+    "segment": (_segment, ("segment",)),
+}
+"""What begins each kind of condition, and the keys that may stand in it."""
+
+
+def as_document(node: Node) -> dict[str, Any]:
+    """The tree as JSON; ``parse`` gives the same tree again."""
+    if isinstance(node, AllOf | AnyOf):
+        return {"all" if isinstance(node, AllOf) else "any": [as_document(part) for part in node.parts]}
+    if isinstance(node, NotThis):
+        return {"not": as_document(node.part)}
+    return _WRITERS[type(node)](node)
+
+
+def _compared(word: str, name: str, node: FieldIs | AttributeIs) -> dict[str, Any]:
+    found: dict[str, Any] = {word: name, "op": str(node.operator)}
+    if node.operator is not FieldOperator.IS_SET:
+        found["value"] = list(node.value) if isinstance(node.value, tuple) else node.value
+    return found
+
+
+def _counted(word: str, node: ActivityCount | ReceivedSince) -> dict[str, Any]:
+    found: dict[str, Any] = {word: str(node.kind), "op": str(node.operator)}
+    if node.operator is not AmountOperator.NONE:
+        found["value"] = node.value
+    return found
+
+
+def _consent_document(node: ConsentIs) -> dict[str, Any]:
+    scope = "all" if node.reach is ConsentReach.ALL else {str(node.reach): node.name}
+    return {"consent": str(node.answer), "scope": scope}
+
+
+def _activity_document(node: ActivityCount) -> dict[str, Any]:
+    return _counted("activity", node) | ({} if node.within_days is None else {"within_days": node.within_days})
+
+
+def _listed(names: tuple[str, ...]) -> str | list[str]:
+    return names[0] if len(names) == 1 else list(names)
+
+
+_WRITERS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
+    FieldIs: lambda node: _compared("field", node.name, node),
+    AttributeIs: lambda node: _compared("contact", str(node.attribute), node),
+    OnList: lambda node: {"list": node.name},
+    HasTag: lambda node: {"tag": node.name},
+    ConsentIs: _consent_document,
+    ActivityCount: _activity_document,
+    ActivityAge: lambda node: {"activity_last": str(node.kind), str(node.operator): node.days},
+    ReceivedSince: lambda node: _counted("received_since", node),
+    OpenedInARow: lambda node: {"opened_in_a_row": node.value},
+    Joined: lambda node: {"joined": {str(node.operator): node.days}},
+    DomainIs: lambda node: {"domain": _listed(node.names)},
+    ProviderIs: lambda node: {"provider": _listed(node.names)},
+    InSegment: lambda node: {"segment": node.name},
+}
+
+
+def _fault(path: str, message: str, next_step: str) -> SegmentSyntaxError:
+    return SegmentSyntaxError(message, path=path, next_step=next_step)
+
+
+def _shown(key: object) -> str:
+    return str(key)[:50]
+
+
+def _only(document: Document, keys: Sequence[str], path: str) -> None:
+    for key in document:
+        if key not in keys:
+            raise _fault(f"{path}.{_shown(key)}", "this does not belong here", f"Known here: {', '.join(keys)}.")
+
+
+def _member(kind: type[E], document: Document, key: str, path: str) -> E:
+    value = document.get(key)
+    if isinstance(value, str) and value in {str(one) for one in kind}:
+        return kind(value)
+    known = ", ".join(kind)
+    raise _fault(f"{path}.{key}", f"'{_shown(value)}' is not known", f"Write one of: {known}.")
+
+
+def _name(document: Document, key: str, path: str) -> str:
+    value = document[key]
+    if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable() and is_text(value):
+        return value
+    next_step = f"Write 1 to {LONGEST_NAME} printable characters, in quotation marks."
+    raise _fault(f"{path}.{key}", f"this is not the name of a {key}", next_step)
+
+
+def _names(document: Document, key: str, path: str) -> tuple[str, ...]:
+    value = document[key]
+    if isinstance(value, str):
+        return (_name(document, key, path),)
+    if not isinstance(value, Sequence) or not 0 < len(value) <= MOST_VALUES:
+        raise _fault(f"{path}.{key}", "this is neither a name nor a list of names", f"Write 1 to {MOST_VALUES} names.")
+    return tuple(_name({key: one}, key, f"{path}.{key}[{number}]") for number, one in enumerate(value))
+
+
+def _scalar(value: object, place: str) -> Scalar:
+    if isinstance(value, str) and len(value) <= LONGEST_VALUE and is_text(value):
+        return value
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1e15:
+        return value
+    raise _fault(
+        place,
+        "this is no value to compare with",
+        f"Write a text of at most {LONGEST_VALUE} characters, a number, true or false.",
+    )
+
+
+def _whole(value: object, place: str, least: int, most: int) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    raise _fault(place, f"'{_shown(value)}' cannot stand here", f"Write a whole number from {least} to {most}.")
+
+
+def _amount(document: Document, path: str) -> tuple[AmountOperator, int]:
+    operator = _member(AmountOperator, document, "op", path)
+    if operator is AmountOperator.NONE:
+        if "value" in document:
+            raise _fault(f"{path}.value", "none takes no value", "Leave it out.")
+        return operator, 0
+    return operator, _whole(document.get("value"), f"{path}.value", 0, _MOST_MAILS)
+
+
+def _age(document: Document, path: str) -> tuple[AgeOperator, int]:
+    given = [one for one in AgeOperator if one in document]
+    if len(given) != 1:
+        raise _fault(path, "this tells no time", 'Write either "within_days" or "before_days".')
+    return given[0], _whole(document[str(given[0])], f"{path}.{given[0]}", 1, MOST_DAYS)
