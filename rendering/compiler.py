@@ -14,7 +14,7 @@ from rendering.markup import Comment, scan
 from rendering.merge import Content, Merge, Value
 from rendering.mjml_engine import MjmlError, mjml_to_html
 from rendering.places import NoPlaceError, Place, PlaceMap
-from rendering.plain_text import html_to_text, shown_address
+from rendering.plain_text import html_to_text, is_web_address, shown_address
 from rendering.segments import LinkSlot, MergeSlot, Part, Piece, PixelSlot, SlotOrigin, UnsubscribeSlot
 from rendering.source import BodyFormat, TemplateSyntaxError
 
@@ -233,7 +233,7 @@ def _plain_address(parts: Parts, href: str) -> tuple[str, str]:
     for start, end, kind, number in reversed(markers):
         if kind is MarkerKind.LINK:  # inside of another address, as share buttons have it
             href = href[:start] + parts.links[number - 1].url + href[end:]
-    if markers[0][0] > 0 and not shown_address(href):
+    if markers[0][0] > 0 and not is_web_address(href):
         return "", href  # mailto: and the like
     return parts.markers.as_url_kind(href), href
 

@@ -14,7 +14,10 @@ from liquid import Environment, RenderContext
 from liquid.exceptions import FilterArgumentError
 from liquid.filter import string_filter, with_context
 
+from rendering.localized_filters import DATE_LENGTHS, localized_date, localized_filters
+
 _NOT_OFFERED = ("safe", "escapejs", "base64_decode", "base64_url_safe_decode")
+_LONGEST_PATTERN = 200
 
 
 class BrokenLines(str):
@@ -39,6 +42,7 @@ def offer_filters(environment: Environment) -> None:
         "newline_to_br": _newline_to_br,
         "url_encode": _url_encode,
         "date": _date,
+        **localized_filters(),
     }
     for name, function in replacements.items():
         environment.add_filter(name, function)
@@ -60,8 +64,11 @@ def _url_encode(value: str) -> str:
 
 
 @with_context
-def _date(value: object, pattern: object, *, context: RenderContext) -> str:
-    """``{{ order.placed_at | date: "%d.%m.%Y" }}``; ``now`` is the moment that the merge data give, never the clock."""
+def _date(value: object, pattern: object, *, context: RenderContext, locale: object = None) -> str:
+    """``{{ order.placed_at | date: "%d.%m.%Y" }}``; ``now`` is the moment that the merge data give, never the clock.
+
+    ``short``, ``medium``, ``long`` and ``full`` write the date as the reader's language does.
+    """
     if isinstance(value, str) and value in {"now", "today"}:
         value = context.resolve("now", default=None)
         if value is None:
@@ -69,8 +76,10 @@ def _date(value: object, pattern: object, *, context: RenderContext) -> str:
     moment = _as_datetime(value)
     if moment is None:
         return "" if value is None else str(value)
+    if pattern in DATE_LENGTHS:
+        return localized_date(moment, str(pattern), context, locale)
     try:
-        return moment.strftime(str(pattern))
+        return moment.strftime(str(pattern)[:_LONGEST_PATTERN])
     except ValueError as error:
         raise FilterArgumentError(str(error), token=None) from error
 

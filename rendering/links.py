@@ -9,6 +9,7 @@ from html import unescape
 from liquid.lex import compile_liquid_rules
 
 from mailtypes.errors import Span
+from rendering.liquid_blocks import readable_end
 from rendering.markup import MASK, Attribute, Tag, scan
 from rendering.merge import UNSUBSCRIBE_FIELD
 
@@ -66,7 +67,7 @@ def mask_liquid(source: str) -> str:
     masked: list[str] = []
     comment_depth = 0
     position = 0
-    for match in _LIQUID.finditer(source):
+    for match in _LIQUID.finditer(source, 0, readable_end(source)):
         name = match["name"] if match.lastgroup == "TAG" else None
         if name == "comment":
             comment_depth += 1

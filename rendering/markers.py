@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 
-from rendering.places import Place, url_place
+from rendering.places import LOOK_BACK, Place, url_place
 
 
 class MarkerKind(StrEnum):
@@ -62,7 +62,7 @@ class Markers:
         for start, end, kind, number in self.find(url):
             if kind is not MarkerKind.MERGE:
                 continue
-            place = url_place(self.stand_in(url[:start]))
+            place = url_place(self.stand_in(url[:start])) if start <= LOOK_BACK else Place.URL_PART
             pieces += [url[position:start], self.make(_URL_KINDS[place], number)]
             position = end
         return "".join(pieces) + url[position:]

@@ -19,6 +19,10 @@ _ATTRIBUTE = re.compile(
 _TAG_CLOSE = re.compile(r"[\s/]*>")
 _BLANK = re.compile(r"[\s/]*")
 _CONDITIONAL = re.compile(r"<!--\[if[^\]]{0,200}\]>(?P<revealed><!-->|-->)?", re.IGNORECASE)
+VOID_TAGS = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+)
+"""Elements without an inside (HTML Living Standard section 13.1.2)."""
 _RAW_TAGS = frozenset({"style", "script", "mj-style", "xml"})
 
 

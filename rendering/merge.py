@@ -19,7 +19,7 @@ from liquid.exceptions import LiquidError, LiquidInterrupt, ResourceLimitError
 from liquid.stringify import to_liquid_string
 
 from mailtypes.errors import Span
-from rendering.liquid_blocks import unclosed_block
+from rendering.liquid_blocks import readable_end, unclosed_block
 from rendering.liquid_environment import (
     ENVIRONMENT,
     MAX_MARKS,
@@ -133,6 +133,15 @@ class Merge:
             raise TemplateSyntaxError(
                 f"the template is longer than {_MAX_SOURCE_CHARACTERS:,} characters",
                 next_step="Shorten it; mail of more than 102 KB is cut by Gmail anyway.",
+                part=self.part,
+            )
+        end = readable_end(self.source)
+        if end < len(self.source):
+            raise TemplateSyntaxError(
+                "a Liquid tag is never closed, or has hundreds of blanks in it",
+                source=self.source,
+                span=self._span(end, 2),
+                next_step="Write }} or %} where it ends.",
                 part=self.part,
             )
         try:

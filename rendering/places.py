@@ -25,6 +25,8 @@ _CSS_VALUE = re.compile(r"[\w#%.,+ -]*(?:\b(?:rgb|rgba|hsl|hsla)\([\d.,% /]*\))?
 _URL_SCHEME = re.compile(r"(?:https?://[^\s/?#]|mailto:|tel:|sms:)", re.IGNORECASE)
 _URL_SAFE = "!#$%&'()*+,/:;=?@[]~-._"
 _PERCENT_ENCODED = re.compile(r"[A-Za-z0-9%+._~-]*\Z")
+LOOK_BACK = 8_192
+"""How far before a value its place is looked for, in characters; no address that works is longer."""
 _IN_PATH = re.compile(r"[a-z]+://[^/?#]+/[^?#]*\Z", re.IGNORECASE)
 _CSS_URL = re.compile(r"url\(\s*[\"']?[^()]*\Z", re.IGNORECASE)
 
@@ -106,11 +108,13 @@ class PlaceMap:
         if attribute.name == "style":
             return self._css_place(attribute.value_start, position)
         if attribute.name in _URL_ATTRIBUTES:
+            if position - attribute.value_start > LOOK_BACK:
+                return Place.URL_PART  # the strictest; a loop over values in one address would take quadratic time
             return url_place(self._stand_in(self._html[attribute.value_start : position]))
         return Place.ATTRIBUTE
 
     def _css_place(self, start: int, position: int) -> Place:
-        before = self._html[start:position]
+        before = self._html[max(start, position - LOOK_BACK) : position]
         found = _CSS_URL.search(before)
         if found is None:
             return Place.CSS

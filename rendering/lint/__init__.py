@@ -1,11 +1,11 @@
 """What is wrong with a mail before it is sent: findings with stable codes, places, reasons and next steps."""
 
 from rendering.lint.case import READ_LIMIT, Rule
-from rendering.lint.checks import lint_layout, lint_template
 from rendering.lint.client_data import ClientPolicy, ClientTableError, default_policy, read_policy
 from rendering.lint.composed import LintFacts, compose_for_lint
-from rendering.lint.finding import Finding, LintFinding, Severity
+from rendering.lint.finding import Finding, Severity
 from rendering.lint.marking import mark_components
+from rendering.lint.measures import Measures, measure
 from rendering.lint.run import lint
 from rendering.lint.sizes import GMAIL_CLIP_OCTETS, GMAIL_STYLE_OCTETS
 from rendering.lint.subject import ImageFact, LintSubject, SenderFacts, StreamKind
@@ -21,8 +21,8 @@ __all__ = [
     "Finding",
     "ImageFact",
     "LintFacts",
-    "LintFinding",
     "LintSubject",
+    "Measures",
     "Rule",
     "SenderFacts",
     "Severity",
@@ -30,9 +30,8 @@ __all__ = [
     "compose_for_lint",
     "default_policy",
     "lint",
-    "lint_layout",
-    "lint_template",
     "mark_components",
+    "measure",
     "read_policy",
     "rules_as_markdown",
 ]

@@ -37,15 +37,3 @@ class Finding:
     limit: float | None = None
     unit: str = ""
     times: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class LintFinding:
-    """One finding of ``lint_template`` and ``lint_layout``. ``span`` is the place in the template's body."""
-
-    code: str
-    severity: Severity
-    message: str
-    why: str
-    next_step: str
-    span: Span | None = None

@@ -142,18 +142,26 @@ def _image_only(case: Case) -> Iterator[Hit]:
         yield Hit(message, case.images[0].element, measured=case.words, limit=10, unit="words")
 
 
-def _images_dominate(case: Case) -> Iterator[Hit]:
+def image_share(case: Case) -> float | None:
+    """The part of the mail's area that is images, from 0 to 1; ``None`` where an image's size is not known."""
     shown = case.images
-    if not shown or case.words < 10:  # the case of images alone has a code of its own
-        return
     if any(image.width is None or image.height is None for image in shown):
-        return  # the area is not known; words an image are counted instead
+        return None
     image_area = sum((image.width or 0) * (image.height or 0) for image in shown)
     text_area = sum(
         len(run.text) * _CHARACTER_WIDTH * _LINE_HEIGHT / _LINE_FILL * case.page.computed_of(run).font_px ** 2
         for run in case.page.runs
     )
-    share = image_area / (image_area + text_area) if image_area + text_area else 0.0
+    return image_area / (image_area + text_area) if image_area + text_area else 0.0
+
+
+def _images_dominate(case: Case) -> Iterator[Hit]:
+    shown = case.images
+    if not shown or case.words < 10:  # the case of images alone has a code of its own
+        return
+    share = image_share(case)
+    if share is None:
+        return  # the area is not known; words an image are counted instead
     # Words count as much as area: a long newsletter with a large picture at its top is none.
     if share > IMAGE_SHARE_LIMIT and case.words < 4 * WORDS_AN_IMAGE * len(shown):
         message = f"about {100 * share:.0f} % of the mail's area is images"

@@ -8,7 +8,7 @@ from rendering.links import OPT_OUT_ATTRIBUTE, Link
 from rendering.markers import MarkerKind, Markers
 from rendering.markup import Tag, scan
 from rendering.merge import UNSUBSCRIBE_FIELD
-from rendering.plain_text import shown_address
+from rendering.plain_text import is_web_address
 from rendering.segments import MessageUrls
 from rendering.template import Layouts, Template
 from rendering.whole.slotted_text import LINK_TAGS
@@ -54,7 +54,7 @@ def _opted_out(html: str) -> str:
         if not isinstance(item, Tag) or item.closing or item.name not in LINK_TAGS:
             continue
         href = next((attribute for attribute in item.attributes if attribute.name == "href"), None)
-        if href is not None and shown_address(html[href.value_start : href.value_end]):
+        if href is not None and is_web_address(html[href.value_start : href.value_end]):
             pieces += [html[position : href.start], f'{OPT_OUT_ATTRIBUTE}="off" ']
             position = href.start
     return "".join(pieces) + html[position:]

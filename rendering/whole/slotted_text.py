@@ -10,7 +10,7 @@ from rendering.links import OPT_OUT_ATTRIBUTE
 from rendering.markers import MarkerKind, Markers
 from rendering.markup import Attribute, Comment, Tag, Text, scan
 from rendering.merge import UNSUBSCRIBE_FIELD
-from rendering.plain_text import html_to_text, shown_address
+from rendering.plain_text import html_to_text, is_web_address, shown_address
 from rendering.segments import LinkSlot, Piece, PixelSlot, UnsubscribeSlot
 from rendering.transfer import base64_lines, base64_size, quoted_printable
 from rendering.whole.content import TrackingWish, address_token
@@ -126,7 +126,7 @@ def written_text(html: list[Piece], links: NumberedLinks) -> list[Piece]:
         start, end, kind, number = found
         if kind is MarkerKind.LINK and (start, end) == (0, len(href)):
             return href, links.urls[number - 1]
-        return (href if start == 0 or shown_address(href) else ""), href
+        return (href if start == 0 or is_web_address(href) else ""), href
 
     text = html_to_text(marked, address_of)
     edits: list[Edit] = [

@@ -1,6 +1,9 @@
 """No merge value breaks out of its place, whatever it is."""
 
+import email
+import email.policy
 import html
+import re
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -8,16 +11,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mailtypes.address import EmailAddress
+from mailtypes.clock import Microseconds
 from rendering import (
+    HeaderSyntaxError,
     Layouts,
     MergeValueError,
+    MessageHeaders,
     MessageUrls,
     Template,
     TemplateSource,
     TemplateSyntaxError,
+    compose_headers,
     parse_template,
 )
 
+READER = EmailAddress.parse("reader@a.test")
 NASTY = [
     '"><script>alert(1)</script>',
     "' onmouseover='x",
@@ -214,3 +223,18 @@ def test_the_plain_part_has_the_value_without_controls(value: str) -> None:
     template = parse_template(TemplateSource("<p>x</p>", "html", "S", plain_text="a {{ v }} b"))
     key, filled = template.fill({"v": value})
     assert template.compile(key).text(filled, URLS) == f"a {cleaned(value)} b\n"
+
+
+@given(values, st.sampled_from(["{{ v }}", "For {{ v }}, now", "{{ v }}{{ v }}"]))
+@settings(max_examples=300, deadline=None)
+def test_a_value_in_the_subject_stays_in_the_subject(value: str, subject: str) -> None:
+    template = parse_template(TemplateSource("<p>x</p>", "html", subject))
+    try:
+        merged = template.fill({"v": value})[1].subject
+        composed = compose_headers(MessageHeaders(READER, READER, merged, Microseconds(0), "<1@a.test>"))
+    except (MergeValueError, HeaderSyntaxError):
+        assert re.search("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029]", value) or len(value) > 100
+        return
+    message = email.message_from_bytes(composed + b"\r\nbody", policy=email.policy.default)
+    assert message.keys() == ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version"]
+    assert message.get_content().strip() == "body"

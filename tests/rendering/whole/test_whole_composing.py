@@ -145,7 +145,7 @@ def test_web_links_are_tracked_and_nothing_else(draft, read, recipient_urls, blo
     text = shown(message.get_body(("plain",)))
     assert text == (
         f"{{{{ name }}}} one ({urls[1]}) two ({urls[2]}) three ({urls[3]}) off (https://x.test/off) "
-        f"mail call up literal ({urls[4]})\n"
+        f"mail (a@b.test) call (+1) up literal ({urls[4]})\n"
     )
 
 
