@@ -38,12 +38,19 @@ _FROM_URL_SAFE = bytes.maketrans(b"-_+/", b"+/!!")  # '!' is no base64: each tok
 
 
 class TokenKind(IntEnum):
-    """What a token is good for; the number stands in the token and never changes."""
+    """What a token is good for; the number stands in the token and never changes.
+
+    ``UNDO`` names a delivery and, as its link, what was unsubscribed from; ``FORM`` a sign-up form and ``CONFIRM`` a
+    sign-up in place of a delivery.
+    """
 
     PIXEL = 1
     CLICK = 2
     UNSUBSCRIBE = 3
     PREFERENCES = 4
+    UNDO = 5
+    FORM = 6
+    CONFIRM = 7
 
 
 _KIND_OF_HEAD = {_VERSION << 4 | kind: kind for kind in TokenKind}

@@ -1,7 +1,7 @@
 """The layout of the URLs on a tracking host, written and read in one place.
 
-``https://<tracking host>/o/<token>.gif`` pixel, ``/c/<token>`` click, ``/u/<token>`` unsubscribe,
-``/p/<token>`` preferences.
+``https://<tracking host>/o/<token>.gif`` pixel, ``/c/<token>`` click, ``/u/<token>`` unsubscribe, ``/b/<token>`` back
+again, ``/p/<token>`` preferences, ``/s/<token>`` sign-up form, ``/v/<token>`` confirmation of a sign-up.
 """
 
 from urllib.parse import urlsplit
@@ -14,6 +14,9 @@ _KIND_OF_PREFIX = {
     "/c/": TokenKind.CLICK,
     "/u/": TokenKind.UNSUBSCRIBE,
     "/p/": TokenKind.PREFERENCES,
+    "/b/": TokenKind.UNDO,
+    "/s/": TokenKind.FORM,
+    "/v/": TokenKind.CONFIRM,
 }
 
 
@@ -51,6 +54,21 @@ def unsubscribe_url(base: str, token: str) -> str:
 def preferences_url(base: str, token: str) -> str:
     """The page on which contacts choose what they get."""
     return f"{base}/p/{token}"
+
+
+def undo_path(token: str) -> str:
+    """Where an unsubscribe is taken back; for a form on the same host."""
+    return f"/b/{token}"
+
+
+def form_url(base: str, token: str) -> str:
+    """A sign-up form, and where it is sent to."""
+    return f"{base}/s/{token}"
+
+
+def confirmation_url(base: str, token: str) -> str:
+    """The page that a sign-up is confirmed on."""
+    return f"{base}/v/{token}"
 
 
 def read_path(path: str) -> tuple[TokenKind, str] | None:
