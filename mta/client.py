@@ -20,6 +20,7 @@ from mta.sessions import Course
 from mta.transmission import Attempt, Transmission, Verdict
 
 _QUIT_SECONDS = 5.0
+_MOST_REMEMBERED = 10_000
 # An idle session is the pool's affair; the handshake has its own limit in ``start_tls``.
 _NOT_TIMED = frozenset({State.READY, State.HANDSHAKE})
 _GREETING = frozenset({State.GREETING})
@@ -78,11 +79,15 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class SessionTerms:
-    """How sessions are held; ``tls`` is the context for STARTTLS, ``None`` where it is not to be tried."""
+    """How sessions are held; ``tls`` is the context for STARTTLS, ``None`` where it is not to be tried.
+
+    ``no_chunks`` are the hosts that offered CHUNKING and refused BDAT; all terms made from these share the memory.
+    """
 
     source: EgressSource
     policy: ConnectionPolicy = field(default_factory=ConnectionPolicy)
     tls: ssl.SSLContext | None = None
+    no_chunks: set[str] = field(default_factory=set, compare=False)
 
 
 def opportunistic_context() -> ssl.SSLContext:
@@ -107,7 +112,9 @@ class Connection(asyncio.Protocol):
         self.accepted = 0
         self.sent = 0
         self._terms = terms
-        self._conversation = Conversation(terms.source.ehlo_name, wants_tls=terms.tls is not None)
+        self._conversation = Conversation(
+            terms.source.ehlo_name, wants_tls=terms.tls is not None, wants_chunks=remote.host not in terms.no_chunks
+        )
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._opened: asyncio.Future[None] = self._loop.create_future()
@@ -281,6 +288,8 @@ class Connection(asyncio.Protocol):
     def _end(self, cause: str, reply: SmtpReply | None = None, stage: Stage = Stage.UNKNOWN) -> None:
         if self._ended is not None:
             return
+        if self._conversation.refuses_chunks and len(self._terms.no_chunks) < _MOST_REMEMBERED:
+            self._terms.no_chunks.add(self.remote.host)
         # Whichever noticed first, the handshake or the transport.
         kind = TlsFailedError if self._handshake is not None and not self.tls_version else UnusableHostError
         self._ended = kind(cause, remote=str(self.remote), reply=reply, stage=stage)

@@ -94,5 +94,4 @@ class OrderedHostConnector:
             return await Connection.open(remote, self._terms)
         except TlsFailedError:
             # RFC 7435 section 3: without a policy, clear text is better than no mail.
-            clear = SessionTerms(self._terms.source, self._terms.policy, None)
-            return await Connection.open(remote, clear)
+            return await Connection.open(remote, replace(self._terms, tls=None))

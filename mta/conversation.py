@@ -9,13 +9,13 @@ protocol that was broken is an ``Ended`` event after the events that were earned
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from mailtypes.bounce import Stage
 from mailtypes.smtp import ReplySyntaxError, SmtpReply
 from mta.conversation_table import (
+    CHUNKED,
     DOT_IS_OUT,
     IN_TRANSACTION,
     LOCKSTEP,
@@ -23,15 +23,16 @@ from mta.conversation_table import (
     Action,
     Heard,
     State,
+    Table,
     heard,
 )
+from mta.reply_reader import ReplyReader
 from mta.transmission import Attempt, Transmission, Verdict
 
-_MAX_LINE = 4096  # RFC 5321 section 4.5.3.1.5 says 512 octets; real servers exceed it
-_MAX_LINES = 100
 _IN_ONE_WRITE = 64 * 1024  # longer content is written in two parts, so that "the dot is not out yet" can be known
+_CHUNK_IS_JUDGED = frozenset({State.CONTENT, State.FINAL, State.FINAL_CHAINED})
 _DEAF = frozenset({State.ENDED, State.HANDSHAKE})
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+_NO_SUCH_COMMAND = frozenset({500, 502, 503, 504})  # to BDAT, from a host that offered CHUNKING
 _SIZE = re.compile(r"[0-9]{1,20}\Z")  # RFC 1870 section 3
 _EHLO_NAME = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}\Z")
 
@@ -91,6 +92,7 @@ class Extensions:
     starttls: bool = False
     eight_bit_mime: bool = False
     smtputf8: bool = False
+    chunking: bool = False
     size: int | None = None
 
     @classmethod
@@ -103,6 +105,7 @@ class Extensions:
             starttls="STARTTLS" in offered,
             eight_bit_mime="8BITMIME" in offered,
             smtputf8="SMTPUTF8" in offered,
+            chunking="CHUNKING" in offered,
             size=None if limit is None else int(limit) if _SIZE.match(limit) else 0,
         )
 
@@ -111,60 +114,26 @@ Follower: TypeAlias = Callable[[], Transmission | None]
 """Gives the message to begin next, once it is certain that it will be begun; ``None`` where there is none."""
 
 
-@lru_cache(maxsize=1024)
-def _one_line_reply(line: str) -> SmtpReply:
-    # A host says much the same to each of a thousand messages.
-    return SmtpReply.parse([line])
-
-
-@dataclass(slots=True)
-class _ReplyReader:
-    """Cuts bytes into replies; both the line and the number of lines are bounded."""
-
-    _buffer: bytearray = field(default_factory=bytearray)
-    _lines: list[str] = field(default_factory=list)
-
-    @property
-    def has_bytes(self) -> bool:
-        return bool(self._buffer or self._lines)
-
-    def feed(self, data: bytes) -> None:
-        self._buffer += data
-
-    def next_reply(self) -> SmtpReply | None:
-        """The next whole reply, ``None`` while it is not complete; raises ``ReplySyntaxError``."""
-        while (end := self._buffer.find(b"\n")) >= 0:
-            if end > _MAX_LINE:
-                break
-            line = bytes(self._buffer[:end]).removesuffix(b"\r").decode("utf-8", "replace")
-            del self._buffer[: end + 1]
-            # Replies go to logs, pages and databases: no control characters there.
-            self._lines.append(line if line.isprintable() else _CONTROL.sub("?", line))
-            if line[3:4] != "-":
-                if len(self._lines) == 1:
-                    return _one_line_reply(self._lines.pop())
-                lines, self._lines = self._lines, []
-                return SmtpReply.parse(lines)
-            if len(self._lines) >= _MAX_LINES:
-                raise ReplySyntaxError(f"a reply of more than {_MAX_LINES} lines")
-        if end > _MAX_LINE or (end < 0 and len(self._buffer) > _MAX_LINE):
-            raise ReplySyntaxError(f"a reply line of more than {_MAX_LINE} octets")
-        return None
-
-
 class Conversation:
     """One SMTP session as its client; carries any number of messages, one recipient each, one after the other."""
 
-    def __init__(self, ehlo_name: str, *, wants_tls: bool) -> None:
-        """``ehlo_name`` is a host name or an address literal (RFC 5321 section 4.1.1.1); ``ValueError`` otherwise."""
+    def __init__(self, ehlo_name: str, *, wants_tls: bool, wants_chunks: bool = True) -> None:
+        """``ehlo_name`` is a host name or an address literal (RFC 5321 section 4.1.1.1); ``ValueError`` otherwise.
+
+        ``wants_chunks``: BDAT is used where CHUNKING is offered, and not for a host that has refused it before.
+        """
         if not _EHLO_NAME.match(ehlo_name):
             raise ValueError(f"not a name for EHLO: {ehlo_name!r}")
         self.state = State.GREETING
         self.extensions = Extensions()
         self.is_encrypted = False
+        self.refuses_chunks = False
+        """Whether the host offered CHUNKING and did not know BDAT."""
+        self._wants_chunks = wants_chunks
+        self._takes_chunks = False
         self._ehlo_name = ehlo_name
         self._wants_tls = wants_tls
-        self._reader = _ReplyReader()
+        self._reader = ReplyReader()
         self._table = LOCKSTEP
         self._transmission: Transmission | None = None
         self._chained: Transmission | None = None
@@ -191,7 +160,7 @@ class Conversation:
         except ReplySyntaxError as error:
             self._break(f"{error.message}: {error.source[:80]!r}" if error.source else error.message)
         if self._is_in(State.ENDED):
-            self._reader = _ReplyReader()
+            self._reader = ReplyReader()
         return self._take_events()
 
     def begin(self, transmission: Transmission, follower: Follower | None = None) -> list[Event]:
@@ -213,7 +182,7 @@ class Conversation:
             self.state, commands, self._needs_rset = State.RSET, b"RSET\r\n", False
         else:
             self.state = State.MAIL
-        if self._table is PIPELINED:
+        if self._table is not LOCKSTEP:
             return [Write(commands + self._group(transmission))]
         return [Write(commands or self._mail())]
 
@@ -226,7 +195,7 @@ class Conversation:
         if self.state is not State.CONTENT or self._transmission is None:
             raise ValueError(f"no content is being written in {self.state}")
         self.state = State.FINAL
-        content = self._transmission.content
+        content = b"".join(self._octets())
         return content if len(content) <= _IN_ONE_WRITE else content[-_IN_ONE_WRITE:]
 
     def tls_started(self) -> list[Event]:
@@ -258,9 +227,14 @@ class Conversation:
         kind = heard(reply)
         if self.state is State.EHLO and kind is Heard.POSITIVE:
             self.extensions = Extensions.of(reply)
-            self._table = PIPELINED if self.extensions.pipelining else LOCKSTEP
+            self._table = self._table_of(self.extensions)
             if self.extensions.starttls and self._wants_tls and not self.is_encrypted:
                 kind = Heard.OFFERS_STARTTLS
+        if self._table is CHUNKED and self.state in _CHUNK_IS_JUDGED:
+            if reply.code in _NO_SUCH_COMMAND and not self._takes_chunks:
+                self._give_up_chunks()
+                return
+            self._takes_chunks = self._takes_chunks or kind is Heard.POSITIVE
         step = self._table.get((self.state, kind))
         if step is None:
             self._break(f"unexpected reply in {self.state}: {str(reply)[:200]}")
@@ -290,22 +264,43 @@ class Conversation:
         if action in {Action.END, Action.REPORT_AND_END}:
             self._events.append(Ended(f"ended in {before}", reply, _stage(before)))
 
+    def _table_of(self, offered: Extensions) -> Table:
+        if not offered.pipelining:
+            return LOCKSTEP
+        return CHUNKED if offered.chunking and self._wants_chunks else PIPELINED
+
+    def _give_up_chunks(self) -> None:
+        """The host does not know BDAT. Where the reply to RSET shows that it read past the chunk, DATA is next."""
+        self.refuses_chunks = True
+        if self.state is State.CONTENT:
+            self._break("BDAT was refused while the chunk was being written")
+            return
+        self._table, self.state = LOCKSTEP, State.RSET
+        self._events.append(Write(b"RSET\r\n"))
+
+    def _octets(self) -> tuple[bytes | memoryview, ...]:
+        """The content as it is written, in pieces."""
+        if self._transmission is None:
+            return ()
+        return self._transmission.chunk if self._table is CHUNKED else (self._transmission.content,)
+
     def _write_content(self) -> None:
-        content = self._transmission.content if self._transmission else b""
-        if len(content) <= _IN_ONE_WRITE:
-            self._events.append(Write(self.finish_content() + self._chain()))
+        octets = self._octets()
+        if sum(map(len, octets)) <= _IN_ONE_WRITE:
+            self.state = State.FINAL
+            self._events.append(Write(b"".join((*octets, self._chain()))))
         else:
-            self._events.append(WriteContent(content[:-_IN_ONE_WRITE]))
+            self._events.append(WriteContent(b"".join(octets)[:-_IN_ONE_WRITE]))
 
     def _chain(self) -> bytes:
         """The commands of the next message, to be written behind the final dot; nothing where there is none."""
-        if self._table is not PIPELINED or self._follower is None:
+        if self._table is LOCKSTEP or self._follower is None:
             return b""
         self._chained = self._follower()
         if self._chained is None:
             return b""
         self.state = State.FINAL_CHAINED
-        return self._group(self._chained)
+        return (b"RSET\r\n" if self._table is CHUNKED else b"") + self._group(self._chained)
 
     def _is_in(self, *states: State) -> bool:
         return self.state in states
@@ -332,8 +327,9 @@ class Conversation:
         return ""
 
     def _group(self, transmission: Transmission) -> bytes:
-        """MAIL, RCPT and DATA in one write."""
-        return f"{self._mail_line(transmission)}RCPT TO:<{transmission.rcpt_to}>\r\nDATA\r\n".encode()
+        """MAIL, RCPT and, where no chunk follows, DATA in one write."""
+        data = "" if self._table is CHUNKED else "DATA\r\n"
+        return f"{self._mail_line(transmission)}RCPT TO:<{transmission.rcpt_to}>\r\n{data}".encode()
 
     def _mail(self) -> bytes:
         if self._transmission is None:

@@ -16,6 +16,9 @@ Why the tables look as they do:
   (RFC 2920 section 3.1: the message's text may be the first "command" of a group). ``FINAL_CHAINED`` awaits the
   reply to such a final dot; ``MAIL_CHAINED`` the first reply of the message behind it, of which nothing was heard
   yet: where the connection ends there, it says nothing about that message.
+- With CHUNKING as well (RFC 3030) the content goes behind ``BDAT n LAST``, once RCPT was answered with 2yz: a refused
+  recipient costs no content and leaves no reply to come. After a BDAT that was refused the server's state is
+  indeterminate until RSET (section 2), so RSET stands before every chained MAIL: it costs no round trip.
 - 421 may come at any step and ends the connection (RFC 5321 section 3.8); it is the transient reply of the message
   that is under way, if there is one.
 """
@@ -41,6 +44,7 @@ class State(StrEnum):
     CONTENT = "content"  # the content is being written; its final dot is not
     FINAL = "final"  # the final dot is written
     FINAL_CHAINED = "final_chained"  # the final dot is written, and the next message's commands behind it
+    RSET_CHAINED = "rset_chained"  # as MAIL_CHAINED; behind a chunk RSET goes first
     MAIL_CHAINED = "mail_chained"  # the commands were written behind the message before
     RCPT_MOOT = "rcpt_moot"
     DATA_MOOT = "data_moot"
@@ -174,6 +178,28 @@ PIPELINED: Table = {
     (S.DOT_MOOT, H.CLOSING): (S.ENDED, A.REPORT_AND_END),
 }
 """With PIPELINING (RFC 2920): RSET, MAIL, RCPT and DATA go in one write, their replies come one by one."""
+
+_BEHIND_DATA = frozenset({S.DATA, S.DATA_MOOT, S.DOT_MOOT})
+
+CHUNKED: Table = {
+    **{step: then for step, then in PIPELINED.items() if step[0] not in _BEHIND_DATA},
+    (S.RCPT, H.POSITIVE): (S.CONTENT, A.SEND_CONTENT),
+    (S.RCPT, H.TRANSIENT): (S.READY, A.REPORT_THEN_RSET),
+    (S.RCPT, H.PERMANENT): (S.READY, A.REPORT_THEN_RSET),
+    (S.RCPT_MOOT, H.POSITIVE): (S.READY, A.REPORT_THEN_RSET),
+    (S.RCPT_MOOT, H.TRANSIENT): (S.READY, A.REPORT_THEN_RSET),
+    (S.RCPT_MOOT, H.PERMANENT): (S.READY, A.REPORT_THEN_RSET),
+    (S.FINAL, H.TRANSIENT): (S.READY, A.REPORT_THEN_RSET),
+    (S.FINAL, H.PERMANENT): (S.READY, A.REPORT_THEN_RSET),
+    (S.FINAL_CHAINED, H.POSITIVE): (S.RSET_CHAINED, A.REPORT_AND_GO_ON),
+    (S.FINAL_CHAINED, H.TRANSIENT): (S.RSET_CHAINED, A.REPORT_AND_GO_ON),
+    (S.FINAL_CHAINED, H.PERMANENT): (S.RSET_CHAINED, A.REPORT_AND_GO_ON),
+    (S.RSET_CHAINED, H.POSITIVE): (S.MAIL_CHAINED, A.WAIT),
+    (S.RSET_CHAINED, H.TRANSIENT): (S.ENDED, A.END),
+    (S.RSET_CHAINED, H.PERMANENT): (S.ENDED, A.END),
+    (S.RSET_CHAINED, H.CLOSING): (S.ENDED, A.REPORT_AND_END),
+}
+"""With PIPELINING and CHUNKING (RFC 3030): RSET, MAIL and RCPT go in one write, then one chunk."""
 
 IN_TRANSACTION: frozenset[State] = frozenset(
     {S.RSET, S.MAIL, S.RCPT, S.DATA, S.CONTENT, S.FINAL, S.FINAL_CHAINED, S.RCPT_MOOT, S.DATA_MOOT, S.DOT_MOOT}

@@ -1,4 +1,4 @@
-"""What the engine needs from its owner; ``postwright/wiring.py`` brings the implementations.
+"""What the engine needs from its owner; ``postwright/wiring`` brings the implementations.
 
 The engine knows no template and no database: it leases ``Delivery`` values, asks a ``Composer`` for bytes and a
 ``KeySource`` for keys, and hands ``AttemptOutcome`` values back.

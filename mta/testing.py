@@ -60,14 +60,16 @@ class _Session:
     mail_from: str = ""
     rcpt_to: list[str] = field(default_factory=list)
     tls: bool = False
+    chunks: bytearray = field(default_factory=bytearray)
 
 
 class ScriptedPeer:
     """An SMTP server on loopback that does what the script says, and keeps what it saw.
 
-    ``script`` maps a step (``CONNECT EHLO HELO STARTTLS MAIL RCPT DATA CONTENT RSET QUIT``) to reactions, used one
+    ``script`` maps a step (``CONNECT EHLO HELO STARTTLS MAIL RCPT DATA BDAT CONTENT RSET QUIT``) to reactions, used one
     by one over all connections; a text is a reply. Where the script of a step is spent, or there is none, the peer
-    answers as a friendly server does. ``CONTENT`` is the moment after the final dot.
+    answers as a friendly server does. ``CONTENT`` is the moment after the final dot or the last chunk. With CHUNKING
+    among the ``extensions`` chunks are read; a scripted reply to BDAT comes after its octets, instead of ``CONTENT``.
     """
 
     def __init__(
@@ -136,6 +138,9 @@ class ScriptedPeer:
             line = (await reader.readuntil(b"\r\n")).decode().rstrip("\r\n")
             self.commands.append(line)
             verb = line.partition(" ")[0].upper()
+            if verb == "BDAT" and "CHUNKING" in self._extensions:
+                reply = await self._take_chunk(line, reader, writer, session)
+                continue
             is_moot = verb == "DATA" and not session.rcpt_to and not self._script.get("DATA")
             reply = await self._react("DATA_TO_NOBODY" if is_moot else verb, writer, reader)
             if reply is None or not reply.startswith(("2", "3")):
@@ -154,9 +159,24 @@ class ScriptedPeer:
         lines: list[bytes] = []
         while (line := await reader.readuntil(b"\r\n")) != b".\r\n":
             lines.append(line.removeprefix(b"."))
-        reply = await self._react("CONTENT", writer)
+        return await self._judge(b"".join(lines), "CONTENT", writer, session)
+
+    async def _take_chunk(
+        self, line: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: _Session
+    ) -> str | None:
+        _, size, *last = line.split(" ")
+        session.chunks += await reader.readexactly(int(size))
+        if not session.rcpt_to:
+            return await self._react("DATA_TO_NOBODY", writer)
+        if last != ["LAST"]:
+            return await self._react("RCPT", writer)
+        step = "BDAT" if self._script.get("BDAT") else "CONTENT"
+        return await self._judge(bytes(session.chunks), step, writer, session)
+
+    async def _judge(self, content: bytes, step: str, writer: asyncio.StreamWriter, session: _Session) -> str | None:
+        reply = await self._react(step, writer)
         self.messages.append(
-            ReceivedMessage(session.mail_from, tuple(session.rcpt_to), b"".join(lines), reply or "", session.tls)
+            ReceivedMessage(session.mail_from, tuple(session.rcpt_to), content, reply or "", session.tls)
         )
         _follow(session, "RSET", "")
         return reply
@@ -186,6 +206,7 @@ def _follow(session: _Session, verb: str, line: str) -> None:
     path = line.partition("<")[2].partition(">")[0]
     if verb in {"MAIL", "RSET", "EHLO", "HELO"}:
         session.mail_from, session.rcpt_to = path if verb == "MAIL" else "", []
+        session.chunks.clear()
     elif verb == "RCPT":
         session.rcpt_to.append(path)
 

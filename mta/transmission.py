@@ -9,6 +9,7 @@ from mailtypes.smtp import SmtpReply
 from mta.ports import CompositionError
 
 _MAX_PATH_OCTETS = 254  # RFC 5321 section 4.5.3.1.3: 256 with the angle brackets
+_FINAL_DOT = b".\r\n"
 # A control character, a space or an angle bracket would end the path early and let the rest be read as a command.
 _NOT_IN_PATH = re.compile(r"[\x00-\x20\x7f<>]")
 
@@ -50,6 +51,15 @@ class Transmission:
     size: int
     is_8bit: bool
     needs_smtputf8: bool
+
+    @property
+    def chunk(self) -> tuple[bytes, memoryview]:
+        """The message as one chunk (RFC 3030 section 2): the BDAT command and the octets, no dot doubled."""
+        size, octets = len(self.content) - len(_FINAL_DOT), memoryview(self.content)[: -len(_FINAL_DOT)]
+        if size != self.size:  # dots were doubled, or the last line was ended
+            single = bytes(octets).replace(b"\r\n..", b"\r\n.")
+            octets = memoryview(single[1:] if single.startswith(b"..") else single)
+        return b"BDAT %d LAST\r\n" % len(octets), octets
 
     @classmethod
     def of(cls, mail_from: str, rcpt_to: str, message: bytes, *, is_checked: bool = False) -> "Transmission":

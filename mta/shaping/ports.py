@@ -1,4 +1,4 @@
-"""What the engine asks about the pace; ``postwright/wiring.py`` brings the implementation."""
+"""What the engine asks about the pace; ``postwright/wiring`` brings the implementation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

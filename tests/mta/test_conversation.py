@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mta.conversation import Conversation, Done, Ended, Ready, StartTls, Write, WriteContent
-from mta.conversation_table import LOCKSTEP, PIPELINED, Heard, State
+from mta.conversation_table import CHUNKED, LOCKSTEP, PIPELINED, Heard, State
 from mta.transmission import Transmission, UnsendableError, Verdict
 
 MESSAGE = b"From: a@a.test\r\nSubject: x\r\n\r\n.dot\r\nbody\r\n"
@@ -386,7 +386,7 @@ def test_how_bytes_are_cut_makes_no_difference(heard, size):
     assert play([tail]) == play([tail[at : at + size] for at in range(0, len(tail), size)])
 
 
-@pytest.mark.parametrize("table", [LOCKSTEP, PIPELINED])
+@pytest.mark.parametrize("table", [LOCKSTEP, PIPELINED, CHUNKED])
 def test_every_state_that_is_reached_takes_421_and_can_end(table):
     reached = {State.GREETING} | {after for after, _ in table.values()}
     for state in reached - {State.HANDSHAKE, State.ENDED}:
@@ -403,3 +403,149 @@ def test_the_check_of_line_ends_agrees_with_its_definition(message):
         assert bare
     else:
         assert not bare
+
+
+CHUNKING = EHLO.replace(b"250-8BITMIME", b"250-CHUNKING\r\n250-8BITMIME")
+CHUNK = b"BDAT %d LAST\r\n%b" % (len(MESSAGE), MESSAGE)
+
+
+def test_a_chunk_follows_the_recipient_and_needs_no_dots():
+    conversation = opened(CHUNKING)
+    [write] = conversation.begin(transmission())
+    assert write.data == b"MAIL FROM:<a@a.test> SIZE=%d\r\nRCPT TO:<b@b.test>\r\n" % len(MESSAGE)
+    assert conversation.receive(b"250 ok\r\n") == []
+    assert conversation.receive(b"250 ok\r\n") == [Write(CHUNK)]
+    assert verdict_of(conversation.receive(b"250 2.0.0 queued\r\n")).verdict is Verdict.ACCEPTED
+    [write] = conversation.begin(transmission())
+    assert write.data.startswith(b"MAIL FROM:")
+
+
+def test_chunking_without_pipelining_is_left_alone():
+    conversation = opened(b"250-x\r\n250 CHUNKING\r\n")
+    conversation.begin(transmission())
+    conversation.receive(b"250 ok\r\n")
+    assert conversation.receive(b"250 ok\r\n") == [Write(b"DATA\r\n")]
+
+
+def test_no_chunk_goes_to_a_host_that_is_known_to_refuse_them():
+    conversation = Conversation("me.test", wants_tls=False, wants_chunks=False)
+    conversation.receive(b"220 hi\r\n")
+    conversation.receive(CHUNKING)
+    [write] = conversation.begin(transmission())
+    assert write.data.endswith(b"DATA\r\n")
+
+
+@pytest.mark.parametrize("replies", [b"250 ok\r\n550 5.1.1 no\r\n", b"550 5.7.1 no\r\n503 what\r\n"])
+def test_a_refusal_before_the_chunk_sends_no_content(replies):
+    conversation = opened(CHUNKING)
+    conversation.begin(transmission())
+    [done] = conversation.receive(replies)
+    assert (done.attempt.verdict, done.attempt.reply.code) == (Verdict.PERMANENT, 550)
+    [write] = conversation.begin(transmission())
+    assert write.data.startswith(b"RSET\r\nMAIL FROM:")
+
+
+def test_behind_a_chunk_rset_stands_before_the_next_message():
+    conversation = chained(transmission(rcpt_to="c@b.test"), ehlo=CHUNKING)
+    [write] = conversation.receive(b"250 ok\r\n250 ok\r\n")
+    head, _, tail = write.data.partition(b"RSET\r\n")
+    assert head == CHUNK
+    assert tail == b"MAIL FROM:<a@a.test> SIZE=%d\r\nRCPT TO:<c@b.test>\r\n" % len(MESSAGE)
+    refused, last = conversation.receive(b"554 5.7.1 first\r\n250 reset\r\n250 ok\r\n250 ok\r\n")
+    assert refused.attempt.verdict is Verdict.PERMANENT
+    assert last.data == CHUNK
+    assert verdict_of(conversation.receive(b"250 second\r\n")).verdict is Verdict.ACCEPTED
+
+
+def test_a_lost_chunk_is_ambiguous_and_what_is_behind_it_unheard():
+    conversation = chained(transmission(rcpt_to="c@b.test"), ehlo=CHUNKING)
+    conversation.receive(b"250 ok\r\n")
+    assert conversation.lost("gone").verdict is Verdict.NOT_SENT
+    conversation = chained(transmission(rcpt_to="c@b.test"), ehlo=CHUNKING)
+    conversation.receive(b"250 ok\r\n250 ok\r\n")
+    assert conversation.lost("gone").verdict is Verdict.UNKNOWN
+    conversation = chained(transmission(rcpt_to="c@b.test"), ehlo=CHUNKING)
+    conversation.receive(b"250 ok\r\n250 ok\r\n250 first\r\n250 reset\r\n")
+    assert conversation.lost("gone") is None
+
+
+def test_a_long_chunk_keeps_its_end_back():
+    message = b"Subject: x\r\n\r\n" + b"0123456789abcdef\r\n" * 20_000
+    conversation = opened(CHUNKING)
+    conversation.begin(transmission(message))
+    [write] = conversation.receive(b"250 ok\r\n250 ok\r\n")
+    assert conversation.state is State.CONTENT
+    assert write.head + conversation.finish_content() == b"BDAT %d LAST\r\n%b" % (len(message), message)
+
+
+@pytest.mark.parametrize("code", [b"500", b"502", b"503", b"504"])
+def test_a_host_that_does_not_know_bdat_gets_the_message_by_data(code):
+    conversation = opened(CHUNKING)
+    conversation.begin(transmission())
+    conversation.receive(b"250 ok\r\n250 ok\r\n")
+    assert conversation.receive(code + b" 5.5.1 what\r\n") == [Write(b"RSET\r\n")]
+    assert conversation.refuses_chunks
+    conversation.receive(b"250 ok\r\n")
+    conversation.receive(b"250 ok\r\n")
+    assert conversation.receive(b"250 ok\r\n") == [Write(b"DATA\r\n")]
+    [write] = conversation.receive(b"354 go\r\n")
+    assert write.data == transmission().content
+    assert verdict_of(conversation.receive(b"250 taken\r\n")).verdict is Verdict.ACCEPTED
+
+
+def test_a_host_that_reads_the_chunk_as_commands_ends_the_connection_unsent():
+    conversation = opened(CHUNKING)
+    conversation.begin(transmission())
+    conversation.receive(b"250 ok\r\n250 ok\r\n")
+    events = conversation.receive(b"500 what\r\n500 From:?\r\n")
+    assert verdict_of(events).verdict is Verdict.NOT_SENT
+    assert isinstance(events[-1], Ended)
+
+
+def test_bdat_unknown_while_a_long_chunk_is_written_says_nothing_about_the_message():
+    conversation = opened(CHUNKING)
+    conversation.begin(transmission(b"Subject: x\r\n\r\n" + b"a" * 200_000 + b"\r\n"))
+    conversation.receive(b"250 ok\r\n250 ok\r\n")
+    events = conversation.receive(b"500 5.5.1 what\r\n")
+    assert verdict_of(events).verdict is Verdict.NOT_SENT
+    assert conversation.refuses_chunks
+
+
+def test_once_chunks_were_taken_503_is_the_answer_to_the_message():
+    conversation = opened(CHUNKING)
+    conversation.begin(transmission())
+    conversation.receive(b"250 ok\r\n250 ok\r\n250 taken\r\n")
+    conversation.begin(transmission())
+    attempt = verdict_of(conversation.receive(b"250 ok\r\n250 ok\r\n503 5.5.1 no more\r\n"))
+    assert attempt.verdict is Verdict.PERMANENT
+    assert not conversation.refuses_chunks
+
+
+@given(st.lists(st.sampled_from([b"\r\n", b"..", b".", b"a"]), max_size=12).map(b"".join))
+def test_a_chunk_has_the_message_as_it_was(message):
+    command, octets = transmission(message).chunk
+    assert command == b"BDAT %d LAST\r\n" % len(octets)
+    assert octets == (message if message.endswith(b"\r\n") or not message else message + b"\r\n")
+
+
+@given(st.lists(st.one_of(st.binary(max_size=40), REPLY, st.just(CHUNKING)), max_size=40), st.integers(0, 5))
+def test_whatever_is_heard_chunks_have_at_most_one_outcome_each(chunks, followers):
+    conversation = opened(CHUNKING)
+    begun = done = 0
+
+    def follower():
+        nonlocal begun, followers
+        if not followers:
+            return None
+        followers, begun = followers - 1, begun + 1
+        return transmission()
+
+    for chunk in [b"", *chunks]:
+        done += sum(isinstance(event, Done) for event in conversation.receive(chunk))
+        assert done <= begun
+        if conversation.is_ready:
+            assert done == begun
+            begun += 1
+            done += sum(isinstance(event, Done) for event in conversation.begin(transmission(), follower))
+    done += conversation.lost("end") is not None
+    assert begun - 1 <= done <= begun
