@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
+
+# What lies beside a benchmark must not hide the product: ``tracking.py`` here is no package.
+_HERE = str(Path(__file__).parent)
+sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != Path(_HERE)] + [_HERE]
 
 _KEY = rsa.generate_private_key(65537, 2048)
 _TICKS = os.sysconf("SC_CLK_TCK")

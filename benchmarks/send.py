@@ -103,7 +103,7 @@ class PostfixSink:
 
     name = "smtp-sink"
 
-    def __init__(self, folder: Path, shape: "Shape") -> None:
+    def __init__(self, folder: Path, shape: "Shape", port: int | None = None) -> None:
         if shape.tls or shape.delay:
             sys.exit("smtp-sink speaks no TLS and takes no time; use --sink own.")
         program = shutil.which("smtp-sink") or shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin")
@@ -111,7 +111,7 @@ class PostfixSink:
             sys.exit("smtp-sink is not installed; it comes with Postfix.")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+            self.port = int(free.getsockname()[1]) if port is None else port
         # Run by root it wants a user to become.
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
         self._log = folder / "smtp-sink.out"
@@ -129,9 +129,15 @@ class PostfixSink:
         time.sleep(0.5)
         self.process.terminate()
         self.process.wait(30)
-        # "sess=30 quit=30 mesg=20000", written over itself.
-        counts = [int(number) for number in re.findall(rb"mesg=(\d+)", self._log.read_bytes())]
-        return Taken(max(counts, default=0), None, None)
+        return Taken(self.counted(), None, None)
+
+    def counted(self) -> int:
+        """How many messages it has taken so far."""
+        # "sess=30 quit=30 mesg=20000", written over itself; the last one may be half written.
+        with self._log.open("rb") as log:
+            log.seek(max(0, self._log.stat().st_size - 400))
+            counts = [int(number) for number in re.findall(rb"mesg=(\d+)\s", log.read())]
+        return max(counts, default=0)
 
 
 _SINKS: dict[str, type[OwnSink] | type[PostfixSink]] = {"own": OwnSink, "smtp-sink": PostfixSink}

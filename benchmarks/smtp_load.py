@@ -3,6 +3,7 @@
     python benchmarks/smtp_load.py PORT CONNECTIONS MESSAGES OCTETS < key
 
 MAIL, RCPT and DATA go in one write (RFC 2920); the next message of a connection waits for the 250 of the one before.
+Without a key nobody signs in.
 """
 
 import asyncio
@@ -45,6 +46,8 @@ class Connection:
         await self._expect(b"220")
         self._writer.write(b"EHLO bench.acme.test\r\n")
         await self._expect(b"250")
+        if not key:
+            return
         plain = base64.b64encode(f"\0bench\0{key}".encode())
         self._writer.write(b"AUTH PLAIN " + plain + b"\r\n")
         await self._expect(b"235")
@@ -74,10 +77,11 @@ async def _main(port: int, connections: int, messages: int, octets: int) -> None
     for client in clients:
         await client.sign_in(key)
     numbers = iter(range(messages))
-    begun = time.perf_counter()
+    begun_at, begun = time.time(), time.perf_counter()
     sent = sum(await asyncio.gather(*(client.send_all(numbers, octets) for client in clients)))
     seconds = time.perf_counter() - begun
-    print(json.dumps({"acknowledged": sent, "seconds": seconds, "client_cpu": time.process_time()}))
+    said = {"acknowledged": sent, "begun_at": begun_at, "seconds": seconds, "client_cpu": time.process_time()}
+    print(json.dumps(said))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from mailtypes.clock import SystemClock
 from postwright.install.initialise import initialise
-from postwright.services.campaigns import CampaignDraft
+from postwright.services.audiences import AudienceDraft
+from postwright.services.campaign_drafts import CampaignDraft
 from postwright.settings import Settings, read_settings
 from postwright.store import campaigns, contacts, domains
 from postwright.store.campaigns import Run
@@ -168,7 +169,8 @@ async def send_campaign(application: Application, workspace_id: int, list_id: in
     """Begin a campaign to a list; returns the campaign's and the run's id."""
     text = TemplateText(letter.body(), "html", letter.SUBJECT)
     template = await application.templates.save(workspace_id, "Letter", text)
-    draft = CampaignDraft("Benchmark", list_id, template.template.id, f"hello@{SENDER}", from_name="Acme Garden")
+    audience, author = AudienceDraft(list_id), f"hello@{SENDER}"
+    draft = CampaignDraft("Benchmark", audience, template.template.id, author, from_name="Acme Garden")
     campaign = await application.campaigns.create(workspace_id, draft)
     status = await application.campaigns.send(workspace_id, campaign.id)
     assert status.run is not None

@@ -57,13 +57,12 @@ class Install:
     template_id: int
 
 
-async def make_install(folder: Path, url: str) -> Install:
-    """Set everything up in an empty folder."""
+async def make_install(folder: Path, url: str, more: str = "") -> Install:
+    """Set everything up in an empty folder; ``more`` goes to the end of the configuration."""
     config = folder / "postwright.toml"
-    http, return_path, submission = _free_ports(3)
-    config.write_text(
-        _CONFIG.format(url=url, http=http, return_path=return_path, submission=submission), encoding="utf-8"
-    )
+    http, return_path, submission = free_ports(3)
+    written = _CONFIG.format(url=url, http=http, return_path=return_path, submission=submission) + more
+    config.write_text(written, encoding="utf-8")
     done = await initialise(config, "bench@acme.test", "bench", SystemClock())
     settings = read_settings(config)
     application = Application.open(settings)
@@ -78,7 +77,8 @@ async def make_install(folder: Path, url: str) -> Install:
     return Install(folder, config, settings, done.workspace_id, key, template.template.id)
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """Ports of loopback that nobody listens on now."""
     held = [socket.create_server((_HOST, 0)) for _ in range(number)]
     ports = [int(one.getsockname()[1]) for one in held]
     for one in held:
@@ -97,14 +97,15 @@ def served(install: Install, role: str) -> Iterator[int]:
     )
     try:
         port = install.settings.submission.port if role == "smtp" else install.settings.http.port
-        _await_port(process, port)
+        await_port(process, port)
         yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
 
 
-def _await_port(process: "subprocess.Popen[bytes]", port: int) -> None:
+def await_port(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """Return as soon as somebody listens there; end the program where the process dies or takes too long."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
