@@ -5,7 +5,7 @@ BIN := $(ENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 STAMP := $(ENV)/.installed
 
-.PHONY: env demo test check format docs lock bench bench-submit chaos clean
+.PHONY: env demo test check format docs lock bench bench-submit screenshots chaos clean
 
 env: $(STAMP)
 
@@ -38,6 +38,7 @@ check: env
 	$(BIN)/python scripts/generate_docs.py --check
 	$(BIN)/python -m postwright.api.openapi --check
 	$(BIN)/python scripts/generate_client.py --check
+	$(BIN)/python scripts/translations.py --check
 	$(BIN)/python scripts/check_lock.py
 	$(BIN)/python scripts/check_wheel.py
 
@@ -62,6 +63,9 @@ bench: env
 
 bench-submit: env
 	$(BIN)/python benchmarks/submit.py $(ARGS)
+
+screenshots: env
+	$(BIN)/python scripts/screenshots.py $(ARGS)
 
 chaos: env
 	CHAOS_ROUNDS=50 $(BIN)/python -m pytest -m chaos --timeout=1800 $(ARGS)

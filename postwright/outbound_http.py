@@ -1,4 +1,4 @@
-"""The one HTTPS client toward strangers: it fetches what evaluators ask for, from public addresses only.
+"""The one HTTPS client toward strangers: it fetches and posts, to public addresses only.
 
 Whoever controls a domain controls where its names point to, and could point them at our own network (SSRF). So the
 name is resolved here, every address is checked, and the connection goes to the checked address itself; nothing resolves
@@ -7,6 +7,7 @@ the name a second time (no DNS rebinding). Certificate and Host stay those of th
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
@@ -46,6 +47,15 @@ class HttpPolicy:
     port: int = _HTTPS_PORT
 
 
+@dataclass(frozen=True, slots=True)
+class HttpPosted:
+    """The answer to what was posted, whatever its status: the first octets of it, and Retry-After where it was said."""
+
+    status: int
+    answer: bytes
+    retry_after: str = ""
+
+
 class _RefusedError(Exception):
     """The fetch cannot be answered; the text is the cause."""
 
@@ -58,7 +68,8 @@ class OutboundHttp:
         self._policy = policy or HttpPolicy()
         # A connection is bound to the name it was made for, but the pool knows it by its address: none is kept.
         limits = httpx.Limits(max_connections=self._policy.connections, max_keepalive_connections=0)
-        self._transport = httpx.AsyncHTTPTransport(verify=_context(self._policy), trust_env=False, limits=limits)
+        self._context = _context(self._policy)
+        self._transport = httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, limits=limits)
         self._headers = {"User-Agent": agent, "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
 
     async def __aenter__(self) -> "OutboundHttp":
@@ -83,6 +94,20 @@ class OutboundHttp:
         except _RefusedError as refusal:
             return Unanswered(str(refusal))
 
+    def target(self, url: str, max_answer: int = 1_000) -> "HttpTarget":
+        """Somewhere to post to several times in a row; of each answer the first ``max_answer`` octets are read."""
+        return HttpTarget(self, url, max_answer)
+
+    def check_url(self, url: str) -> str | None:
+        """Why nothing would ever be asked of a URL, whoever is behind it; ``None`` where something may be."""
+        try:
+            parsed = _parse_url(url)
+            _host_of(parsed)
+            self._port_of(parsed)
+        except _RefusedError as refusal:
+            return str(refusal)
+        return None
+
     async def _follow(self, fetch: HttpFetch) -> HttpFetched:
         url = _parse_url(fetch.url)
         for _ in range(_MAX_REDIRECTS + 1):
@@ -99,24 +124,37 @@ class OutboundHttp:
     async def _get(self, url: httpx.URL) -> httpx.Response:
         """The head of the answer from the first address of the host that speaks to us."""
         host = _host_of(url)
-        port = self._port_of(url)
-        cause = ""
-        for address in await self._addresses(host):
+        request = httpx.Request("GET", url, headers=self._headers)
+        return await self._ask(self._transport, request, await self._addresses(host))
+
+    async def _ask(
+        self, transport: httpx.AsyncHTTPTransport, request: httpx.Request, addresses: list[IPv4Address | IPv6Address]
+    ) -> httpx.Response:
+        """The head of the answer to a request that names the host, from the first of its checked addresses."""
+        url = request.url
+        host, port, cause = _host_of(url), self._port_of(url), ""
+        for address in addresses:
             try:
-                return await self._transport.handle_async_request(self._request(url, host, address, port))
+                return await transport.handle_async_request(self._placed(request, host, address, port))
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 cause = f"{host} [{address}]: {_cause_of(error)}"
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
                 raise _RefusedError(f"{host} [{address}]: {_cause_of(error)}") from error
         raise _RefusedError(cause)
 
-    def _request(self, url: httpx.URL, host: str, address: IPv4Address | IPv6Address, port: int) -> httpx.Request:
+    def _placed(
+        self, request: httpx.Request, host: str, address: IPv4Address | IPv6Address, port: int
+    ) -> httpx.Request:
+        """The request to that very address, in the name of the host."""
+        url = request.url
         place = url.copy_with(host=str(address), port=port, fragment=None)
         connect, whole = self._policy.connect.total_seconds(), self._policy.whole.total_seconds()
+        headers = {name: value for name, value in request.headers.items() if name != "host"}
         return httpx.Request(
-            "GET",
+            request.method,
             place,
-            headers={"Host": host if url.port is None else f"{host}:{url.port}", **self._headers},
+            content=request.content,
+            headers={"Host": host if url.port is None else f"{host}:{url.port}", **headers},
             extensions={
                 "sni_hostname": host,  # what the certificate is checked against
                 "timeout": {"connect": connect, "read": whole, "write": whole, "pool": whole},
@@ -138,6 +176,81 @@ class OutboundHttp:
         if not allowed:
             raise _RefusedError(f"{host} has no public address")
         return allowed[:_MAX_ADDRESSES]
+
+
+class HttpTarget:
+    """A URL that is posted to several times in a row, over one connection where the host keeps it; ``async with`` it.
+
+    The host's name is resolved once, every address is checked, and each connection goes to a checked address: make a
+    new target for the next row. Redirects are not followed: they are answers like others.
+    """
+
+    def __init__(self, http: OutboundHttp, url: str, max_answer: int) -> None:
+        self._http = http
+        self._url = url
+        self._max_answer = max_answer
+        # One host, one connection: the pool has nothing to confuse.
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+        self._transport = httpx.AsyncHTTPTransport(verify=http._context, trust_env=False, limits=limits)
+        self._addresses: list[IPv4Address | IPv6Address] = []
+        self._was_answered = False
+
+    async def __aenter__(self) -> "HttpTarget":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._transport.aclose()
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> HttpPosted | Unanswered:
+        """The answer to ``body``; whatever goes wrong is an ``Unanswered`` with its cause, nothing is raised.
+
+        Where a connection that was kept has gone meanwhile, the same is posted once more over a new one.
+        """
+        try:
+            async with asyncio.timeout(self._http._policy.whole.total_seconds()):
+                try:
+                    return await self._post(body, headers)
+                except _RefusedError as refusal:
+                    if not self._was_answered or not isinstance(
+                        refusal.__cause__, httpx.NetworkError | httpx.ProtocolError
+                    ):
+                        raise
+                    self._was_answered = False
+                    return await self._post(body, headers)
+        except TimeoutError:
+            return Unanswered("timeout")
+        except _RefusedError as refusal:
+            return Unanswered(str(refusal))
+
+    async def _post(self, body: bytes, headers: Mapping[str, str]) -> HttpPosted:
+        http, url = self._http, _parse_url(self._url)
+        http._port_of(url)
+        if not self._addresses:
+            self._addresses = await http._addresses(_host_of(url))
+        own = {name: value for name, value in http._headers.items() if name != "Connection"}
+        request = httpx.Request("POST", url, content=body, headers={**own, **headers})
+        response = await http._ask(self._transport, request, self._addresses)
+        try:
+            answer = await _first_octets(response, self._max_answer)
+        finally:
+            await response.aclose()
+        self._was_answered = True
+        return HttpPosted(response.status_code, answer, response.headers.get("retry-after", "")[:_MAX_CONTENT_TYPE])
+
+
+async def _first_octets(response: httpx.Response, most: int) -> bytes:
+    """What the answer begins with. The status has been heard: that the rest breaks off changes nothing."""
+    body = bytearray()
+    try:
+        async for part in response.aiter_raw():
+            body += part
+            if len(body) >= most:
+                break
+    except (httpx.HTTPError, httpx.StreamError):
+        pass
+    return bytes(body[:most])
 
 
 def _context(policy: HttpPolicy) -> ssl.SSLContext:

@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +27,7 @@ _SERVICE_LINK = re.compile(
 )
 DEFAULT_CONFIG = Path("postwright.toml")
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
 def _seconds(given: object) -> object:
@@ -62,6 +63,9 @@ class KeySettings(Section):
     master_file: Path = Field(Path("keys/master.key"), description="Encrypts the private DKIM keys in the database.")
     token_file: Path = Field(Path("keys/token.key"), description="Signs tracking and unsubscribe tokens.")
     return_path_file: Path = Field(Path("keys/return-path.key"), description="Signs return paths (VERP).")
+    erasure_file: Path = Field(
+        Path("keys/erasure.key"), description="Hashes the addresses of erased people, so that they stay suppressed."
+    )
 
 
 class HttpSettings(Section):
@@ -96,6 +100,17 @@ class TrackSettings(Section):
         None, description="A certificate chain (PEM), where no proxy in front ends TLS."
     )
     certificate_key_file: Path | None = Field(None, description="The certificate's private key (PEM).")
+    journal_dir: Path = Field(
+        Path("track"), description="The folder on this machine for visits that are not in the database yet."
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        (),
+        description="Networks of proxies in front, beside this machine, that are believed about whom they ask for"
+        " (X-Forwarded-For).",
+    )
+    networks_file: Path | None = Field(
+        None, description="Further networks of scanners and data centres (TOML); the narrowest range counts."
+    )
 
 
 class SmtpSettings(Section):
@@ -161,11 +176,15 @@ class AuditSettings(Section):
     )
 
 
+DEFAULT_POOL = "default"
+
+
 class EgressSettings(Section):
     """One address that mail leaves from."""
 
     ip: Address = Field(description="The source address; it must be this machine's.")
     ehlo: str = Field(description="The name said in EHLO; it should be the address's PTR name.")
+    pool: str = Field(DEFAULT_POOL, min_length=1, max_length=100, description="The pool that the address is in.")
 
 
 class DeliverSettings(Section):
@@ -175,6 +194,8 @@ class DeliverSettings(Section):
         0, ge=0, le=64, description="How many delivery processes `serve` starts; 0: one a core, at most four."
     )
     egress: tuple[EgressSettings, ...] = Field((), description="Addresses that mail leaves from.")
+    pools: dict[str, str] = Field({}, description="The pool of a stream's mail, by stream; `default` where not named.")
+    shaping_rules_file: Path | None = Field(None, description="Rules of your own about pace (TOML), asked before ours.")
     smtp_port: int = Field(25, gt=0, le=65535, description="The port of receiving hosts; 25 but in the sandbox.")
     allow_private_destinations: bool = Field(
         False, description="Whether loopback and private addresses may receive; only in the sandbox."
@@ -208,6 +229,51 @@ class RetentionSettings(Section):
     test_mailbox: Duration = Field(timedelta(days=7), description="What test keys sent.")
 
 
+class PreflightSettings(Section):
+    """What keeps a campaign from being sent, beside what always does."""
+
+    risk_that_blocks: Literal["never", "high", "medium"] = Field(
+        "never",
+        description="The band of the spam risk from which a campaign is blocked, until somebody overrules it with a"
+        " note; never: it is only shown.",
+    )
+
+
+class SecondOpinionSettings(Section):
+    """Spam filters of your own that are asked beside the built-in score; what they say is shown, and blocks nothing."""
+
+    spamassassin: str = Field(
+        "", pattern=r"^(?:[^\s:]+:[0-9]{1,5})?$", description="HOST:PORT of a SpamAssassin daemon (spamd); empty: none."
+    )
+    rspamd_url: str | None = Field(
+        None, pattern=r"^https?://", description="The address of rspamd's normal worker; none: not asked."
+    )
+    rspamd_password_file: Path | None = Field(None, description="A file that holds the worker's password.")
+    rspamd_password: str | None = Field(None, repr=False, description="The worker's password; better in a file.")
+    timeout: Duration = Field(timedelta(seconds=10), description="How long each may take.")
+
+    @property
+    def spamassassin_place(self) -> tuple[str, int] | None:
+        """Host and port, ``None`` where none is named."""
+        host, _, port = self.spamassassin.rpartition(":")
+        return (host, int(port)) if host else None
+
+
+class WebhookSettings(Section):
+    """Webhooks: how endpoints are told of events, and how long it is remembered what became of it."""
+
+    timeout: Duration = Field(timedelta(seconds=15), description="How long one endpoint may take for one answer.")
+    concurrency: int = Field(32, ge=1, le=1000, description="How many endpoints a process tells at once.")
+    keep_log: Duration = Field(timedelta(days=15), description="How long the log of deliveries is kept.")
+    allow_private_targets: bool = Field(
+        False, description="Whether endpoints may lie on loopback and private addresses; only in the sandbox."
+    )
+    ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that are trusted instead of the public authorities; only in the sandbox."
+    )
+    port: int = Field(443, gt=0, le=65535, description="The port that is spoken to instead of 443; for the sandbox.")
+
+
 class SandboxSettings(Section):
     """A small Internet on loopback instead of the real one, for trying out and for tests."""
 
@@ -239,6 +305,9 @@ class Settings(BaseSettings):
     deliver: DeliverSettings = DeliverSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     retention: RetentionSettings = RetentionSettings()
+    preflight: PreflightSettings = PreflightSettings()
+    second_opinions: SecondOpinionSettings = SecondOpinionSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     sandbox: SandboxSettings = SandboxSettings()
 
     @classmethod
@@ -295,7 +364,10 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     keys = settings.keys.model_copy(
         update={name: folder / getattr(settings.keys, name) for name in KeySettings.model_fields}
     )
-    track = settings.track.model_copy(update=_certificate_paths(settings.track, folder))
+    places: dict[str, Path] = {"journal_dir": folder / settings.track.journal_dir}
+    if settings.track.networks_file is not None:
+        places["networks_file"] = folder / settings.track.networks_file
+    track = settings.track.model_copy(update=_certificate_paths(settings.track, folder) | places)
     submission = settings.submission.model_copy(update=_certificate_paths(settings.submission, folder))
     sandbox = settings.sandbox
     if sandbox.dir is not None:
@@ -310,6 +382,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
         "audit": audit,
         "sandbox": sandbox,
     }
+    changes["second_opinions"] = _with_password(settings.second_opinions, folder)
     changes["database"] = settings.database.model_copy(update={"url": _database_url(settings.database, folder)})
     return settings.model_copy(update=changes)
 
@@ -318,6 +391,16 @@ def _certificate_paths(section: TrackSettings | SubmissionSettings, folder: Path
     """The section's certificate files with absolute paths, those that are set."""
     given = ((name, getattr(section, name)) for name in ("certificate_file", "certificate_key_file"))
     return {name: folder / value for name, value in given if value is not None}
+
+
+def _with_password(opinions: SecondOpinionSettings, folder: Path) -> SecondOpinionSettings:
+    if opinions.rspamd_password_file is None:
+        return opinions
+    try:
+        password = (folder / opinions.rspamd_password_file).read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(f"second_opinions.rspamd_password_file cannot be read: {error.strerror}") from error
+    return opinions.model_copy(update={"rspamd_password": password})
 
 
 def _database_url(database: DatabaseSettings, folder: Path) -> str:

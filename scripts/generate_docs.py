@@ -18,6 +18,7 @@ from dns_checks.dkim.rotation import NEXT_KEY_STATE, KeyState
 from mailtypes.clock import DAY, MINUTE
 from mta import delivery
 from mta.delivery import NEXT_STATE, TERMINAL, DeliveryState
+from postwright.services.event_vocabulary import events_page
 from postwright.settings import EgressSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +48,7 @@ def pages() -> Mapping[str, str]:
         "docs/states.md": states(),
         "docs/dkim-rotation.md": dkim_rotation(),
         "docs/cli.md": command_line(),
+        "docs/events.md": f"# Events\n\n{GENERATED}\n\n{events_page()}",
     }
 
 
@@ -67,7 +69,7 @@ def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
 
 def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
-    if value is None or value == ():
+    if value is None or value in ((), {}):
         return ""
     if isinstance(value, timedelta):
         seconds = value.total_seconds()

@@ -1,14 +1,12 @@
-"""Ramp plans: how many messages a new sender may send on each day, and what is left of today's cap.
+"""Ramp plans: how many messages a new sender may send on each day.
 
-A plan is a table of daily caps. After its last day the sender is warm and the plan sets no limit any more. Days are
-UTC calendar days, counted from the one on which the ramp began: day 1 ends at the next midnight, however short.
+A plan is a table of daily caps. After its last day the sender is warm and the plan sets no limit any more.
 """
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from mailtypes.clock import DAY, Microseconds
 from mailtypes.errors import InputSyntaxError, Span
 
 
@@ -35,45 +33,6 @@ class RampPlan:
         if day < 1:
             return 0
         return self.daily_caps[day - 1] if day <= len(self.daily_caps) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What may be sent now. ``limit`` and ``remaining`` are today's, ``None`` for no limit.
-
-    ``resets_at`` is when the next day's cap begins (``None`` where there is no limit), ``reason`` one sentence for
-    those who wait.
-    """
-
-    limit: int | None
-    remaining: int | None
-    resets_at: Microseconds | None
-    reason: str
-
-    def at_most(self, wanted: int) -> int:
-        """How many of ``wanted`` messages may be sent now."""
-        return wanted if self.remaining is None else min(wanted, self.remaining)
-
-
-def allowance(plan: RampPlan | None, started_at: Microseconds, now: Microseconds, used_today: int) -> Allowance:
-    """Today's allowance; no ``plan`` means an established sender without limit.
-
-    ``used_today`` counts what was sent, or is being sent, on the UTC day of ``now``.
-    """
-    if plan is None:
-        return Allowance(None, None, None, "No warm-up plan: the sender is established.")
-    day = now // DAY - started_at // DAY + 1
-    limit = plan.cap_on(day)
-    if limit is None:
-        return Allowance(None, None, None, f"The warm-up plan {plan.name} ended after {len(plan.daily_caps)} days.")
-    if day < 1:
-        begins = Microseconds(started_at // DAY * DAY)
-        return Allowance(0, 0, begins, f"The warm-up plan {plan.name} has not begun yet.")
-    used = max(0, used_today)
-    reason = (
-        f"Warm-up day {day} of {len(plan.daily_caps)} ({plan.name}): {used:,} of {limit:,} used; next at 00:00 UTC."
-    )
-    return Allowance(limit, max(0, limit - used), Microseconds((now // DAY + 1) * DAY), reason)
 
 
 def reach(volume: int, days: int, first: int = 50) -> RampPlan:

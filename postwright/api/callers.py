@@ -13,10 +13,15 @@ from postwright.api.edge import edge_of
 from postwright.api.limits import LimitHeaders, RateLimits
 from postwright.api.references import References
 from postwright.services.accounts import Accounts, Client, KeyScope
+from postwright.services.audit_log import AuditLog
 from postwright.services.bulks import Bulks
 from postwright.services.campaigns import Campaigns
+from postwright.services.confirmations import LinkMeans
 from postwright.services.domain_checks import DomainChecks
+from postwright.services.hygiene_plans import HygienePlans
+from postwright.services.hygiene_schedule import HygieneSchedule
 from postwright.services.imports import ContactImports
+from postwright.services.list_health import ListsHealth
 from postwright.services.log import Log
 from postwright.services.message_intake import MessageIntake
 from postwright.services.reports import Reports
@@ -25,9 +30,17 @@ from postwright.services.sent_messages import SentMessages
 from postwright.services.submissions import Submissions
 from postwright.services.suppression_list import SuppressionList
 from postwright.services.templates import Templates
+from postwright.services.warm_up_release import EgressPlace
+from postwright.services.warm_ups import WarmUps
+from postwright.services.webhook_endpoints import Webhooks
+from postwright.store.audit_log import NewAuditEntry
 from postwright.store.database import Database
 
 _LONGEST_KEY = 200
+
+
+_HANDING_OVER = ("/messages", "/bulks")
+"""Routes that take mail, a thousand a second where need be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +61,31 @@ class ApiServices:
     message_intake: MessageIntake
     submissions: Submissions
     bulks: Bulks
+    webhooks: Webhooks
     limits: RateLimits
     max_upload: int = 64 * 1024 * 1024
+    places: tuple[EgressPlace, ...] = ()
+    link_means: LinkMeans | None = None
+
+    @property
+    def warm_ups(self) -> WarmUps:
+        """Warm-ups of sender domains and of the places that mail leaves from."""
+        return WarmUps(self.database, self.clock, self.places)
+
+    @property
+    def hygiene_plans(self) -> HygienePlans:
+        """Plans to prune."""
+        return HygienePlans(self.database, self.clock)
+
+    @property
+    def hygiene_schedule(self) -> HygieneSchedule:
+        """How a workspace keeps its lists clean."""
+        return HygieneSchedule(self.database, self.clock, self.hygiene_plans)
+
+    @property
+    def lists_health(self) -> ListsHealth:
+        """How lists do."""
+        return ListsHealth(self.database, self.clock)
 
     @property
     def references(self) -> References:
@@ -108,13 +144,26 @@ def authenticated_route(services: ApiServices) -> type[APIRoute]:
                 headers, left = LimitHeaders(services.limits, services.clock, services.database), 0
                 try:
                     left = services.limits.take(client, services.clock.now()) or 0
-                    return await handler(request)
+                    response = await handler(request)
+                    await _write_down(services, client, request, response.status_code)
+                    return response
                 finally:
                     edge.headers |= await headers.of(client, left)
 
             return authenticate_and_handle
 
     return AuthenticatedRoute
+
+
+async def _write_down(services: ApiServices, client: Client, request: Request, status: int) -> None:
+    """What a key changed; mail that it hands over is told of by an event each."""
+    route = getattr(request.scope.get("route"), "path", request.url.path)
+    if request.method in {"GET", "HEAD"} or any(part in route for part in _HANDING_OVER):
+        return
+    origin = request.client.host if request.client else ""
+    action = f"{request.method} {route}"
+    entry = NewAuditEntry(client.workspace_id, 0, client.name, "api", action, request.url.path, status, origin)
+    await AuditLog(services.database, services.clock).note(entry)
 
 
 async def _client(accounts: Accounts, request: Request) -> Client:

@@ -1,20 +1,21 @@
 """Campaigns: created, pre-flighted, sent, paused, resumed, cancelled, watched."""
 
+import json
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from fastapi import APIRouter, Response
 from pydantic import Field
 
 from mailtypes.address import AddressSyntaxError, EmailAddress
 from postwright.api.callers import Caller, Reader, Sender
+from postwright.api.campaign_bodies import NewCampaign, draft_of
 from postwright.api.cursors import make_page, read_cursor
 from postwright.api.parameters import PageQuery
 from postwright.api.references import CampaignParts
 from postwright.api.representations import (
     CAMPAIGN,
-    LIST,
     RUN,
-    TEMPLATE,
     Answer,
     Moment,
     Page,
@@ -23,28 +24,14 @@ from postwright.api.representations import (
     Text,
     Wanted,
     inward,
-    inward_field,
     moment,
     optional_moment,
     outward,
 )
-from postwright.services.campaigns import CampaignDraft, Campaigns, CampaignStatus
+from postwright.services.campaigns import Campaigns, CampaignStatus
 from postwright.services.errors import RefusedError
 from postwright.store.campaigns import Campaign, Run
 from postwright.store.recipients import RunCounts
-
-
-class NewCampaign(Wanted):
-    """A mail to a list. `subject` empty: the template's own."""
-
-    name: Text = Field(max_length=200)
-    list: str = Field(max_length=60, description="The list's id.")
-    template: str = Field(max_length=60, description="The template's id.")
-    from_address: Text = Field(max_length=512, description="An address at a sender domain of the workspace.")
-    from_name: Text = Field("", max_length=200)
-    reply_to: Text | None = Field(None, max_length=512)
-    subject: Text = Field("", max_length=1000)
-    stream: Text = Field("marketing", max_length=100)
 
 
 class CampaignSummary(Answer):
@@ -52,8 +39,9 @@ class CampaignSummary(Answer):
 
     id: str
     name: str
-    state: str = Field(description="draft, sending, paused, finished or cancelled")
-    list: Reference
+    state: str = Field(description="draft, scheduled, sending, paused, finished or cancelled")
+    list: Reference | None
+    audience: dict[str, Any] | None = Field(description="A segment tree, where it is not the whole list.")
     template: Reference
     domain: str
     stream: str
@@ -61,6 +49,10 @@ class CampaignSummary(Answer):
     from_name: str
     reply_to: str | None
     subject: str
+    starts_at: Moment | None
+    blocked_by: str = Field(description="Why a scheduled campaign did not begin at its time.")
+    is_archived: bool
+    has_experiment: bool
     created_at: Moment
 
 
@@ -108,6 +100,24 @@ class CampaignShown(CampaignSummary):
     events: dict[str, int]
 
 
+class AudienceCount(Answer):
+    """How many a campaign is for."""
+
+    contacts: int
+
+
+class CopyWanted(Wanted):
+    """The name of the copy."""
+
+    name: Text = Field(max_length=200)
+
+
+class ArchiveWanted(Wanted):
+    """Whether it is out of sight."""
+
+    is_archived: bool = True
+
+
 class PreflightShown(Answer):
     """`blocking` problems keep a campaign from being sent, `advisory` ones are to be weighed."""
 
@@ -123,17 +133,7 @@ class PreflightShown(Answer):
 async def create_campaign(wanted: NewCampaign, caller: Sender, response: Response) -> CampaignShown:
     """Store a draft. Every field that is wrong is named."""
     _check_sender(caller, wanted.from_address)
-    draft = CampaignDraft(
-        name=wanted.name,
-        list_id=inward_field(LIST, wanted.list, "list"),
-        template_id=inward_field(TEMPLATE, wanted.template, "template"),
-        from_address=wanted.from_address,
-        from_name=wanted.from_name,
-        reply_to=wanted.reply_to,
-        subject=wanted.subject,
-        stream=wanted.stream,
-    )
-    campaign = await caller.services.campaigns.create(caller.workspace_id, draft)
+    campaign = await caller.services.campaigns.create(caller.workspace_id, draft_of(wanted))
     shown = await _shown(caller, CampaignStatus(campaign, None, None, {}))
     response.headers["Location"] = f"/v1/campaigns/{shown.id}"
     return shown
@@ -173,8 +173,54 @@ async def preflight_campaign(campaign_id: str, caller: Sender) -> PreflightShown
     )
 
 
+async def change_campaign(campaign_id: str, wanted: NewCampaign, caller: Sender) -> CampaignShown:
+    """Change a draft. What is not given is as in a new one."""
+    _check_sender(caller, wanted.from_address)
+    found = inward(CAMPAIGN, campaign_id)
+    await _allowed(caller, found)
+    await caller.services.campaigns.change(caller.workspace_id, found, draft_of(wanted))
+    return await _do(Campaigns.status, caller, campaign_id)
+
+
+async def count_campaign(campaign_id: str, caller: Reader) -> AudienceCount:
+    """How many contacts would get it, were it sent now; suppressions are looked at when it is."""
+    number = await caller.services.campaigns.count(caller.workspace_id, inward(CAMPAIGN, campaign_id))
+    return AudienceCount(contacts=number)
+
+
+async def copy_campaign(campaign_id: str, wanted: CopyWanted, caller: Sender, response: Response) -> CampaignShown:
+    """A draft like it under another name."""
+    found = inward(CAMPAIGN, campaign_id)
+    await _allowed(caller, found)
+    made = await caller.services.campaigns.copy(caller.workspace_id, found, wanted.name)
+    shown = await _shown(caller, CampaignStatus(made, None, None, {}))
+    response.headers["Location"] = f"/v1/campaigns/{shown.id}"
+    return shown
+
+
+async def unschedule_campaign(campaign_id: str, caller: Sender) -> CampaignShown:
+    """Make a draft of a scheduled campaign again."""
+    found = inward(CAMPAIGN, campaign_id)
+    await _allowed(caller, found)
+    await caller.services.campaigns.unschedule(caller.workspace_id, found)
+    return await _do(Campaigns.status, caller, campaign_id)
+
+
+async def archive_campaign(campaign_id: str, wanted: ArchiveWanted, caller: Sender) -> CampaignShown:
+    """Put it out of sight, or back."""
+    found = inward(CAMPAIGN, campaign_id)
+    await _allowed(caller, found)
+    await caller.services.campaigns.archive(caller.workspace_id, found, is_archived=wanted.is_archived)
+    return await _do(Campaigns.status, caller, campaign_id)
+
+
+async def repeat_campaign(campaign_id: str, caller: Sender) -> CampaignShown:
+    """Send a finished campaign once more, to whoever is in its audience now."""
+    return await _change(Campaigns.repeat, caller, campaign_id)
+
+
 async def send_campaign(campaign_id: str, caller: Sender) -> CampaignShown:
-    """Pre-flight a draft, freeze it, and begin to send. Durable when this is answered."""
+    """Pre-flight a draft, freeze it, and begin to send, now or at its time. Durable when this is answered."""
     return await _change(Campaigns.send, caller, campaign_id)
 
 
@@ -199,6 +245,12 @@ def add_campaign_routes(router: APIRouter) -> None:
     router.add_api_route("/campaigns", create_campaign, methods=["POST"], status_code=201)
     router.add_api_route("/campaigns", list_campaigns, methods=["GET"])
     router.add_api_route(one, get_campaign, methods=["GET"])
+    router.add_api_route(one, change_campaign, methods=["PUT"])
+    router.add_api_route(f"{one}/audience", count_campaign, methods=["GET"])
+    router.add_api_route(f"{one}/copy", copy_campaign, methods=["POST"], status_code=201)
+    router.add_api_route(f"{one}/unschedule", unschedule_campaign, methods=["POST"])
+    router.add_api_route(f"{one}/archive", archive_campaign, methods=["POST"])
+    router.add_api_route(f"{one}/repeat", repeat_campaign, methods=["POST"], status_code=202)
     router.add_api_route(f"{one}/preflight", preflight_campaign, methods=["POST"])
     router.add_api_route(f"{one}/send", send_campaign, methods=["POST"], status_code=202)
     router.add_api_route(f"{one}/pause", pause_campaign, methods=["POST"])
@@ -217,9 +269,13 @@ async def _change(
     action: Callable[[Campaigns, int, int], Awaitable[CampaignStatus]], caller: Caller, campaign_id: str
 ) -> CampaignShown:
     """The same for what only a key may do that is for the campaign's sender."""
-    status = await caller.services.campaigns.status(caller.workspace_id, inward(CAMPAIGN, campaign_id))
-    _check_sender(caller, status.campaign.from_address)
+    await _allowed(caller, inward(CAMPAIGN, campaign_id))
     return await _do(action, caller, campaign_id)
+
+
+async def _allowed(caller: Caller, campaign_id: int) -> None:
+    campaign = await caller.services.campaigns.get(caller.workspace_id, campaign_id)
+    _check_sender(caller, campaign.from_address)
 
 
 def _check_sender(caller: Caller, from_address: str) -> None:
@@ -266,6 +322,11 @@ def _summary(campaign: Campaign, parts: CampaignParts) -> CampaignSummary:
         from_name=campaign.from_name,
         reply_to=campaign.reply_to,
         subject=campaign.subject,
+        audience=None if campaign.audience is None else json.loads(campaign.audience),
+        starts_at=optional_moment(campaign.starts_at),
+        blocked_by=campaign.blocked_by,
+        is_archived=campaign.archived_at is not None,
+        has_experiment=campaign.experiment is not None,
         created_at=moment(campaign.created_at),
     )
 

@@ -33,7 +33,6 @@ class NewDomain(Wanted):
     """A domain to send from."""
 
     name: Text = Field(max_length=253, description="The domain of the From address, as A-labels or U-labels.")
-    ramp_plan: Text | None = Field(None, max_length=50, description="The warm-up plan; none: no limit by age.")
 
 
 class DomainSummary(Answer):
@@ -44,7 +43,6 @@ class DomainSummary(Answer):
     state: str = Field(description="pending, verified or failing")
     return_path_host: str
     tracking_host: str
-    ramp_plan: str | None
     created_at: Moment
     verified_at: Moment | None
     checked_at: Moment | None
@@ -169,7 +167,7 @@ class RecordList(Answer):
 
 async def create_domain(wanted: NewDomain, caller: Admin, response: Response) -> DomainShown:
     """Add a domain and make its DKIM key. A domain that is there already is answered as it is."""
-    domain = await caller.services.sender_domains.add(caller.workspace_id, wanted.name, wanted.ramp_plan)
+    domain = await caller.services.sender_domains.add(caller.workspace_id, wanted.name)
     response.headers["Location"] = f"/v1/domains/{domain.name}"
     return await _whole(caller, domain)
 
@@ -302,7 +300,6 @@ def _summary(domain: SenderDomain) -> DomainSummary:
         state=domain.state,
         return_path_host=domain.return_path_host,
         tracking_host=domain.tracking_host,
-        ramp_plan=domain.ramp_plan,
         created_at=moment(domain.created_at),
         verified_at=optional_moment(domain.verified_at),
         checked_at=optional_moment(domain.checked_at),

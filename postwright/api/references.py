@@ -20,7 +20,7 @@ from postwright.store.suppressions import Suppression
 class CampaignParts:
     """What a campaign is made of, for its readers."""
 
-    contact_list: Reference
+    contact_list: Reference | None
     template: Reference
     domain: str
     stream: str
@@ -121,16 +121,18 @@ class References:
 
 
 def _parts(connection: Connection, campaign: Campaign) -> CampaignParts:
-    contact_list = contacts.get_list(connection, campaign.workspace_id, campaign.list_id)
+    list_id = campaign.list_id
+    contact_list = None if list_id is None else contacts.get_list(connection, campaign.workspace_id, list_id)
     template = templates.get_template(connection, campaign.workspace_id, campaign.template_id)
     domain = domains.get_domain(connection, campaign.domain_id)
     stream = workspaces.get_stream(connection, campaign.stream_id)
-    assert contact_list is not None  # foreign keys
-    assert template is not None
+    assert template is not None  # foreign keys
     assert domain is not None
     assert stream is not None
     return CampaignParts(
-        Reference(id=outward(LIST, contact_list.created_at, contact_list.id), name=contact_list.name),
+        None
+        if contact_list is None
+        else Reference(id=outward(LIST, contact_list.created_at, contact_list.id), name=contact_list.name),
         Reference(id=outward(TEMPLATE, template.created_at, template.id), name=template.name),
         domain.name,
         stream.name,

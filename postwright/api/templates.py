@@ -22,6 +22,7 @@ from postwright.api.representations import (
 )
 from postwright.services.templates import MAX_BODY, StoredTemplate
 from postwright.store.templates import TemplateText
+from rendering.starters import starters
 
 
 class NewTemplate(Wanted):
@@ -55,6 +56,41 @@ class TemplateShown(TemplateSummary):
     plain_text: str | None
 
 
+class TemplateVersionShown(Answer):
+    """A version of a template."""
+
+    version: int
+    subject: str
+    body_format: str
+    created_at: Moment
+
+
+class TemplateVersionList(Answer):
+    """Versions, the newest first."""
+
+    data: list[TemplateVersionShown]
+
+
+class StarterShown(Answer):
+    """A template to begin with."""
+
+    key: str
+    title: str
+    language: str
+
+
+class StarterList(Answer):
+    """All of them."""
+
+    data: list[StarterShown]
+
+
+class BeginTemplate(Wanted):
+    """The name of the new template; empty: the starter's, numbered where that is taken."""
+
+    name: Text = Field("", max_length=200)
+
+
 async def create_template(wanted: NewTemplate, caller: Sender, response: Response) -> TemplateShown:
     """Store a template, or a version of the one of that name; the same text again makes no new version."""
     text = TemplateText(wanted.body, wanted.body_format, wanted.subject, wanted.preheader, wanted.plain_text)
@@ -77,11 +113,40 @@ async def get_template(template_id: str, caller: Reader) -> TemplateShown:
     return _whole(await caller.services.templates.get(caller.workspace_id, inward(TEMPLATE, template_id)))
 
 
+async def list_template_versions(template_id: str, caller: Reader) -> TemplateVersionList:
+    """All versions of a template, the newest first; none of them ever changes."""
+    found = await caller.services.templates.versions(caller.workspace_id, inward(TEMPLATE, template_id))
+    return TemplateVersionList(
+        data=[
+            TemplateVersionShown(
+                version=one.number, subject=one.subject, body_format=one.body_format, created_at=moment(one.created_at)
+            )
+            for one in found
+        ]
+    )
+
+
+async def list_starters(caller: Reader) -> StarterList:
+    """The templates of ours to begin with, each in English and in Hebrew."""
+    del caller  # anybody with a key may look
+    return StarterList(data=[StarterShown(key=one.key, title=one.title, language=one.language) for one in starters()])
+
+
+async def begin_template(starter: str, wanted: BeginTemplate, caller: Sender, response: Response) -> TemplateShown:
+    """A new template from a starter."""
+    shown = _whole(await caller.services.templates.begin_with(caller.workspace_id, starter, wanted.name))
+    response.headers["Location"] = f"/v1/templates/{shown.id}"
+    return shown
+
+
 def add_template_routes(router: APIRouter) -> None:
     """The routes of templates."""
     router.add_api_route("/templates", create_template, methods=["POST"], status_code=201)
     router.add_api_route("/templates", list_templates, methods=["GET"])
     router.add_api_route("/templates/{template_id}", get_template, methods=["GET"])
+    router.add_api_route("/templates/{template_id}/versions", list_template_versions, methods=["GET"])
+    router.add_api_route("/starters", list_starters, methods=["GET"])
+    router.add_api_route("/starters/{starter}", begin_template, methods=["POST"], status_code=201)
 
 
 def _summary(stored: StoredTemplate) -> TemplateSummary:

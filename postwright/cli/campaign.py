@@ -1,45 +1,75 @@
-"""``postwright campaign``: create, pre-flight, send, pause, resume, cancel, watch."""
+"""``postwright campaign``: create, pre-flight, send, pause, resume, cancel, repeat, watch, and what it tests."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import typer
 from rich.markup import escape
 
+from postwright.cli import campaign_options
 from postwright.cli.exit_codes import Exit
 from postwright.cli.exits import problem_text
 from postwright.cli.printing import JsonOption, console, print_json
 from postwright.cli.session import print_table, run
-from postwright.services.campaigns import CampaignDraft, Campaigns, CampaignStatus
+from postwright.services.audiences import AudienceDraft
+from postwright.services.campaign_drafts import CampaignDraft
+from postwright.services.campaigns import Campaigns, CampaignStatus
 from postwright.services.errors import NotFoundError
+from postwright.services.experiment_terms import ExperimentDraft
 from postwright.services.preflight import Preflight
 from postwright.store.campaigns import Campaign
 from postwright.store.contacts import list_lists
 from postwright.store.workspaces import Workspace
 from postwright.wiring import Application
 
-app = typer.Typer(help="Campaigns: one template to one list.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="Campaigns: one mail to many, at its time, tested.", no_args_is_help=True, add_completion=False)
 _NAME = typer.Argument(help="The campaign's name.")
 
 
 @app.command("create")
 def create(
     name: str = _NAME,
-    target: str = typer.Option(..., "--list", help="The list it goes to."),
+    target: str | None = typer.Option(None, "--list", help="The list it goes to, and is unsubscribed from."),
     template: str = typer.Option(..., help="The template."),
     from_address: str = typer.Option(..., "--from", help="The From address, in a sender domain."),
     from_name: str = typer.Option("", help="The name beside it."),
     reply_to: str | None = typer.Option(None, help="Where answers go."),
     subject: str = typer.Option("", help="The subject; the template's own by default."),
     stream: str = typer.Option("marketing", help="marketing or transactional."),
+    audience: str | None = campaign_options.AUDIENCE,
+    without: list[str] = campaign_options.WITHOUT,
+    at: str | None = campaign_options.AT,
+    zone: str = campaign_options.ZONE,
+    hours: str | None = campaign_options.HOURS,
+    local_time: bool = campaign_options.LOCAL_TIME,
+    limit: str | None = campaign_options.LIMIT,
+    experiment: Path | None = campaign_options.EXPERIMENT,
 ) -> None:
-    """Create a draft."""
+    """Create a draft: to a list, to an audience, or to those in both."""
+    tree = campaign_options.read_tree(audience)
+    left_out = tuple({"segment": name} for name in without)
+    plan = campaign_options.read_plan(at, zone, hours, local_time)
+    frequency_limit = campaign_options.read_limit(limit)
+    tested = campaign_options.read_experiment_file(experiment)
 
     async def work(application: Application, workspace: Workspace) -> Campaign:
         lists = await application.database.read(lambda connection: list_lists(connection, workspace.id))
         templates = await application.templates.list(workspace.id)
-        list_id = next((one.id for one, _ in lists if one.name == target), 0)
+        list_id = None if target is None else next((one.id for one, _ in lists if one.name == target), 0)
         template_id = next((one.template.id for one in templates if one.template.name == template), 0)
-        draft = CampaignDraft(name, list_id, template_id, from_address, from_name, reply_to, subject, stream)
+        draft = CampaignDraft(
+            name=name,
+            audience=AudienceDraft(list_id, tree, left_out),
+            template_id=template_id,
+            from_address=from_address,
+            from_name=from_name,
+            reply_to=reply_to,
+            subject=subject,
+            stream=stream,
+            plan=plan,
+            frequency_limit=frequency_limit,
+            experiment=tested,
+        )
         return await application.campaigns.create(workspace.id, draft)
 
     campaign = run(work)
@@ -92,7 +122,7 @@ def _acting(action: Callable[[Campaigns], Callable[[int, int], Awaitable[Campaig
 
 @app.command("send")
 def send(name: str = _NAME) -> None:
-    """Pre-flight and send a draft now; `postwright serve` does the sending."""
+    """Pre-flight a draft and send it, now or at its time; `postwright serve` does the sending."""
     _acting(lambda campaigns: campaigns.send, name)
 
 
@@ -112,6 +142,62 @@ def resume(name: str = _NAME) -> None:
 def cancel(name: str = _NAME) -> None:
     """Send no more of it, for good."""
     _acting(lambda campaigns: campaigns.cancel, name)
+
+
+@app.command("repeat")
+def repeat(name: str = _NAME) -> None:
+    """Send a finished campaign once more, to whoever is in its audience now."""
+    _acting(lambda campaigns: campaigns.repeat, name)
+
+
+@app.command("unschedule")
+def unschedule(name: str = _NAME) -> None:
+    """Make a draft of a scheduled campaign again."""
+
+    async def work(application: Application, workspace: Workspace) -> Campaign:
+        campaign = await _find(application.campaigns, workspace, name)
+        return await application.campaigns.unschedule(workspace.id, campaign.id)
+
+    console.print(f"'{run(work).name}' is a draft again.", markup=False)
+
+
+@app.command("copy")
+def copy(name: str = _NAME, new_name: str = typer.Argument(help="The name of the copy.")) -> None:
+    """Make a draft like it."""
+
+    async def work(application: Application, workspace: Workspace) -> Campaign:
+        campaign = await _find(application.campaigns, workspace, name)
+        return await application.campaigns.copy(workspace.id, campaign.id, new_name)
+
+    console.print(f"Draft '{run(work).name}'.", markup=False)
+
+
+@app.command("archive")
+def archive(name: str = _NAME, back: bool = typer.Option(False, "--back", help="Bring it back.")) -> None:
+    """Put a campaign out of sight; nothing is lost."""
+
+    async def work(application: Application, workspace: Workspace) -> Campaign:
+        campaign = await _find(application.campaigns, workspace, name)
+        return await application.campaigns.archive(workspace.id, campaign.id, is_archived=not back)
+
+    console.print(f"'{run(work).name}' is {'back' if back else 'archived'}.", markup=False)
+
+
+@app.command("choose")
+def choose(name: str = _NAME, variant: str = typer.Argument(help="The variant that the rest gets.")) -> None:
+    """Say which variant of a test everybody else gets."""
+
+    async def work(application: Application, workspace: Workspace) -> str:
+        campaign = await _find(application.campaigns, workspace, name)
+        status = await application.campaigns.status(workspace.id, campaign.id)
+        if status.run is None:
+            raise NotFoundError("experiment")
+        names = [one.name for one in ExperimentDraft.from_json(campaign.experiment or '{"variants": []}').variants]
+        number = names.index(variant) if variant in names else -1
+        await application.experiment_runs.choose(workspace.id, status.run.id, number)
+        return variant
+
+    console.print(f"The rest gets {run(work)}.", markup=False)
 
 
 @app.command("status")

@@ -31,13 +31,12 @@ _MARKS = {Finding.PRESENT: "[green]✓[/]", Finding.ABSENT: "[red]✗[/]", Findi
 @app.command("add")
 def add(
     name: str = typer.Argument(help="The domain of the From address."),
-    ramp: str | None = typer.Option(None, help="A warm-up plan: sendgrid, billionmail, postmark or ipost."),
     as_json: bool = JsonOption,
 ) -> None:
     """Add a sender domain, make its key, and print what to publish."""
 
     async def work(application: Application, workspace: Workspace) -> tuple[SenderDomain, Sequence[RecordToPublish]]:
-        domain = await application.sender_domains.add(workspace.id, name, ramp)
+        domain = await application.sender_domains.add(workspace.id, name)
         return domain, await application.sender_domains.records(domain)
 
     domain, records = run(work)
@@ -164,10 +163,10 @@ def list_domains(as_json: bool = JsonOption) -> None:
     found = run(lambda application, workspace: application.sender_domains.list(workspace.id))
     if as_json:
         for one in found:
-            print_json({"name": one.name, "state": one.state, "ramp": one.ramp_plan})
+            print_json({"name": one.name, "state": one.state})
         return
-    rows = [(one.name, one.state, one.ramp_plan or "none") for one in found]
-    print_table(("domain", "state", "warm-up"), rows, empty="No sender domain yet: postwright domain add NAME")
+    rows = [(one.name, one.state) for one in found]
+    print_table(("domain", "state"), rows, empty="No sender domain yet: postwright domain add NAME")
 
 
 @app.command("rotate")

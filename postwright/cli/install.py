@@ -25,8 +25,11 @@ def init(
         done = asyncio.run(initialise(config_path(), admin, DEFAULT_WORKSPACE, SystemClock()))
     console.print(f"Configuration: {done.config}{'' if done.config_written else ' (was there, left as it is)'}")
     console.print("Database and keys are ready.")
-    if done.password:
-        console.print(f"Sign in as [bold]{admin}[/] with the password [bold]{done.password}[/] (shown once).")
+    if done.link:
+        console.print(
+            f"The first admin, [bold]{admin}[/], chooses a password here within three days (the link works once):"
+        )
+        console.print(f"[bold]{done.link}[/]", soft_wrap=True)
     console.print("Next: postwright serve")
 
 

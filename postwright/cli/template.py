@@ -8,6 +8,7 @@ from postwright.cli.exits import explained
 from postwright.cli.printing import JsonOption, console, print_json
 from postwright.cli.session import print_table, run
 from postwright.store.templates import TemplateText
+from rendering.starters import starters
 
 app = typer.Typer(help="Templates: MJML or HTML with Liquid.", no_args_is_help=True, add_completion=False)
 
@@ -38,3 +39,23 @@ def list_templates(as_json: bool = JsonOption) -> None:
         return
     rows = [(one.template.name, one.version.number, one.version.subject) for one in found]
     print_table(("template", "version", "subject"), rows, empty="No template yet: postwright template add FILE")
+
+
+@app.command("starters")
+def list_starters(as_json: bool = JsonOption) -> None:
+    """List the templates to begin with; needs no install."""
+    if as_json:
+        for starter in starters():
+            print_json({"starter": starter.key, "title": starter.title, "language": starter.language})
+        return
+    print_table(("starter", "title", "language"), [(one.key, one.title, one.language) for one in starters()], empty="")
+
+
+@app.command("begin")
+def begin(
+    starter: str = typer.Argument(help="A starter, as `postwright template starters` lists them."),
+    name: str = typer.Option("", help="The template's name; the starter's by default."),
+) -> None:
+    """Make a template from a starter."""
+    stored = run(lambda application, workspace: application.templates.begin_with(workspace.id, starter, name))
+    console.print(f"Template '{stored.template.name}', version {stored.version.number}.", markup=False)

@@ -1,4 +1,4 @@
-"""``postwright warmup``: plans shown and compared, and weeks of warm-up simulated; needs no install."""
+"""``postwright warmup``: plans shown and compared, weeks simulated without an install; and the install's own."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,9 +8,11 @@ from typing import Any
 
 import typer
 from rich.table import Table
+from typer.core import TyperGroup
 
 from mailtypes.errors import InputSyntaxError
 from postwright.charts import ChartSpec, Theme, draw
+from postwright.cli.app import DeferredCommand
 from postwright.cli.exits import explained
 from postwright.cli.printing import JsonOption, console, print_json
 from postwright.warm_up_chart import ChartDay, ChartLook, plans_chart, warm_up_chart
@@ -33,8 +35,29 @@ from warmup.simulation.senders import SENDERS
 from warmup.simulation.tempers import HELD_OUT, TEMPERS, TUNING
 from warmup.simulation.world import Outcome, Scenario, simulate
 
+_OF_THE_INSTALL = {
+    "start": "Warm a sender domain or an address up: mail beyond the day's and hour's cap waits.",
+    "status": "Where the ramps stand: phase, level, today's budget and what is used of it.",
+    "pause": "Send nothing more until it is resumed; what is queued waits.",
+    "resume": "Go on after a pause, at the level to which the pause has lowered it.",
+    "level": "Go on from a level of the plan.",
+    "end": "Count no more: what waits for the budget goes out.",
+}
+"""What needs the install; the application behind it is imported only for these."""
+
+
+class _Group(TyperGroup):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name, summary in _OF_THE_INSTALL.items():
+            self.add_command(DeferredCommand(name, ("warmup_install", name), summary))
+
+
 app = typer.Typer(
-    help="Warm-up: plans shown and compared, weeks simulated in seconds.", no_args_is_help=True, add_completion=False
+    cls=_Group,
+    help="Warm-up: plans shown and compared, weeks simulated in seconds.",
+    no_args_is_help=True,
+    add_completion=False,
 )
 _SHOWN_DAYS = (1, 2, 3, 5, 7, 10, 14, 21, 28, 42)
 _GROUPS = {"tuning": TUNING, "held-out": HELD_OUT, "all": TEMPERS}

@@ -63,12 +63,14 @@ async def _guarded(check: Callable[[Application], Awaitable[Check]], application
 
 async def _keys(application: Application) -> Check:
     count = len(application.master_keys.keys) + len(application.feedback_keys) + len(application.token_keys.key_ids)
+    count += len(application.erasure_keys.keys)
     loose = [
         path.name
         for path in (
             application.settings.keys.master_file,
             application.settings.keys.token_file,
             application.settings.keys.return_path_file,
+            application.settings.keys.erasure_file,
         )
         if path.stat().st_mode & 0o077
     ]

@@ -1,7 +1,6 @@
 """``postwright init``: configuration, keys, database, first workspace and first admin; safe to run again."""
 
 import asyncio
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +8,12 @@ from sqlalchemy import Connection
 
 from mailtypes.clock import Clock
 from postwright.keyrings import write_new_key
+from postwright.services.account_changes import AccountChanges
 from postwright.services.accounts import Accounts, Role
 from postwright.settings import Settings, read_settings
 from postwright.store import schema
 from postwright.store.database import Database
-from postwright.store.workspaces import create_workspace, find_workspace, set_egress_sources
+from postwright.store.workspaces import PooledSource, create_workspace, find_workspace, set_egress_sources
 
 _STARTER_CONFIG = """\
 # Postwright's configuration. Every key with its meaning: docs/configuration.md.
@@ -38,30 +38,31 @@ hostname = "localhost.localdomain"
 
 @dataclass(frozen=True, slots=True)
 class Initialised:
-    """What ``init`` did; ``password`` is that of a new admin, ``None`` where there were users already."""
+    """What ``init`` did; ``link`` lets a new admin choose a password, ``None`` where there were users already."""
 
     config: Path
     config_written: bool
     workspace_id: int
-    password: str | None
+    link: str | None
 
 
 async def initialise(config: Path, admin: str, workspace_name: str, clock: Clock) -> Initialised:
     """Make whatever is missing and leave alone whatever is there."""
     config_written = _write_config(config)
     settings = read_settings(config)
-    for name in ("master_file", "token_file", "return_path_file"):
+    for name in ("master_file", "token_file", "return_path_file", "erasure_file"):
         write_new_key(getattr(settings.keys, name))
     await asyncio.to_thread(schema.upgrade, settings.database.url)
     database = Database(settings.database.url, clock)
     try:
         workspace_id = await _workspace(database, workspace_name, clock)
-        sources = [(str(egress.ip), egress.ehlo) for egress in settings.deliver.egress]
-        await database.write(lambda connection: set_egress_sources(connection, workspace_id, sources))
-        password = await _first_admin(database, settings, workspace_id, admin, clock)
+        deliver = settings.deliver
+        sources = [PooledSource(str(egress.ip), egress.ehlo, egress.pool) for egress in deliver.egress]
+        await database.write(lambda connection: set_egress_sources(connection, workspace_id, sources, deliver.pools))
+        link = await _first_admin(database, settings, workspace_id, admin, clock)
     finally:
         await database.close()
-    return Initialised(config, config_written, workspace_id, password)
+    return Initialised(config, config_written, workspace_id, link)
 
 
 def _write_config(config: Path) -> bool:
@@ -87,6 +88,5 @@ async def _first_admin(
     accounts = Accounts(database, clock, settings.http.session_lifetime)
     if await accounts.users(workspace_id):
         return None
-    password = secrets.token_urlsafe(12)
-    await accounts.save_user(workspace_id, admin, password, Role.ADMIN)
-    return password
+    secret = await AccountChanges(database, clock, accounts).invite(workspace_id, admin, Role.ADMIN)
+    return f"{settings.http.public_url}/welcome?link={secret}"

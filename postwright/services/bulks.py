@@ -15,6 +15,7 @@ from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.message_intake import MessageIntake, problem_of
 from postwright.services.sending_places import SendingPlaces
 from postwright.services.submissions import Answered, quota_of, same_request
+from postwright.services.template_parts import freeze, has_includes
 from postwright.store import budgets, campaigns, client_runs, idempotency, recipients, suppressions, templates
 from postwright.store.campaigns import FrozenVariant, Run
 from postwright.store.client_runs import COLLECTING_FOR, BulkRecipient
@@ -127,6 +128,11 @@ class Bulks:
         assert version is not None  # its layouts are there
         _check_names(wanted)
         now = self._clock.now()
+        if has_includes(version.text):
+            frozen = partial(freeze, workspace_id=client.workspace_id, version=version, now=now)
+            version = await self._database.write(frozen)
+        if version.body != layouts.template.source.body:
+            raise RefusedError("template_changed", "The template was changed meanwhile; please try again.")
         terms = replace(
             self._places.run_terms(place, "bulk", starts_at, is_test=client.terms.is_test),
             state="collecting",

@@ -1,42 +1,31 @@
-"""Campaigns: created, pre-flighted, sent, paused, resumed, cancelled, watched."""
+"""Campaigns: created, changed, scheduled, sent, sent again, paused, resumed, cancelled, watched."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from sqlalchemy import Connection
 
-from mailtypes.address import AddressSyntaxError, EmailAddress
 from mailtypes.clock import Clock
+from postwright.services.audiences import AudienceChoices, audience_choices, count_audience
+from postwright.services.campaign_drafts import LONGEST_NAME, NAME_RULE, CampaignDraft, resolve_draft
+from postwright.services.campaign_plan import CampaignPlan
+from postwright.services.campaign_start import CampaignStart
 from postwright.services.delivery_queue import PAUSED
-from postwright.services.errors import NotFoundError, Problem, RefusedError
-from postwright.services.preflight import Preflight, PreflightCheck
-from postwright.services.templates import check_text
-from postwright.store import campaigns, contacts, domains, events, recipients, templates, workspaces
-from postwright.store.campaigns import Campaign, FrozenSender, FrozenVariant, NewCampaign, Run
+from postwright.services.errors import NotFoundError, RefusedError
+from postwright.services.preflight import Preflight
+from postwright.services.preflight_findings import Override
+from postwright.services.template_texts import check_text
+from postwright.store import campaigns, events, recipients
+from postwright.store.campaigns import Campaign, NewCampaign, Run
 from postwright.store.database import Database
 from postwright.store.recipients import RunCounts
 from postwright.store.templates import TemplateText
-from rendering.links import Tracking
 
 _ACTIVE = ("preparing", "sending", "paused")
 _FINISHED_BY_ASKING_AGAIN = ("paused", "cancelled")
 """Both take several transactions; where a process died between them, asking again does the rest."""
 _WORDS = {"paused": "paused", "preparing": "resumed", "cancelled": "cancelled"}
-_FORBIDDEN = tuple(chr(code) for code in (*range(32), 127))
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignDraft:
-    """What a campaign is created from. ``subject`` empty: the template's own."""
-
-    name: str
-    list_id: int
-    template_id: int
-    from_address: str
-    from_name: str = ""
-    reply_to: str | None = None
-    subject: str = ""
-    stream: str = "marketing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +41,14 @@ class CampaignStatus:
 class Campaigns:
     """Campaigns of all workspaces."""
 
-    def __init__(self, database: Database, clock: Clock, preflight: PreflightCheck, feedback_key_id: int) -> None:
-        """``feedback_key_id`` names the key that new runs make their return paths and Message-IDs with."""
+    def __init__(self, database: Database, clock: Clock, start: CampaignStart) -> None:
         self._database = database
         self._clock = clock
-        self._preflight = preflight
-        self._feedback_key_id = feedback_key_id
+        self._start = start
 
     async def create(self, workspace_id: int, draft: CampaignDraft) -> Campaign:
         """Store a draft; raises ``RefusedError`` naming every field that is wrong."""
-        problems = _header_problems(draft)
-        found = await self._database.read(lambda connection: self._resolve(connection, workspace_id, draft, problems))
-        if problems or found is None:
-            raise RefusedError.of(problems)
-        text, new = found
+        text, new = await self._resolved(workspace_id, draft)
         check_text(TemplateText(text.body, text.body_format, new.subject, text.preheader, text.plain_text))
         now = self._clock.now()
         campaign_id = await self._database.write(
@@ -73,34 +56,33 @@ class Campaigns:
         )
         return await self.get(workspace_id, campaign_id)
 
-    def _resolve(
-        self, connection: Connection, workspace_id: int, draft: CampaignDraft, problems: list[Problem]
-    ) -> tuple[TemplateText, NewCampaign] | None:
-        stream = workspaces.find_stream(connection, workspace_id, draft.stream)
-        if stream is None:
-            problems.append(Problem("unknown_stream", f"There is no stream '{draft.stream}'.", "stream"))
-        if contacts.get_list(connection, workspace_id, draft.list_id) is None:
-            problems.append(Problem("unknown_list", "There is no such list.", "list"))
-        template = templates.get_template(connection, workspace_id, draft.template_id)
-        version = templates.latest_version(connection, draft.template_id) if template else None
-        if version is None:
-            problems.append(Problem("unknown_template", "There is no such template.", "template"))
-        if campaigns.find_campaign(connection, workspace_id, draft.name.strip()) is not None:
-            problems.append(Problem("name_taken", f"There is a campaign '{draft.name}' already.", "name"))
-        domain_id = _sender_domain_id(connection, workspace_id, draft.from_address, problems)
-        if problems or stream is None or version is None or domain_id is None:
-            return None
-        return version.text, NewCampaign(
-            name=draft.name.strip(),
-            stream_id=stream.id,
-            list_id=draft.list_id,
-            template_id=draft.template_id,
-            domain_id=domain_id,
-            from_address=draft.from_address.strip(),
-            from_name=draft.from_name.strip(),
-            reply_to=draft.reply_to.strip() if draft.reply_to else None,
-            subject=draft.subject or version.subject,
-        )
+    async def change(self, workspace_id: int, campaign_id: int, draft: CampaignDraft) -> Campaign:
+        """Change a draft; raises ``RefusedError`` naming every field that is wrong, or where it is none any more."""
+        campaign = await self.get(workspace_id, campaign_id)
+        text, new = await self._resolved(workspace_id, draft, campaign)
+        check_text(TemplateText(text.body, text.body_format, new.subject, text.preheader, text.plain_text))
+        if not await self._database.write(lambda connection: campaigns.change_campaign(connection, campaign_id, new)):
+            raise _not_a_draft(await self.get(workspace_id, campaign_id))
+        return await self.get(workspace_id, campaign_id)
+
+    async def copy(self, workspace_id: int, campaign_id: int, name: str) -> Campaign:
+        """A draft like it under another name, to be sent at once unless it is scheduled anew."""
+        campaign = await self.get(workspace_id, campaign_id)
+        if not name.strip() or len(name) > LONGEST_NAME:
+            raise RefusedError("campaign_name", NAME_RULE, field="name")
+        if await self.find(workspace_id, name.strip()) is not None:
+            raise RefusedError("name_taken", f"There is a campaign '{name}' already.", field="name")
+        plan = replace(CampaignPlan.from_json(campaign.plan), starts_at=None).as_json()
+        new = NewCampaign(**{**_values(campaign), "name": name.strip(), "plan": plan})
+        now = self._clock.now()
+        made = await self._database.write(lambda connection: campaigns.add_campaign(connection, workspace_id, new, now))
+        return await self.get(workspace_id, made)
+
+    async def _resolved(
+        self, workspace_id: int, draft: CampaignDraft, known: Campaign | None = None
+    ) -> tuple[TemplateText, NewCampaign]:
+        now = self._clock.now()
+        return await self._database.read(lambda connection: resolve_draft(connection, workspace_id, draft, known, now))
 
     async def get(self, workspace_id: int, campaign_id: int) -> Campaign:
         """The campaign with that id; raises ``NotFoundError``."""
@@ -123,45 +105,105 @@ class Campaigns:
 
     async def preflight(self, workspace_id: int, campaign_id: int) -> Preflight:
         """What would keep the campaign from being sent, and what is worth a look."""
-        return await self._preflight.check(await self.get(workspace_id, campaign_id))
+        return await self._start.check(await self.get(workspace_id, campaign_id))
 
-    async def send(self, workspace_id: int, campaign_id: int) -> CampaignStatus:
-        """Freeze the campaign into a run that begins at once; raises ``RefusedError`` where pre-flight blocks."""
+    async def count(self, workspace_id: int, campaign_id: int) -> int:
+        """How many contacts would get it, were it sent now."""
+        campaign = await self.get(workspace_id, campaign_id)
+        now = self._clock.now()
+        return await self._database.read(lambda connection: count_audience(connection, campaign, now))
+
+    async def choices(self, workspace_id: int) -> AudienceChoices:
+        """The lists and segments that an audience can be made of."""
+        return await self._database.read(lambda connection: audience_choices(connection, workspace_id))
+
+    async def send(self, workspace_id: int, campaign_id: int, override: Override | None = None) -> CampaignStatus:
+        """Begin, at the plan's time or at once; raises ``RefusedError`` where pre-flight blocks.
+
+        Looked through now and once more when it begins; what blocks it then leaves it scheduled and says so.
+        """
         campaign = await self.get(workspace_id, campaign_id)
         if campaign.state != "draft":
-            raise RefusedError("not_a_draft", f"The campaign is {campaign.state}; only a draft can be sent.")
-        checked = await self._preflight.check(campaign)
+            raise _not_a_draft(campaign)
+        starts_at = CampaignPlan.from_json(campaign.plan).starts_at
+        if starts_at is None or starts_at <= self._clock.now():
+            await self._start.begin(campaign, ("draft",), override)
+            return await self.status(workspace_id, campaign_id)
+        checked = await self._start.check(campaign)
         if checked.blocking:
             raise RefusedError.of(checked.blocking)
-        now = self._clock.now()
-        tracked = (
-            tuple((link.number, link.url) for link in checked.template.links if link.tracking is Tracking.TRACKED)
-            if checked.template
-            else ()
-        )
-
-        def start(connection: Connection) -> int:
-            if not campaigns.move_campaign(connection, campaign.id, ("draft",), "sending"):
-                raise RefusedError("not_a_draft", "The campaign has been sent meanwhile.")
-            sender = self._preflight.sender_of(connection, campaign)
-            if sender.blocking is not None:  # it was verified a moment ago
-                raise RefusedError.of([sender.blocking])
-            stream = workspaces.get_stream(connection, campaign.stream_id)
-            version = templates.latest_version(connection, campaign.template_id)
-            assert stream is not None  # foreign keys
-            assert version is not None
-            if version.id != checked.template_version_id:
-                raise RefusedError("template_changed", "The template was changed meanwhile; please try again.")
-            domain = sender.domain
-            frozen = FrozenSender(domain.name, domain.return_path_host, domain.tracking_host, self._feedback_key_id)
-            variant = FrozenVariant(version.id, campaign.subject, 1.0, tracked)
-            run_id = campaigns.start_run(connection, sender.campaign, frozen, [variant], now + stream.expiry, now)
-            event = events.NewEvent(workspace_id, "run_started", now, run_id, data={"campaign": campaign.name})
-            events.append(connection, [event], now)
-            return run_id
-
-        await self._database.write(start)
+        await self._schedule(campaign, starts_at)
         return await self.status(workspace_id, campaign_id)
+
+    async def _schedule(self, campaign: Campaign, starts_at: int) -> None:
+        now = self._clock.now()
+
+        def store(connection: Connection) -> None:
+            if not campaigns.move_campaign(connection, campaign.id, ("draft",), "scheduled"):
+                raise _not_a_draft(campaign)
+            campaigns.set_campaign_fields(connection, campaign.id, starts_at=starts_at, blocked_by="")
+            data = {"campaign": campaign.name, "starts_at": starts_at}
+            events.append(
+                connection, [events.NewEvent(campaign.workspace_id, "campaign_scheduled", now, data=data)], now
+            )
+
+        await self._database.write(store)
+
+    async def unschedule(self, workspace_id: int, campaign_id: int) -> Campaign:
+        """Make a draft of it again; raises ``RefusedError`` once it has begun."""
+        campaign = await self.get(workspace_id, campaign_id)
+
+        def store(connection: Connection) -> None:
+            if not campaigns.move_campaign(connection, campaign.id, ("scheduled",), "draft"):
+                raise RefusedError("wrong_state", f"The campaign is {campaign.state}, not scheduled.")
+            campaigns.set_campaign_fields(connection, campaign.id, starts_at=None, blocked_by="")
+
+        await self._database.write(store)
+        return await self.get(workspace_id, campaign_id)
+
+    async def repeat(self, workspace_id: int, campaign_id: int) -> CampaignStatus:
+        """Send a finished campaign once more, to whoever is in its audience now."""
+        campaign = await self.get(workspace_id, campaign_id)
+        if campaign.state != "finished":
+            raise RefusedError("wrong_state", f"The campaign is {campaign.state}; only a finished one can be repeated.")
+        await self._start.begin(campaign, ("finished",))
+        return await self.status(workspace_id, campaign_id)
+
+    async def archive(self, workspace_id: int, campaign_id: int, *, is_archived: bool) -> Campaign:
+        """Put it out of sight, or back; nothing is lost. Raises ``RefusedError`` while it is being sent."""
+        campaign = await self.get(workspace_id, campaign_id)
+        if is_archived and campaign.state in {"scheduled", "sending", "paused"}:
+            raise RefusedError("wrong_state", f"The campaign is {campaign.state}; end it first.")
+        at = self._clock.now() if is_archived else None
+        await self._database.write(
+            lambda connection: campaigns.set_campaign_fields(connection, campaign_id, archived_at=at)
+        )
+        return await self.get(workspace_id, campaign_id)
+
+    async def step(self) -> int:
+        """Begin the campaigns whose time has come; returns how many. What blocks one is kept with it and alarmed."""
+        now, begun = self._clock.now(), 0
+        for campaign in await self._database.read(lambda connection: campaigns.campaigns_due(connection, now)):
+            try:
+                await self._start.begin(campaign, ("scheduled",))
+                begun += 1
+            except RefusedError as error:
+                await self._block(campaign, " ".join(problem.sentence for problem in error.problems))
+        return begun
+
+    async def _block(self, campaign: Campaign, cause: str) -> None:
+        """Keep why it did not begin; told once, tried again at every step."""
+        if campaign.blocked_by == cause:
+            return
+        now = self._clock.now()
+        data = {"campaign": campaign.name, "cause": cause}
+        event = events.NewEvent(campaign.workspace_id, "campaign_blocked", now, data=data)
+
+        def store(connection: Connection) -> None:
+            campaigns.set_campaign_fields(connection, campaign.id, blocked_by=cause)
+            events.append(connection, [event], now)
+
+        await self._database.write(store)
 
     async def status(self, workspace_id: int, campaign_id: int) -> CampaignStatus:
         """Where a campaign stands."""
@@ -214,57 +256,9 @@ class Campaigns:
         return await self._database.write(move)
 
 
-def _header_problems(draft: CampaignDraft) -> list[Problem]:
-    problems: list[Problem] = []
-    if not draft.name.strip() or len(draft.name) > 200:
-        problems.append(Problem("campaign_name", "A campaign has a name of 1 to 200 characters.", "name"))
-    for field, value in (("subject", draft.subject), ("from_name", draft.from_name)):
-        place = next((index for index, character in enumerate(value) if character in _FORBIDDEN), None)
-        if place is not None:
-            problems.append(
-                Problem(
-                    "header_line_break",
-                    "A line break or control character cannot stand in a header.",
-                    field,
-                    f"column {place + 1}",
-                    "Remove it.",
-                )
-            )
-    if draft.reply_to is not None:
-        _header_address(draft.reply_to, "reply_to", problems)
-    return problems
+def _values(campaign: Campaign) -> dict[str, Any]:
+    return {field.name: getattr(campaign, field.name) for field in fields(NewCampaign)}
 
 
-def _header_address(text: str, field: str, problems: list[Problem]) -> EmailAddress | None:
-    """The address, unless it cannot stand in a header: every single message would fail because of it."""
-    try:
-        address = EmailAddress.parse(text)
-    except AddressSyntaxError as error:
-        problems.append(Problem.of(error, "bad_address", field))
-        return None
-    if address.needs_smtputf8:
-        sentence = f"The part before the @ of {address} needs SMTPUTF8 (RFC 6531), which is not offered."
-        problems.append(Problem("bad_address", sentence, field, "", "Use an address in ASCII."))
-        return None
-    return address
-
-
-def _sender_domain_id(
-    connection: Connection, workspace_id: int, from_address: str, problems: list[Problem]
-) -> int | None:
-    address = _header_address(from_address, "from_address", problems)
-    if address is None:
-        return None
-    found = domains.find_domain(connection, workspace_id, address.domain.ascii)
-    if found is None:
-        problems.append(
-            Problem(
-                "unknown_domain",
-                f"{address.domain} is not a sender domain of this workspace.",
-                "from_address",
-                "",
-                f"Add it first: postwright domain add {address.domain}.",
-            )
-        )
-        return None
-    return found.id
+def _not_a_draft(campaign: Campaign) -> RefusedError:
+    return RefusedError("not_a_draft", f"The campaign is {campaign.state}; only a draft can be sent or changed.")

@@ -102,7 +102,7 @@ class StoredComposer:
         headers = compose_headers(
             MessageHeaders(
                 from_address=frozen.from_address,
-                from_name=frozen.run.from_name,
+                from_name=frozen.from_names[lease.variant],
                 to_address=payload.address,
                 subject=values.subject,
                 date=moment,

@@ -22,7 +22,7 @@ from postwright.services.frozen_runs import FrozenRun, FrozenRuns
 from postwright.services.signing_keys import StoredKeys
 from postwright.store import campaigns, leases, recipients, routes, suppressions, suspensions
 from postwright.store.database import Database
-from postwright.store.leases import Lease, Outcome
+from postwright.store.leases import Lease, Outcome, Taker
 from postwright.store.messages import NULL_RETURN_PATH
 from postwright.store.suppressions import NewSuppression, Scope
 
@@ -35,14 +35,15 @@ PAUSED = "The run is paused."
 
 @dataclass(frozen=True, slots=True)
 class WorkerIdentity:
-    """The name of a delivery process in its leases, how long a lease lasts without being renewed, and its address.
+    """The name of a delivery worker in its leases, how long a lease lasts without being renewed, and its address.
 
-    ``egress`` is what suspensions for one address go by.
+    ``egress`` is what suspensions for one address go by. Only mail of streams of ``pool`` is taken; ``None``: all.
     """
 
     name: str
     lease: timedelta
     egress: str = ""
+    pool: str | None = None
 
 
 class StoredQueue:
@@ -63,6 +64,7 @@ class StoredQueue:
         self._feedback_keys = feedback_keys
         self._worker = identity.name
         self._egress = identity.egress
+        self._taker = Taker(identity.name, microseconds(identity.lease), identity.pool, identity.egress)
         self._lease = microseconds(identity.lease)
         self._chance = chance
 
@@ -70,7 +72,7 @@ class StoredQueue:
         """Destinations with something due, their equal hosts in drawn order."""
 
         def look(connection: Connection) -> list[routes.Destination]:
-            ids = leases.due_destinations(connection, now, self._egress)
+            ids = leases.due_destinations(connection, now, self._egress, self._taker.pool)
             return routes.list_destinations(connection, ids) if ids else []
 
         found = await self._database.read(look)
@@ -98,7 +100,7 @@ class StoredQueue:
         def take(connection: Connection) -> list[Lease]:
             if suspensions.stopped(connection, [destination_id], self._egress, now):
                 return []
-            taken = leases.lease(connection, self._worker, destination_id, limit, self._lease, now)
+            taken = leases.lease(connection, self._taker, destination_id, limit, now)
             stopped = suppressions.stop_leased(connection, taken, now) if taken else set()
             return _of_runs_that_go_on(connection, [item for item in taken if item.id not in stopped], now)
 

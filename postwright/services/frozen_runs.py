@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from mailtypes.address import EmailAddress
 from mailtypes.domain import DomainName
-from postwright.services.templates import source_of
+from postwright.services.template_texts import template_of
 from postwright.store import campaigns, contacts, templates, workspaces
 from postwright.store.campaigns import Run, Variant
 from postwright.store.database import Database
 from postwright.store.public_ids import public_id
 from postwright.store.workspaces import Stream
-from rendering.template import Layouts, parse_template
+from rendering.template import Layouts
 
 _KEPT = 64
 
@@ -26,6 +26,7 @@ class FrozenRun:
     run: Run
     stream: Stream
     variants: tuple[Layouts, ...]
+    from_names: tuple[str, ...]
     links: Mapping[tuple[int, int], str]
     from_address: EmailAddress | None
     reply_to: EmailAddress | None
@@ -65,6 +66,7 @@ class FrozenRuns:
             run=run,
             stream=stream,
             variants=tuple([await self._variant(variant) for variant in variants]),
+            from_names=tuple(run.from_name if one.from_name is None else one.from_name for one in variants),
             links=await self._database.read(lambda connection: campaigns.links_of(connection, run_id)),
             from_address=EmailAddress.parse(run.from_address) if run.from_address else None,
             reply_to=EmailAddress.parse(run.reply_to) if run.reply_to else None,
@@ -90,7 +92,7 @@ class FrozenRuns:
             lambda connection: templates.get_version(connection, variant.template_version_id)
         )
         assert version is not None  # versions are immutable and never deleted while a run refers to them
-        return Layouts(parse_template(source_of(version.text, variant.subject)))
+        return Layouts(template_of(version, variant.subject, variant.preheader))
 
 
 def tracking_base(host: str, public_port: int) -> str:

@@ -1,36 +1,73 @@
-"""Import of contacts from CSV: a job that runs in chunks, resumes after a cut, and names every row that it refused."""
+"""Import of contacts: a job that runs in chunks, resumes after a cut, and names every row not taken as it stood.
 
-import codecs
+A file is stored in pieces and read in pieces. A chunk of rows is one transaction together with the job's counters; the
+next chunk is read and judged in a thread meanwhile. What of a file is a duplicate the database knows, so memory does
+not grow with the file. The same file with the same options is imported once.
+"""
+
+import asyncio
 import csv
+import hashlib
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from itertools import islice
+from secrets import token_hex
+from typing import Any, BinaryIO, Final, cast
 
 from sqlalchemy import Connection
 
-from hygiene.address_checks import AddressCheck, check_address
-from mailtypes.clock import Clock
+from hygiene.address_verdict import AddressJudge, AddressRules
+from mailtypes.clock import Clock, microseconds
+from mailtypes.errors import ConfigurationError
+from postwright.services.contact_fields import make_coercer
 from postwright.services.errors import NotFoundError, RefusedError
-from postwright.store import blobs, contacts, imports
-from postwright.store.contacts import ContactList, NewContact
+from postwright.services.import_encodings import DetectedEncoding, detect
+from postwright.services.import_options import (
+    Column,
+    ColumnUse,
+    ImportConsent,
+    ImportOptions,
+    ImportPlan,
+    check_columns,
+    check_options,
+    guess_columns,
+)
+from postwright.services.import_rows import RowSorter, SortedRows, Values, duplicate, in_chunks
+from postwright.services.import_tables import OpenTable, Reading, TableFormat, guess_reading, open_table
+from postwright.store import blobs, contact_fields, contacts, imports
+from postwright.store.contacts import ContactList
 from postwright.store.database import Database
+from postwright.store.erased import REASON as ERASED
+from postwright.store.imported_contacts import BatchConsent, ImportBatch, ImportedContact, PutRows, put_imported
 from postwright.store.imports import ImportJob, Progress, Refusal
 
-CHUNK_ROWS = 1000
-MAX_COLUMNS = 100
-MAX_FIELD_CHARACTERS = 4096
-_OPEN_QUOTE = "Perhaps a quotation mark is not closed: the lines up to the next one belong to this row."
-_ADDRESS_COLUMNS = ("email", "e-mail", "address", "mail", "email address", "דואל", 'דוא"ל')
+CHUNK_ROWS = 2500
+_PIECE: Final = 256 * 1024
+_SHOWN_ROWS: Final = 10
+_LOOKED_AT: Final = 100
+_UPLOAD_LASTS = timedelta(hours=2)
+_DRAFT_LASTS = timedelta(days=2)
+_REPORT_PAGE: Final = 5000
+_SETTLED: Final = frozenset({"finished", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """A row of the file: the number of its first line, and its cells or why it has none."""
+class Preview:
+    """What a file holds, before anything of it is imported: how it was read, its columns, and its first rows."""
 
-    number: int
-    cells: list[str]
-    fault: str = ""
+    detected: DetectedEncoding
+    reading: Reading
+    header: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the encoding is more than a guess."""
+        return self.detected.is_certain and self.reading.encoding == self.detected.name
 
 
 class ContactImports:
@@ -41,24 +78,133 @@ class ContactImports:
         self._clock = clock
         self._test_environment = test_environment
 
-    async def start(self, workspace_id: int, list_name: str, file_name: str, content: bytes) -> int:
-        """Store the file and a waiting job; returns the job's id. Raises ``RefusedError`` for what is no table."""
-        _check_list_name(list_name, "list")
-        header, rows = _open_table(content)
-        _address_column(header)
-        total = sum(1 for _ in rows)
+    @property
+    def test_environment(self) -> bool:
+        """Whether ``.test`` domains pass: in the sandbox alone."""
+        return self._test_environment
+
+    async def start(
+        self,
+        workspace_id: int,
+        list_name: str,
+        file_name: str,
+        content: bytes | BinaryIO,
+        options: ImportOptions | None = None,
+    ) -> int:
+        """Store the file and a waiting job; returns the job's id, that of the job which did the same before if any.
+
+        Raises ``RefusedError`` for what is no table, and where the encoding has to be said.
+        """
+        file = io.BytesIO(content) if isinstance(content, bytes) else content
+        checked = check_options(options or ImportOptions())
+        check_list_name(list_name, "list")
+        plan, rows = await asyncio.to_thread(_plan_and_count, file, file_name, checked)
+        sha256 = await asyncio.to_thread(_hash, file)
+        if not checked.again:
+            same = await self._same(workspace_id, list_name, plan, sha256)
+            if same is not None:
+                return same
+        job_id = await self._store_file(workspace_id, list_name, file_name, file, sha256)
+        return await self._begin(workspace_id, job_id, (plan, rows), sha256, again=checked.again)
+
+    async def preview(self, file: BinaryIO, file_name: str, options: ImportOptions | None = None) -> Preview:
+        """How a file would be read, with guesses for what was not said; raises ``RefusedError`` for no table."""
+        return await asyncio.to_thread(_preview, file, file_name, check_options(options or ImportOptions()))
+
+    async def store_draft(self, workspace_id: int, list_name: str, file_name: str, file: BinaryIO) -> int:
+        """Store a file whose mapping is said later (``preview_draft``, ``begin_draft``); returns the job's id."""
+        check_list_name(list_name, "list")
+        await asyncio.to_thread(_preview, file, file_name, ImportOptions())
+        sha256 = await asyncio.to_thread(_hash, file)
+        return await self._store_file(workspace_id, list_name, file_name, file, sha256)
+
+    async def preview_draft(self, workspace_id: int, job_id: int, options: ImportOptions | None = None) -> Preview:
+        """``preview`` of a draft's file; raises ``NotFoundError`` where there is no such draft."""
+        job = await self._draft(workspace_id, job_id)
+        checked = check_options(options or ImportOptions())
+        return await asyncio.to_thread(_preview, self._file(job), job.file_name, checked)
+
+    async def begin_draft(self, workspace_id: int, job_id: int, options: ImportOptions) -> int:
+        """A draft's rows are read from now on; returns the id of the job that does it or did the same before."""
+        job, checked = await self._draft(workspace_id, job_id), check_options(options)
+        file = self._file(job)
+        plan, rows = await asyncio.to_thread(_plan_and_count, file, job.file_name, checked)
+        sha256 = await asyncio.to_thread(_hash, file)
+        return await self._begin(workspace_id, job_id, (plan, rows), sha256, again=checked.again)
+
+    async def _draft(self, workspace_id: int, job_id: int) -> ImportJob:
+        job = await self.job(workspace_id, job_id)
+        if job.state != "draft":
+            raise RefusedError("import_begun", "The import has begun already; its mapping stands.")
+        return job
+
+    async def _same(self, workspace_id: int, list_name: str, plan: ImportPlan, sha256: str) -> int | None:
+        def look(connection: Connection) -> int | None:
+            target = contacts.find_list(connection, workspace_id, list_name.strip())
+            if target is None:
+                return None
+            return imports.find_same_job(connection, workspace_id, plan.fingerprint(sha256, target.id))
+
+        return await self._database.read(look)
+
+    async def _store_file(self, workspace_id: int, list_name: str, file_name: str, file: BinaryIO, sha256: str) -> int:
+        """A draft with the file in pieces, each in a transaction of its own, so that nobody waits for a large one."""
         now = self._clock.now()
 
-        def store(connection: Connection) -> int:
+        def begin(connection: Connection) -> tuple[int, int]:
             target = contacts.ensure_list(connection, workspace_id, list_name.strip(), now)
-            blob_id = blobs.put_blob(connection, workspace_id, content, now)
-            return imports.add_job(connection, workspace_id, target.id, (file_name[:200], blob_id), total, now)
+            blob_id = blobs.open_blob(connection, workspace_id, f"incoming:{token_hex(16)}", now)
+            return imports.add_job(connection, workspace_id, target.id, (file_name[:200], blob_id), now), blob_id
 
-        return await self._database.write(store)
+        job_id, blob_id = await self._database.write(begin)
+        file.seek(0)
+        number = size = 0
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            await self._database.write(
+                partial(blobs.add_piece, workspace_id=workspace_id, blob_id=blob_id, number=number, content=piece)
+            )
+            number, size = number + 1, size + len(piece)
+
+        def end(connection: Connection) -> None:
+            kept = blobs.close_blob(connection, workspace_id, blob_id, sha256, size)
+            imports.make_draft(connection, job_id, kept)
+            if kept != blob_id:
+                blobs.release_blob(connection, blob_id)
+
+        await self._database.write(end)
+        return job_id
+
+    async def _begin(
+        self, workspace_id: int, job_id: int, found: tuple[ImportPlan, int], sha256: str, *, again: bool
+    ) -> int:
+        plan, rows = found
+
+        def begin(connection: Connection) -> int:
+            job = imports.get_job(connection, workspace_id, job_id)
+            assert job is not None  # stored before
+            fingerprint = plan.fingerprint(sha256, job.list_id)
+            same = None if again else imports.find_same_job(connection, workspace_id, fingerprint)
+            if same is not None and same != job.id:
+                _let_go(connection, job, self._clock.now(), "The same file was imported with the same options before.")
+                return same
+            imports.begin_job(connection, job.id, plan.as_json(), fingerprint, rows)
+            return job.id
+
+        return await self._database.write(begin)
+
+    def _file(self, job: ImportJob) -> BinaryIO:
+        """The stored file of a job, piece by piece; read it in a thread."""
+        assert job.blob_id is not None  # asked by the callers
+        blob_id = job.blob_id
+
+        def piece(number: int) -> bytes | None:
+            return self._database.read_in_thread(lambda connection: blobs.get_piece(connection, blob_id, number))
+
+        return cast("BinaryIO", io.BufferedReader(StoredFile(piece), _PIECE))
 
     async def make_list(self, workspace_id: int, name: str) -> tuple[ContactList, bool]:
         """The list of that name, made where there is none, and whether it is new; raises ``RefusedError``."""
-        _check_list_name(name, "name")
+        check_list_name(name, "name")
         now = self._clock.now()
 
         def make(connection: Connection) -> tuple[ContactList, bool]:
@@ -74,20 +220,43 @@ class ContactImports:
             raise NotFoundError("import")
         return found
 
-    async def refusals(self, workspace_id: int, job_id: int, *, after: int = 0, limit: int = 1000) -> list[Refusal]:
-        """The refused rows of a job, beginning behind the row number ``after``."""
-        job = await self.job(workspace_id, job_id)
+    async def jobs(self, workspace_id: int, *, before: int | None = None, limit: int = 50) -> list[ImportJob]:
+        """Jobs, the newest first, beginning before the id ``before``."""
         return await self._database.read(
-            lambda connection: imports.list_refusals(connection, job.id, after=after, limit=limit)
+            partial(imports.list_jobs, workspace_id=workspace_id, before=before, limit=limit)
         )
 
-    async def refusals_by_code(self, workspace_id: int, job_id: int) -> dict[str, int]:
-        """How many rows were refused for each reason."""
+    async def refusals(self, workspace_id: int, job_id: int, *, after: int = 0, limit: int = 1000) -> list[Refusal]:
+        """The refused rows of a job, beginning behind the row number ``after``."""
+        return await self.report(workspace_id, job_id, outcome="refused", after=after, limit=limit)
+
+    async def report(
+        self, workspace_id: int, job_id: int, *, outcome: str = "", after: int = 0, limit: int = 1000
+    ) -> list[Refusal]:
+        """The rows that did not come in as they stood, refused, changed or flagged; behind the row number ``after``."""
         job = await self.job(workspace_id, job_id)
-        return await self._database.read(lambda connection: imports.refusals_by_code(connection, job.id))
+        return await self._database.read(
+            partial(imports.list_report, job_id=job.id, outcome=outcome, after=after, limit=limit)
+        )
+
+    async def report_csv(self, workspace_id: int, job_id: int) -> AsyncIterator[str]:
+        """The whole report as CSV, a page at a time."""
+        yield report_lines(None)
+        after = 0
+        while page := await self.report(workspace_id, job_id, after=after, limit=_REPORT_PAGE):
+            yield report_lines(page)
+            after = page[-1].row_number
+
+    async def refusals_by_code(self, workspace_id: int, job_id: int, outcome: str = "refused") -> dict[str, int]:
+        """How many rows were refused (or flagged, or changed) for each reason."""
+        job = await self.job(workspace_id, job_id)
+        return await self._database.read(
+            lambda connection: imports.refusals_by_code(connection, job.id, outcome=outcome)
+        )
 
     async def run_jobs(self) -> int:
         """Do all jobs that wait or were cut off; returns how many were brought to their end."""
+        await self._forget_stale()
         jobs = await self._database.read(imports.unfinished_jobs)
         for job in jobs:
             await self.run_job(job)
@@ -95,180 +264,273 @@ class ContactImports:
 
     async def run_job(self, job: ImportJob) -> None:
         """Bring one job to its end, from where it stands; each chunk is one transaction with the job's counters."""
-        opened = await self._database.read(lambda connection: _open_job(connection, job))
-        if opened is None:
+        found = await self._database.read(lambda connection: imports.get_job(connection, job.workspace_id, job.id))
+        if found is None or found.blob_id is None or found.state not in {"waiting", "running"}:
             return  # it has come to its end already, perhaps since it was read
-        job, content = opened
-        header, rows = _open_table(content)
-        column = _address_column(header)
-        seen: dict[str, int] = {}
-        position = 0
-        for chunk in _chunks(rows):
-            accepted, refusals = self._sort_out(header, column, chunk, seen)
-            position += len(chunk)
-            if position <= job.rows_read:
-                continue  # done before the cut; read again only to know which addresses were seen
-            advanced = await self._store_chunk(job, accepted, refusals, len(chunk))
-            if advanced is None:
-                return  # another process has the job
-            job = advanced
+        job, plan = found, _plan_of(found)
+        sorted_rows = self._sorted_rows(job, plan, await self._values(job.workspace_id))
+        coming = asyncio.ensure_future(asyncio.to_thread(next, sorted_rows, None))
+        try:
+            while (chunk := await coming) is not None:
+                coming = asyncio.ensure_future(asyncio.to_thread(next, sorted_rows, None))
+                advanced = await self._store_chunk(job, plan, chunk)
+                if advanced is None:
+                    return  # another process has the job
+                job = advanced
+        except RefusedError as error:
+            await self._finish(job, cause=str(error))
+            return
+        finally:
+            await _settled(coming)
         await self._finish(job)
 
-    async def _finish(self, job: ImportJob) -> None:
+    async def _values(self, workspace_id: int) -> Values:
+        definitions = await self._database.read(partial(contact_fields.list_fields, workspace_id=workspace_id))
+        return Values(make_coercer(definitions), frozenset(one.name for one in definitions))
+
+    def _sorted_rows(self, job: ImportJob, plan: ImportPlan, values: Values) -> Iterator[SortedRows]:
+        """Chunks behind what the job has read already, sorted out; made in a thread."""
+        table = open_table(self._file(job), plan.reading)
+        judge = AddressJudge(AddressRules(test_environment=self._test_environment))
+        sorter = RowSorter(plan, table.header, judge, values)
+        for _ in islice(table.rows, job.rows_read):
+            pass  # stored before the cut
+        for chunk in in_chunks(table.rows, CHUNK_ROWS):
+            yield sorter.sort(chunk)
+
+    async def _finish(self, job: ImportJob, *, cause: str = "") -> None:
         now = self._clock.now()
 
         def finish(connection: Connection) -> None:
             current = imports.get_job(connection, job.workspace_id, job.id)
-            if current is None or current.blob_id is None:
-                return  # another process was first; the file is let go of once, since another job may share it
-            imports.finish_job(connection, job.id, now)
-            blobs.release_blob(connection, current.blob_id)
+            if current is not None and current.blob_id is not None:  # else another process was first
+                _let_go(connection, current, now, cause)
 
         await self._database.write(finish)
 
-    async def _store_chunk(
-        self, job: ImportJob, accepted: Sequence[NewContact], refusals: Sequence[Refusal], rows: int
-    ) -> ImportJob | None:
-        now = self._clock.now()
+    async def _store_chunk(self, job: ImportJob, plan: ImportPlan, chunk: SortedRows) -> ImportJob | None:
+        now, batch = self._clock.now(), _batch_of(job, plan)
 
         def store(connection: Connection) -> ImportJob | None:
-            target = contacts.get_list(connection, job.workspace_id, job.list_id)
-            assert target is not None  # lists are not deleted while a job refers to them
-            created, updated = contacts.put_on_list(connection, target, accepted, f"import:{job.file_name}", now)
-            if not imports.advance(connection, job, Progress(rows, created, updated, refusals)):
-                return None
+            put = put_imported(connection, batch, chunk.accepted, now)
+            progress = Progress(chunk.rows, put.created, put.updated, _with_findings(chunk.report, put))
+            if not imports.advance(connection, job, progress):
+                raise _OvertakenError  # so that nothing of the chunk stays
             return imports.get_job(connection, job.workspace_id, job.id)
 
-        return await self._database.write(store)
+        try:
+            return await self._database.write(store)
+        except _OvertakenError:
+            return None
 
-    def _sort_out(
-        self, header: list[str], column: int, rows: Sequence[_Row], seen: dict[str, int]
-    ) -> tuple[list[NewContact], list[Refusal]]:
-        """Good rows as contacts, the others with their reasons; ``seen`` maps address keys to their first row."""
-        accepted: list[NewContact] = []
-        refusals: list[Refusal] = []
-        for row in rows:
-            refusal = _shape_fault(header, column, row)
-            check = None if refusal else check_address(row.cells[column], test_environment=self._test_environment)
-            if check is not None:
-                refusal = _address_fault(row, column, check, seen)
-            if refusal is not None:
-                refusals.append(refusal)
-            elif check is not None and check.address is not None:
-                address = check.address
-                seen[address.key] = row.number
-                fields = {
-                    name: cell.strip()
-                    for place, (name, cell) in enumerate(zip(header, row.cells, strict=True))
-                    if place != column and cell.strip()
-                }
-                accepted.append(NewContact(address.text, address.key, address.domain.ascii, fields))
-        return accepted, refusals
+    async def _forget_stale(self) -> None:
+        now = self._clock.now()
+        ends = (now - microseconds(_UPLOAD_LASTS), now - microseconds(_DRAFT_LASTS))
+        for job in await self._database.read(lambda connection: imports.stale_jobs(connection, *ends)):
+            cause = "The upload was cut off." if job.state == "storing" else "Nobody said how to read the file."
+            await self._finish(job, cause=cause)
 
 
-def _open_job(connection: Connection, job: ImportJob) -> tuple[ImportJob, bytes] | None:
-    """The job as it stands now and its file, ``None`` where it has ended."""
-    current = imports.get_job(connection, job.workspace_id, job.id)
-    if current is None or current.blob_id is None:
-        return None
-    return current, blobs.get_blob(connection, current.blob_id)
+class _OvertakenError(Exception):
+    """Another process has advanced the job."""
 
 
-def _check_list_name(name: str, field: str) -> None:
+class StoredFile(io.RawIOBase):
+    """A stored file, read from its beginning a piece at a time; it can go back to its beginning."""
+
+    def __init__(self, piece: Callable[[int], bytes | None]) -> None:
+        self._piece = piece
+        self._number = self._place = self._before = 0
+        self._current: bytes = b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It can go anywhere, at the cost of what lies before."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to an octet, counted from the beginning or from here."""
+        if whence == 2:
+            raise io.UnsupportedOperation("the end is not known")
+        here = self._before + self._place
+        wanted = offset + here if whence == 1 else offset
+        if wanted < self._before:
+            self._number = self._place = self._before = 0
+            self._current = b""
+        while wanted > self._before + len(self._current) and self._go_on():
+            pass
+        self._place = min(max(wanted - self._before, 0), len(self._current))
+        return self._before + self._place
+
+    def readinto(self, buffer: Any, /) -> int:
+        """As much as is left of the current piece."""
+        if self._place >= len(self._current) and not self._go_on():
+            return 0
+        part = self._current[self._place : self._place + len(buffer)]
+        buffer[: len(part)] = part
+        self._place += len(part)
+        return len(part)
+
+    def _go_on(self) -> bool:
+        found = self._piece(self._number)
+        if found is None:
+            return False
+        self._before += len(self._current)
+        self._number, self._current, self._place = self._number + 1, found, 0
+        return True
+
+
+def report_lines(rows: Sequence[Refusal] | None) -> str:
+    """Lines of a report file; its header for ``None``."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    if rows is None:
+        writer.writerow(("line", "outcome", "value", "code", "reason", "suggestion"))
+    else:
+        writer.writerows(
+            (one.row_number, one.outcome, _inert(one.value), one.code, one.reason, _inert(one.suggestion))
+            for one in rows
+        )
+    return text.getvalue()
+
+
+def _inert(text: str) -> str:
+    """Somebody else's words as no formula: spreadsheets calculate what begins like one."""
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+
+
+async def _settled(coming: "asyncio.Future[Any]") -> None:
+    """Wait for the thread, so that nothing reads on behind the job's back."""
+    await asyncio.gather(coming, return_exceptions=True)
+
+
+def _let_go(connection: Connection, job: ImportJob, now: Any, cause: str) -> None:
+    imports.finish_job(connection, job.id, now, cause=cause)
+    if job.blob_id is not None:
+        blobs.release_blob(connection, job.blob_id)
+
+
+def _plan_of(job: ImportJob) -> ImportPlan:
+    if "reading" in job.options:
+        return ImportPlan.from_json(job.options)
+    raise ConfigurationError(f"Import {job.id} was begun by an earlier release. Upload its file again.")
+
+
+def _batch_of(job: ImportJob, plan: ImportPlan) -> ImportBatch:
+    options, consent = plan.options, None
+    given = options.consent
+    if given is None and any(column.use is ColumnUse.CONSENT_AT for column in plan.columns):
+        given = ImportConsent("list", f"import:{job.file_name}", "")
+    if given is not None:
+        scope_id = job.list_id if given.scope == "list" else 0
+        consent = BatchConsent(given.scope, scope_id, given.source, given.wording, given.given_at or job.created_at)
+    source = f"import:{job.file_name}"
+    return ImportBatch(job.workspace_id, job.list_id, job.id, source, options.existing, options.tags, consent)
+
+
+def _with_findings(report: Sequence[Refusal], put: PutRows) -> list[Refusal]:
+    """The report of a chunk together with what the database knew; a row stands in it once."""
+    by_row = {one.row_number: one for one in report}
+    for contact, first in put.duplicates:
+        by_row[contact.line] = duplicate(contact, first)
+    for contact in put.erased:
+        by_row[contact.line] = Refusal(contact.line, "", ERASED, "Somebody who asked to be erased.")
+    for contact in put.archived:
+        _add_finding(by_row, contact, "archived", "The contact is archived and stays so.")
+    for contact in put.withdrawn:
+        _add_finding(by_row, contact, "consent_withdrawn", "The contact took consent back; it was not given again.")
+    return [by_row[number] for number in sorted(by_row)]
+
+
+def _add_finding(by_row: dict[int, Refusal], contact: ImportedContact, code: str, sentence: str) -> None:
+    old = by_row.get(contact.line)
+    if old is None:
+        by_row[contact.line] = Refusal(contact.line, contact.address[:200], code, sentence, "flagged")
+    else:
+        by_row[contact.line] = replace(old, reason=f"{old.reason} {sentence}")
+
+
+def check_list_name(name: str, field: str) -> None:
+    """Raise ``RefusedError`` for what cannot name a list."""
     if not name.strip() or len(name) > 200 or not name.isprintable():
         # It stands in the List-Id field of every message, where a line break would fail all of them.
         sentence = "A list has a name of 1 to 200 characters, all of which can be printed."
         raise RefusedError("list_name", sentence, field=field)
 
 
-def _open_table(content: bytes) -> tuple[list[str], Iterator[_Row]]:
-    """Header and rows of a CSV file in UTF-8 (with or without a byte order mark)."""
-    if not content.removeprefix(codecs.BOM_UTF8).strip():
-        raise RefusedError("empty_file", "The file is empty.", field="file")
+def _hash(file: BinaryIO) -> str:
+    file.seek(0)
+    digest = hashlib.sha256()
+    while block := file.read(_PIECE):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _preview(file: BinaryIO, file_name: str, options: ImportOptions) -> Preview:
+    detected = detect(file)
+    encoding = options.encoding or detected.name
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+        reading = _reading(file, file_name, encoding, options)
+        table = open_table(file, reading)
+        first = list(islice(table.rows, _LOOKED_AT))
+    except UnicodeError as error:
+        raise _undecodable(encoding) from error
+    columns = _columns(table, [row.cells for row in first], options)
+    shown = tuple(tuple(str(cell)[:200] for cell in row.cells) for row in first[:_SHOWN_ROWS] if not row.fault)
+    return Preview(detected, reading, tuple(table.header), columns, shown)
+
+
+def _plan_and_count(file: BinaryIO, file_name: str, options: ImportOptions) -> tuple[ImportPlan, int]:
+    """How the file is read, and how many rows it has: it is read through once, so that no job stumbles over it."""
+    detected = detect(file)
+    if not options.encoding and not detected.is_certain:
+        likely = ", ".join(detected.candidates)
+        what = f"Line {detected.bad_line} is not UTF-8." if detected.bad_line else "The file is not UTF-8."
         raise RefusedError(
-            "encoding", f"Line {line} is not UTF-8.", field="file", next_step="Save the file as CSV in UTF-8."
-        ) from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=False)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-    except csv.Error:
-        header = []  # a first line of more than 131,072 characters: whatever this is, it is no header
-    named = [name for name in header if name]
-    if not header or len(header) > MAX_COLUMNS or len(set(named)) != len(header):
-        raise RefusedError(
-            "header",
-            "The first line must name every column once, at most a hundred.",
+            "encoding",
+            what,
             field="file",
-            next_step="Write a header such as email,first_name,city.",
+            next_step=f"Save the file in UTF-8, or look at the preview and say its encoding: perhaps {likely}.",
         )
-    return header, _rows(reader)
+    encoding = options.encoding or detected.name
+    try:
+        reading = _reading(file, file_name, encoding, options)
+        table = open_table(file, reading)
+        first = list(islice(table.rows, _LOOKED_AT))
+        columns = _columns(table, [row.cells for row in first], options)
+        check_columns(table.header, columns, options.columns)
+        rows = len(first) + sum(1 for _ in table.rows)
+    except UnicodeError as error:
+        raise _undecodable(encoding) from error
+    return ImportPlan(reading, columns, options), rows
 
 
-def _rows(reader: Any) -> Iterator[_Row]:
-    end = reader.line_num
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield _Row(end + 1, [], f"The row cannot be read ({error}). {_OPEN_QUOTE}")
-            end = reader.line_num
-            continue
-        if cells:
-            yield _Row(end + 1, cells)
-        end = reader.line_num
-
-
-def _chunks(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
-    chunk: list[_Row] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == CHUNK_ROWS:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _address_column(header: list[str]) -> int:
-    for place, name in enumerate(header):
-        if name.casefold() in _ADDRESS_COLUMNS:
-            return place
-    raise RefusedError(
-        "no_address_column",
-        "No column holds addresses.",
-        field="file",
-        next_step="Name the column with the addresses 'email' in the first line.",
+def _undecodable(encoding: str) -> RefusedError:
+    return RefusedError(
+        "encoding",
+        f"The file is not {encoding}.",
+        field="encoding",
+        next_step="Look at the preview for the encodings that fit.",
     )
 
 
-def _shape_fault(header: list[str], column: int, row: _Row) -> Refusal | None:
-    shown = ",".join(row.cells)[:200]
-    if row.fault:
-        return Refusal(row.number, shown, "not_csv", row.fault)
-    if len(row.cells) != len(header):
-        reason = f"The row has {len(row.cells)} cells, the header has {len(header)}."
-        hint = f" {_OPEN_QUOTE}" if any("\n" in cell for cell in row.cells) else ""
-        return Refusal(row.number, shown, "columns", reason + hint)
-    if any(len(cell) > MAX_FIELD_CHARACTERS for cell in row.cells):
-        return Refusal(row.number, shown, "too_long", f"A cell has more than {MAX_FIELD_CHARACTERS} characters.")
-    for place, cell in enumerate(row.cells):
-        if place != column and any(ord(character) < 32 and character not in "\t\n\r" for character in cell):
-            return Refusal(
-                row.number, shown, "control_character", f"The column {header[place]} has a control character."
-            )
-    return None
+def _reading(file: BinaryIO, file_name: str, encoding: str, options: ImportOptions) -> Reading:
+    guessed = guess_reading(file, file_name, encoding)
+    wanted = TableFormat(options.format) if options.format else guessed.format
+    if wanted is TableFormat.NDJSON:
+        return Reading(encoding, wanted)
+    return Reading(encoding, wanted, options.delimiter or guessed.delimiter)
 
 
-def _address_fault(row: _Row, column: int, check: AddressCheck, seen: dict[str, int]) -> Refusal | None:
-    if check.address is None:
-        return Refusal(row.number, row.cells[column][:200], str(check.refusal), check.sentence)
-    if check.address.key in seen:
-        first = seen[check.address.key]
-        return Refusal(row.number, row.cells[column][:200], "duplicate", f"The address stands in line {first} already.")
-    return None
+def _columns(table: OpenTable, sample: Sequence[Sequence[Any]], options: ImportOptions) -> tuple[Column, ...]:
+    guessed = guess_columns(table.header, sample)
+    given = options.columns
+    if any(one.use is ColumnUse.ADDRESS for one in given.values()):
+        guessed = tuple(
+            Column(ColumnUse.FIELD, name) if one.use is ColumnUse.ADDRESS else one
+            for name, one in zip(table.header, guessed, strict=True)
+        )
+    return tuple(given.get(name, one) for name, one in zip(table.header, guessed, strict=True))

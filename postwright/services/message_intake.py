@@ -16,7 +16,8 @@ from postwright.services.composition import FeedbackKeys
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.sending_places import SenderPlace, SendingPlaces
 from postwright.services.submissions import PreparedMessage
-from postwright.services.templates import source_of
+from postwright.services.template_parts import whole_text
+from postwright.services.template_texts import source_of
 from postwright.store import templates
 from postwright.store.campaigns import Run
 from postwright.store.database import Database
@@ -153,9 +154,10 @@ class MessageIntake:
         version = await self._database.read(partial(templates.latest_version, template_id=template_id))
         if found is None or version is None:
             raise RefusedError("unknown_template", "There is no such template.", field="template")
+        whole = await self._database.read(partial(whole_text, workspace_id=workspace_id, text=version.text))
         kept = self._templates.get(version.id)
-        if kept is None:
-            kept = Layouts(parse_template(source_of(version.text, version.subject)))
+        if kept is None or kept.template.source.body != whole.text.body:  # a part has a newer version
+            kept = Layouts(parse_template(source_of(whole.text)))
             if len(self._templates) >= _KEPT_TEMPLATES:
                 self._templates.clear()
             self._templates[version.id] = kept

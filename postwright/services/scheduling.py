@@ -5,29 +5,27 @@ Every step is short, safe to repeat, and safe beside other processes that do the
 
 from dataclasses import dataclass
 from functools import partial
-
-from sqlalchemy import Connection
+from typing import Protocol
 
 from dns_checks.mx import RouteResult
-from experiments.allocation import assign
-from mailtypes.clock import DAY, Clock, Microseconds
+from mailtypes.clock import MINUTE, Clock, Microseconds, as_datetime
 from mta.delivery import Happening
+from postwright.services.campaign_plan import CampaignPlan
 from postwright.services.delivery_queue import PAUSED
 from postwright.services.destinations import end_suspensions, suspended_domains
 from postwright.services.domain_watch import DomainWatch
-from postwright.services.failure_notices import FailureNotices
 from postwright.services.imports import ContactImports
 from postwright.services.refusals import of_expiry, of_route
-from postwright.services.retention import Retention
 from postwright.services.routing import WITHHELD, Router
+from postwright.services.warm_up_release import WarmUpRelease
 from postwright.store import (
-    budgets,
     campaigns,
     client_runs,
     domains,
     events,
     idempotency,
     leases,
+    preparation,
     recipients,
     routes,
     suspensions,
@@ -35,13 +33,12 @@ from postwright.store import (
 )
 from postwright.store.campaigns import Run
 from postwright.store.database import Database
-from postwright.store.domains import SenderDomain
+from postwright.store.preparation import Placing
 from postwright.store.recipients import Ending
 from postwright.store.routes import Route
-from warmup.plans import PRESETS, allowance
 
 _RELEASE_CHUNK = 2000
-_SHARE_UNITS = 10_000
+_EXPIRE_EVERY = 10 * MINUTE  # where each recipient has an expiry of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +51,33 @@ class ScheduleStep:
     settled: int = 0
     reclaimed: int = 0
     finished: int = 0
+    beside: int = 0
 
     @property
     def did_something(self) -> bool:
         """Whether another step may follow at once."""
-        return bool(self.imported or self.prepared or self.released or self.settled or self.reclaimed)
+        moved = self.prepared or self.released or self.settled or self.reclaimed
+        return bool(self.imported or moved or self.beside)
+
+
+class SideStep(Protocol):
+    """A service that has a little to do every now and then."""
+
+    async def step(self) -> int:
+        """Do a little; returns how much, 0 (or ``False``) where nothing is left to do now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class SideWork:
-    """What is done beside the runs: looking at sender domains, telling submitters of failures, forgetting contents."""
+    """What is done beside the runs: looking at sender domains, and one step each of other services, in this order.
+
+    ``release`` lets out what is routed; without one, no address that mail leaves from is counted.
+    """
 
     watch: DomainWatch | None = None
-    notices: FailureNotices | None = None
-    retention: Retention | None = None
+    steps: tuple[SideStep, ...] = ()
+    release: WarmUpRelease | None = None
 
 
 class Scheduler:
@@ -88,6 +98,8 @@ class Scheduler:
         self._imports = imports
         self._ambiguous_wait = ambiguous_wait
         self._beside = beside or SideWork()
+        self._release = self._beside.release or WarmUpRelease(database, clock)
+        self._next_expiry: dict[int, int] = {}
 
     async def step(self) -> ScheduleStep:
         """One round over imports, runs, lost leases and statistics; a look at the sender domains goes on beside it."""
@@ -106,12 +118,9 @@ class Scheduler:
         reclaimed = await self.reclaim()
         settled += await self._stop_stragglers()
         await self._end_suspensions()
-        if self._beside.notices is not None:
-            settled += await self._beside.notices.step()
-        if self._beside.retention is not None:
-            await self._beside.retention.step()
+        done = sum([await service.step() for service in self._beside.steps])
         await self._roll_up()
-        return ScheduleStep(imported, prepared, released, settled, reclaimed, finished)
+        return ScheduleStep(imported, prepared, released, settled, reclaimed, finished, done)
 
     async def _client_runs(self) -> None:
         """Begin what was scheduled, cancel bulks that nobody committed, forget answers that were kept for a day."""
@@ -126,18 +135,18 @@ class Scheduler:
     async def prepare(self, run: Run) -> int:
         """Write the next chunk of a run's recipients; returns how many."""
         variants = await self._database.read(lambda connection: campaigns.variants_of(connection, run.id))
-        shares = [max(1, round(variant.share * _SHARE_UNITS)) for variant in variants]
-        now = self._clock.now()
-
-        def variant_of(address_key: str) -> int:
-            return assign(f"run:{run.id}", address_key, shares) if len(shares) > 1 else 0
-
+        now, plan = self._clock.now(), CampaignPlan.from_json(run.plan)
+        # With a test nobody has a variant before the draw, which is over everybody.
+        variant = preparation.UNDECIDED if len(variants) > 1 else 0
+        placing = Placing(lambda _: variant, plan.due_in(Microseconds(run.created_at)))
         return await self._database.write(
-            lambda connection: recipients.prepare_chunk(connection, run.id, variant_of, now)
+            lambda connection: preparation.prepare_chunk(connection, run.id, placing, now)
         )
 
     async def release(self, run: Run) -> tuple[int, int]:
         """Route the held recipients of a run and make ready what the budget allows; returns (released, failed)."""
+        if await self._is_closed(run):
+            return 0, 0
         held = await self._database.read(lambda connection: recipients.held_domains(connection, run.id))
         if not held:
             return 0, 0
@@ -148,48 +157,30 @@ class Scheduler:
         resting = await self._database.read(
             partial(suspended_domains, workspace_id=run.workspace_id, now=self._clock.now())
         )
-        released = failed = 0
+        failed = 0
+        routed: list[tuple[Route, str]] = []
         for route in found.values():
             if route.domain in resting:
                 await self._explain(run, route.domain, f"Suspended: {resting[route.domain]}")
             elif route.destination_id is not None:
-                provider = provider_of[route.destination_id]
-                released += await self._release_domain(run, sender, route, provider)
+                routed.append((route, provider_of[route.destination_id]))
             elif route.result == RouteResult.UNKNOWN:
                 await self._explain(run, route.domain, f"Could not find out where the mail goes: {route.cause}")
             elif route.result == WITHHELD:
                 await self._explain(run, route.domain, f"Nobody to send to: {route.cause}")
             else:
                 failed += await self._fail(run, route)
-        return released, failed
+        return await self._release.release(run, sender, routed), failed
 
-    async def _release_domain(self, run: Run, sender: SenderDomain, route: Route, provider: str) -> int:
-        now = self._clock.now()
-        destination_id = route.destination_id
-        assert destination_id is not None
-        plan = PRESETS.get(sender.ramp_plan or "")
-        if plan is None:
-            return await self._database.write(
-                lambda connection: recipients.release(
-                    connection, run.id, route.domain, destination_id, now, limit=_RELEASE_CHUNK
-                )
-            )
-        # The platform's domain may send for other workspaces, all of them within its one budget.
-        budget, day, owner = f"warmup:{sender.id}:{provider}", now // DAY * DAY, sender.workspace_id
-        used = await self._database.read(lambda connection: budgets.reserved(connection, owner, budget, day))
-        allowed = allowance(plan, Microseconds(sender.ramp_started_at or now), now, used)
-        if allowed.at_most(1) == 0:
-            await self._explain(run, route.domain, f"{provider}: {allowed.reason}")
-            return 0
-        limit = allowed.limit if allowed.limit is not None else 1 << 62
-
-        def reserve_and_release(connection: Connection) -> int:
-            granted = budgets.reserve(connection, owner, budget, (day, limit), _RELEASE_CHUNK)
-            released = recipients.release(connection, run.id, route.domain, destination_id, now, limit=granted)
-            budgets.give_back(connection, owner, budget, day, granted - released)
-            return released
-
-        return await self._database.write(reserve_and_release)
+    async def _is_closed(self, run: Run) -> bool:
+        """Whether the hours in which the run may go out are over for now; those who wait are told so."""
+        opens = CampaignPlan.from_json(run.plan).closed_until(self._clock.now()) if run.plan != "{}" else None
+        if opens is None:
+            return False
+        reason = f"Outside of the hours for sending; goes on at {as_datetime(opens):%Y-%m-%d %H:%M} UTC."
+        for domain in await self._database.read(partial(recipients.held_domains, run_id=run.id)):
+            await self._explain(run, domain, reason)
+        return True
 
     async def _explain(self, run: Run, domain: str, reason: str) -> None:
         await self._database.write(lambda connection: recipients.explain_wait(connection, run.id, domain, reason))
@@ -203,8 +194,9 @@ class Scheduler:
 
     async def _expire(self, run: Run) -> int:
         now = self._clock.now()
-        if now < run.expires_at:
+        if now < run.expires_at and (run.expiry is None or now < self._next_expiry.get(run.id, 0)):
             return 0
+        self._next_expiry[run.id] = now + _EXPIRE_EVERY
         return await self._database.write(lambda connection: recipients.expire(connection, run, of_expiry, now))
 
     async def _finish(self, run: Run) -> int:

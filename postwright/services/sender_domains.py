@@ -48,7 +48,6 @@ from postwright.services.signing_keys import keys_to_audit, make_key
 from postwright.store import domains, events, workspaces
 from postwright.store.database import Database
 from postwright.store.domains import DkimKey, SenderDomain
-from warmup.plans import PRESETS
 
 _SELECTOR = "pw1"
 _AUDIT_VERSION = 1
@@ -124,15 +123,11 @@ class SenderDomains:
         self._hosts = hosts
         self._means = means or AuditMeans()
 
-    async def add(self, workspace_id: int, name_text: str, ramp_plan: str | None = None) -> SenderDomain:
+    async def add(self, workspace_id: int, name_text: str) -> SenderDomain:
         """Add a domain with a fresh DKIM key; adding it again gives the one that is there."""
         name = DomainName.parse(name_text)
         if len(name.labels) < 2:
             raise RefusedError("domain_name", f"'{name}' is not a domain to send from.", field="name")
-        if ramp_plan is not None and ramp_plan not in PRESETS:
-            raise RefusedError(
-                "ramp_plan", f"There is no warm-up plan '{ramp_plan}'.", next_step=f"Take one of {', '.join(PRESETS)}."
-            )
         now = self._clock.now()
         found = await self._database.read(lambda connection: domains.find_domain(connection, workspace_id, name.ascii))
         if found is not None:
@@ -140,7 +135,7 @@ class SenderDomains:
         hosts = (f"bounce.{name}", f"links.{name}")
         # The key is made before the transaction, since it takes a tenth of a second; its seal names the domain's id.
         domain_id = await self._database.write(
-            lambda connection: domains.add_domain(connection, workspace_id, name.ascii, hosts, ramp_plan, now)
+            lambda connection: domains.add_domain(connection, workspace_id, name.ascii, hosts, now)
         )
         await self._add_key(workspace_id, domain_id)
         return await self.get(workspace_id, name.ascii)

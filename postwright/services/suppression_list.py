@@ -1,21 +1,49 @@
-"""The suppression list: added by hand or from a file, listed."""
+"""The suppression list: added to by hand or from files, searched, written out, lifted."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+
+from sqlalchemy import Connection
 
 from hygiene.address_checks import check_address
 from mailtypes.address import EmailAddress
-from mailtypes.clock import Clock
+from mailtypes.clock import Clock, Microseconds
 from postwright.services.errors import NotFoundError, Problem, RefusedError
-from postwright.store import suppressions
+from postwright.services.suppression_files import FileForm, FileRow, read_file, write_csv
+from postwright.store import contacts, suppressions, workspaces
 from postwright.store.database import Database
-from postwright.store.suppressions import NewSuppression, Scope, Suppression
+from postwright.store.suppressions import NewSuppression, Scope, Suppression, SuppressionFilter
 
 _MAX_REASON = 100
-_MAX_ROWS = 100_000
+_MAX_NOTE = 500
 _CHUNK = 1000  # a transaction that is longer keeps all other writers waiting
+_PAGE = 5000
+_STREAM = "marketing"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far: everything, a stream by its name, or a list by its name or id; until a moment, or for good."""
+
+    scope: Scope = Scope.ALL
+    stream: str = _STREAM
+    list_name: str | None = None
+    list_id: int | None = None
+    expires_at: int | None = None
+
+
+EVERYTHING = Reach()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedSuppressions:
+    """What came of a file: whose form it has, how many are new or last longer now, and the rows that were refused."""
+
+    form: FileForm
+    rows: int
+    added: int
+    problems: Sequence[Problem]
 
 
 class SuppressionList:
@@ -26,48 +54,101 @@ class SuppressionList:
         self._clock = clock
         self._test_environment = test_environment
 
-    async def add(self, workspace_id: int, address_text: str, reason: str) -> bool:
-        """Suppress an address for everything, at once and for queued mail too; ``False`` if it was already."""
-        address = EmailAddress.parse(address_text)
-        return await self._store(workspace_id, [_for_all(address, reason)]) == 1
+    async def add(
+        self, workspace_id: int, address_text: str, reason: str, reach: Reach = EVERYTHING, *, note: str = ""
+    ) -> bool:
+        """Suppress an address, at once and for queued mail too; ``False`` if it was already, for as long.
 
-    async def import_csv(self, workspace_id: int, content: bytes) -> tuple[int, Sequence[Problem]]:
-        """Suppress the addresses of a CSV file (columns ``email`` and, if there is one, ``reason``).
-
-        Returns how many are new, and the rows that were refused. Good rows are kept whatever the others say.
+        Raises ``AddressSyntaxError`` and ``RefusedError``.
         """
-        try:
-            rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-            if "email" not in (rows.fieldnames or ()):
-                raise RefusedError("no_address_column", "The first line must name a column 'email'.", field="file")
-            read = [(rows.line_num, row) for row in rows]
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise RefusedError("not_csv", "The file is not CSV in UTF-8.", field="file") from error
-        if len(read) > _MAX_ROWS:
-            raise RefusedError("too_many_rows", f"A file has at most {_MAX_ROWS:,} rows.", field="file")
+        address = EmailAddress.parse(address_text)
+        now = self._clock.now()
+        if reach.expires_at is not None and reach.expires_at <= now:
+            raise RefusedError("past", "The end lies in the past.", field="expires_at")
+        place = await self._database.read(partial(_place, workspace_id=workspace_id, reach=reach))
+        why = reason.strip()[:_MAX_REASON] or "manual"
+        wanted = NewSuppression(
+            address.text, address.key, *place, why, None, reach.expires_at, note.strip()[:_MAX_NOTE]
+        )
+        return await self._store(workspace_id, [wanted]) == 1
+
+    async def import_file(self, workspace_id: int, content: bytes, reach: Reach | None = None) -> ImportedSuppressions:
+        """Suppress the addresses of a file in any form of ``suppression_files``; good rows are kept in any case.
+
+        Without ``reach`` each row says how far: who complained or unsubscribed gets no more marketing mail, all others
+        nothing at all.
+        """
+        found = read_file(content)
+        places = await self._database.read(partial(_places, workspace_id=workspace_id, reach=reach))
         wanted: list[NewSuppression] = []
         problems: list[Problem] = []
-        for line, row in read:
-            check = check_address(row["email"] or "", test_environment=self._test_environment)
+        for row in found.rows:
+            check = check_address(row.address, test_environment=self._test_environment)
             if check.address is None:
-                problems.append(Problem(str(check.refusal), check.sentence, "email", f"line {line}"))
+                problems.append(Problem(str(check.refusal), check.sentence, "email", f"line {row.place}"))
             else:
-                wanted.append(_for_all(check.address, row.get("reason") or "imported"))
-        return await self._store(workspace_id, wanted), problems
+                wanted.append(_of_row(check.address, row, places, reach))
+        added = await self._store(workspace_id, wanted)
+        return ImportedSuppressions(found.form, len(found.rows), added, problems)
+
+    async def import_csv(self, workspace_id: int, content: bytes) -> tuple[int, Sequence[Problem]]:
+        """How many of a file are new, and the rows that were refused."""
+        found = await self.import_file(workspace_id, content)
+        return found.added, found.problems
+
+    async def find(
+        self, workspace_id: int, wanted: SuppressionFilter, *, after: int = 0, limit: int = 100
+    ) -> Sequence[Suppression]:
+        """Suppressions in the order in which they were added, beginning behind ``after``."""
+        work = partial(suppressions.find_suppressions, workspace_id=workspace_id, wanted=wanted)
+        return await self._database.read(partial(work, after=after, limit=limit))
 
     async def list(self, workspace_id: int, *, after: int = 0, limit: int = 100) -> Sequence[Suppression]:
-        """Suppressions in the order in which they were added."""
-        return await self._database.read(
-            lambda connection: suppressions.list_suppressions(connection, workspace_id, after=after, limit=limit)
-        )
+        """All of them, in the order in which they were added."""
+        return await self.find(workspace_id, SuppressionFilter(), after=after, limit=limit)
 
-    async def lift(self, workspace_id: int, suppression_id: int) -> None:
-        """Let an address be written to again; raises ``NotFoundError``. The event log keeps what was lifted."""
-        now = self._clock.now()
-        if not await self._database.write(
-            lambda connection: suppressions.lift(connection, workspace_id, suppression_id, now)
-        ):
+    async def get(self, workspace_id: int, suppression_id: int) -> Suppression:
+        """A suppression; raises ``NotFoundError``."""
+        work = partial(suppressions.get_suppression, workspace_id=workspace_id, suppression_id=suppression_id)
+        found = await self._database.read(work)
+        if found is None:
             raise NotFoundError("suppression")
+        return found
+
+    async def export(
+        self, workspace_id: int, form: FileForm, wanted: SuppressionFilter | None = None
+    ) -> AsyncIterator[str]:
+        """What bars now, as CSV in a provider's form, a piece at a time."""
+        active = wanted or SuppressionFilter(active_at=self._clock.now())
+        after, is_first = 0, True
+        while True:
+            rows = await self.find(workspace_id, active, after=after, limit=_PAGE)
+            lines = list(write_csv(form, rows))
+            yield "".join(lines if is_first or len(lines) == len(rows) else lines[1:])
+            if len(rows) < _PAGE:
+                return
+            after, is_first = rows[-1].id, False
+
+    async def lift(self, workspace_id: int, suppression_id: int, *, by: str = "", note: str = "") -> None:
+        """Let an address be written to again; raises ``NotFoundError``. The event log keeps what and why."""
+        now = self._clock.now()
+        work = partial(suppressions.lift, workspace_id=workspace_id, suppression_id=suppression_id, now=now)
+        if not await self._database.write(partial(work, by=by, note=note.strip()[:_MAX_NOTE])):
+            raise NotFoundError("suppression")
+
+    async def put_back(self, workspace_id: int, gone: Suppression) -> None:
+        """Suppress again what was lifted, as it was."""
+        wanted = NewSuppression(
+            gone.address,
+            gone.address_key,
+            Scope(gone.scope),
+            gone.scope_id,
+            gone.reason,
+            gone.source_event_id,
+            gone.expires_at,
+            gone.note,
+        )
+        await self._store(workspace_id, [wanted])
 
     async def _store(self, workspace_id: int, wanted: Sequence[NewSuppression]) -> int:
         now = self._clock.now()
@@ -80,5 +161,47 @@ class SuppressionList:
         return changed
 
 
-def _for_all(address: EmailAddress, reason: str) -> NewSuppression:
-    return NewSuppression(address.text, address.key, Scope.ALL, 0, reason.strip()[:_MAX_REASON] or "manual")
+_Place = tuple[Scope, int]
+
+
+def _place(connection: Connection, workspace_id: int, reach: Reach) -> _Place:
+    if reach.scope is Scope.ALL:
+        return Scope.ALL, 0
+    if reach.scope is Scope.STREAM:
+        stream = workspaces.find_stream(connection, workspace_id, reach.stream)
+        if stream is None:
+            step = "The streams are marketing and transactional."
+            raise RefusedError(
+                "no_such_stream", f"There is no stream '{reach.stream[:60]}'.", field="stream", next_step=step
+            )
+        return Scope.STREAM, stream.id
+    found = None
+    if reach.list_id is not None:
+        found = contacts.get_list(connection, workspace_id, reach.list_id)
+    elif reach.list_name:
+        found = contacts.find_list(connection, workspace_id, reach.list_name)
+    if found is None:
+        raise RefusedError("no_such_list", "There is no such list.", field="list", next_step="Name a list that exists.")
+    return Scope.LIST, found.id
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where rows go that say nothing, and where those go that ask for no more marketing mail."""
+
+    usual: _Place
+    marketing: _Place
+
+
+def _places(connection: Connection, workspace_id: int, reach: Reach | None) -> _Places:
+    marketing = _place(connection, workspace_id, Reach(Scope.STREAM))
+    usual = (Scope.ALL, 0) if reach is None else _place(connection, workspace_id, reach)
+    return _Places(usual, marketing if reach is None else usual)
+
+
+def _of_row(address: EmailAddress, row: FileRow, places: _Places, reach: Reach | None) -> NewSuppression:
+    # What another install wrote of a list that is not here is still about newsletters.
+    is_narrow = row.scope in (Scope.STREAM, Scope.LIST) if row.scope else not row.asks_all
+    place = places.marketing if is_narrow else places.usual
+    expires_at: Microseconds | int | None = row.expires_at if reach is None else reach.expires_at
+    return NewSuppression(address.text, address.key, *place, row.reason[:_MAX_REASON], None, expires_at, row.note)

@@ -12,7 +12,7 @@ import uvloop
 
 from postwright.serving.roles import Role, run_role
 from postwright.settings import Settings
-from postwright.store.workspaces import list_workspaces, set_egress_sources
+from postwright.store.workspaces import PooledSource, list_workspaces, set_egress_sources
 from postwright.wiring import Application
 
 
@@ -69,10 +69,12 @@ async def prepare(settings: Settings) -> None:
 
     await asyncio.to_thread(schema.upgrade, settings.database.url)
     application = Application.open(settings)
-    sources = [(str(egress.ip), egress.ehlo) for egress in settings.deliver.egress]
+    deliver = settings.deliver
+    sources = [PooledSource(str(egress.ip), egress.ehlo, egress.pool) for egress in deliver.egress]
+    setting = partial(set_egress_sources, sources=sources, pools=deliver.pools)
     try:
         for workspace in await application.database.read(list_workspaces):
-            await application.database.write(partial(set_egress_sources, workspace_id=workspace.id, sources=sources))
+            await application.database.write(partial(setting, workspace_id=workspace.id))
     finally:
         await application.close()
 

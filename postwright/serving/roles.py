@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
@@ -20,8 +20,7 @@ from mta.strict_smtp import StrictServer
 from mta.submission.limits import SubmissionLimits
 from mta.submission.server import SubmissionGate, SubmissionServer, TlsSubmissionServer
 from postwright.settings import SubmissionSettings
-from postwright.track.asgi import TrackApplication
-from postwright.wiring import Application
+from postwright.wiring import Application, DeliveryWorker, egress_units
 
 _LOG = logging.getLogger(__name__)
 _GRACE = timedelta(seconds=10)
@@ -64,7 +63,7 @@ async def _http(application: Application, stop: asyncio.Event) -> None:
 async def _track(application: Application, stop: asyncio.Event) -> None:
     settings = application.settings.track
     config = uvicorn.Config(
-        TrackApplication(application.engagement),
+        application.track_application,
         host=settings.host,
         port=settings.port,
         ssl_certfile=settings.certificate_file,
@@ -150,19 +149,26 @@ def _submission_tls(settings: SubmissionSettings) -> ssl.SSLContext | None:
 
 
 async def _deliver(application: Application, stop: asyncio.Event) -> None:
-    queue, shaping = application.stored_queue(), application.stored_shaping()
     threads = application.settings.deliver.signing_threads
-    released = asyncio.Event()
+    workers = [DeliveryWorker(application, unit) for unit in egress_units(application.settings)]
     with ThreadPoolExecutor(threads, thread_name_prefix="sign") as executor:
-        engine = application.delivery_engine(queue, executor, shaping)
         async with asyncio.TaskGroup() as group:
-            group.create_task(queue.keep_leases(released))
-            group.create_task(shaping.keep(released))
-            try:
-                await engine.run(stop)
-            finally:
-                released.set()
-        await shaping.close()
+            for worker in workers:
+                group.create_task(_work(worker, executor, stop))
+
+
+async def _work(worker: DeliveryWorker, executor: Executor, stop: asyncio.Event) -> None:
+    """One worker until ``stop``; what it holds is kept until its last message has its outcome."""
+    released = asyncio.Event()
+    engine = worker.engine(executor)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.queue.keep_leases(released))
+        group.create_task(worker.shaping.keep(released))
+        try:
+            await engine.run(stop)
+        finally:
+            released.set()
+    await worker.shaping.close()
 
 
 async def _schedule(application: Application, stop: asyncio.Event) -> None:

@@ -13,28 +13,33 @@ _campaign, _run, _variant, _link = table("campaign"), table("run"), table("varia
 
 @dataclass(frozen=True, slots=True)
 class NewCampaign:
-    """A campaign as it is created."""
+    """A campaign as it is created or changed; ``audience`` and the three after it are JSON (``tables.sending``)."""
 
     name: str
     stream_id: int
-    list_id: int
+    list_id: int | None
     template_id: int
     domain_id: int
     from_address: str
     from_name: str
     reply_to: str | None
     subject: str
+    audience: str | None = None
+    plan: str = "{}"
+    frequency_cap: str | None = None
+    experiment: str | None = None
+    longest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A mail to a list; ``state``: draft, sending, paused, finished, cancelled."""
+    """A mail to many; ``state``: draft, scheduled, sending, paused, finished, cancelled."""
 
     id: int
     workspace_id: int
     name: str
     stream_id: int
-    list_id: int
+    list_id: int | None
     template_id: int
     domain_id: int
     from_address: str
@@ -43,6 +48,14 @@ class Campaign:
     subject: str
     state: str
     created_at: int
+    audience: str | None
+    plan: str
+    frequency_cap: str | None
+    experiment: str | None
+    longest: int | None
+    starts_at: int | None
+    archived_at: int | None
+    blocked_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +88,37 @@ class Run:
     open_until: int | None
     is_test: bool
     tags: str
+    audience: str | None = None
+    plan: str = "{}"
+    frequency_cap: str | None = None
+    expiry: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenVariant:
-    """What a part of the recipients gets: template version, subject, share, and its tracked links (number, target)."""
+    """What a part of the recipients gets: template version, subject, share, and its tracked links (number, target).
+
+    ``from_name`` and ``preheader`` stand where they differ from the run's and the template's.
+    """
 
     template_version_id: int
     subject: str
     share: float
     links: tuple[tuple[int, str], ...]
+    name: str = ""
+    from_name: str | None = None
+    preheader: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunTerms:
+    """When a run ends, and what is frozen of its campaign beside the mail itself."""
+
+    expires_at: int
+    audience: str | None = None
+    plan: str = "{}"
+    frequency_cap: str | None = None
+    expiry: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +131,9 @@ class Variant:
     template_version_id: int
     subject: str
     share: float
+    name: str
+    from_name: str | None
+    preheader: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +171,24 @@ def list_campaigns(connection: Connection, workspace_id: int, *, after: int = 0,
     return page(connection, Campaign, _campaign, [_campaign.c.workspace_id == workspace_id], after=after, limit=limit)
 
 
+def change_campaign(connection: Connection, campaign_id: int, campaign: NewCampaign) -> bool:
+    """Change a draft; ``False`` where it is none any more."""
+    values = {field.name: getattr(campaign, field.name) for field in fields(NewCampaign)}
+    mine = (_campaign.c.id == campaign_id, _campaign.c.state == "draft")
+    return connection.execute(update(_campaign).where(*mine).values(**values)).rowcount == 1
+
+
+def set_campaign_fields(connection: Connection, campaign_id: int, **values: object) -> None:
+    """Set when it starts, that it is archived, or what blocked it."""
+    connection.execute(update(_campaign).where(_campaign.c.id == campaign_id).values(**values))
+
+
+def campaigns_due(connection: Connection, now: Microseconds) -> list[Campaign]:
+    """Scheduled campaigns whose time has come."""
+    due = (_campaign.c.state == "scheduled", _campaign.c.starts_at <= now)
+    return fetch_all(connection, Campaign, select_as(Campaign, _campaign).where(*due).order_by(_campaign.c.id))
+
+
 def move_campaign(connection: Connection, campaign_id: int, before: Sequence[str], after: str) -> bool:
     """Set the state if it is one of ``before``; ``False`` where it is not (somebody else was first)."""
     statement = (
@@ -147,7 +202,7 @@ def start_run(
     campaign: Campaign,
     sender: FrozenSender,
     variants: Sequence[FrozenVariant],
-    expires_at: int,
+    terms: RunTerms,
     now: Microseconds,
 ) -> int:
     """Freeze a campaign into a run that is preparing; returns the run's id."""
@@ -171,8 +226,8 @@ def start_run(
         from_address=campaign.from_address,
         from_name=campaign.from_name,
         reply_to=campaign.reply_to,
-        expires_at=expires_at,
         created_at=now,
+        **{field.name: getattr(terms, field.name) for field in fields(RunTerms)},
     )
     for number, variant in enumerate(variants):
         freeze_variant(connection, campaign.workspace_id, run_id, number, variant)
@@ -190,6 +245,9 @@ def freeze_variant(connection: Connection, workspace_id: int, run_id: int, numbe
         template_version_id=variant.template_version_id,
         subject=variant.subject,
         share=variant.share,
+        name=variant.name,
+        from_name=variant.from_name,
+        preheader=variant.preheader,
     )
     if variant.links:
         connection.execute(
@@ -210,6 +268,13 @@ def latest_run(connection: Connection, campaign_id: int) -> Run | None:
     """The newest run of a campaign."""
     newest = select(func.max(_run.c.number)).where(_run.c.campaign_id == campaign_id).scalar_subquery()
     return fetch_one(connection, Run, _run, _run.c.campaign_id == campaign_id, _run.c.number == newest)
+
+
+def runs_of_list(connection: Connection, workspace_id: int, list_id: int, since: int, limit: int) -> list[Run]:
+    """The newest runs to a list that began since then."""
+    mine = (_run.c.workspace_id == workspace_id, _run.c.list_id == list_id, _run.c.created_at >= since)
+    statement = select_as(Run, _run).where(*mine).order_by(_run.c.id.desc()).limit(limit)
+    return fetch_all(connection, Run, statement)
 
 
 def runs_in_state(connection: Connection, state: str) -> list[Run]:

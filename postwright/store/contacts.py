@@ -11,6 +11,8 @@ from postwright.store.records import fetch_all, fetch_one, insert_row, page, sel
 from postwright.store.rowsets import TEXT, rows_json, rowset, storable
 
 _contact, _list, _membership = table("contact"), table("contact_list"), table("list_membership")
+FieldValue = str | int | float | bool | None
+"""What a merge field holds; ``None`` takes it away."""
 _COLUMNS = {"address": TEXT, "address_key": TEXT, "domain": TEXT, "fields": TEXT}
 
 
@@ -31,7 +33,7 @@ class NewContact:
     address: str
     address_key: str
     domain: str
-    fields: Mapping[str, str]
+    fields: Mapping[str, FieldValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Contact:
     address_key: str
     domain: str
     fields: str
+    created_at: int = 0
 
 
 def find_list(connection: Connection, workspace_id: int, name: str) -> ContactList | None:
@@ -89,38 +92,51 @@ def put_on_list(
 ) -> tuple[int, int]:
     """Add contacts, bring known ones up to date (fields are merged), and put all of them on the list.
 
-    The address keys must differ from each other. Returns how many are new to the workspace and how many were known.
+    The address keys must differ from each other. A field that is ``None`` is taken away. Returns how many are new to
+    the workspace and how many were known.
     """
-    rows = rows_json(
-        [
-            {
-                "address": contact.address,
-                "address_key": contact.address_key,
-                "domain": contact.domain,
-                "fields": json.dumps(
-                    {storable(name): storable(value) for name, value in contact.fields.items()}, ensure_ascii=False
-                ),
-            }
-            for contact in contacts
-        ]
-    )
-    values = {"rows": rows, "workspace": target.workspace_id, "list": target.id, "now": now, "source": source}
+    if not contacts:
+        return 0, 0
+    rows = [(one.address, one.address_key, one.domain, fields_json(one.fields)) for one in contacts]
+    put = _put_into_postgresql if connection.dialect.name == "postgresql" else _put_into_sqlite
+    created = put(connection, target, rows, source, now)
+    return created, len(contacts) - created
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
+_Row = tuple[str, str, str, str]
+
+
+def fields_json(fields: Mapping[str, FieldValue]) -> str:
+    """Fields as they are stored, in a form that both databases take."""
+    written = _ENCODE(fields)
+    if "\\u0000" not in written and (written.isascii() or storable(written) == written):
+        return written
+    return _ENCODE({storable(name): storable(one) if isinstance(one, str) else one for name, one in fields.items()})
+
+
+def _put_into_postgresql(
+    connection: Connection, target: ContactList, rows: Sequence[_Row], source: str, now: Microseconds
+) -> int:
+    """One statement each, over all rows; returns how many contacts are new."""
     given = rowset(connection, "given", _COLUMNS)
-    # CROSS JOIN, since SQLite then keeps the order: each given row finds its contact by the unique key. The other way
-    # round it would read the whole JSON for every contact there is.
+    values = {
+        "rows": rows_json([dict(zip(_COLUMNS, row, strict=True)) for row in rows]),
+        "workspace": target.workspace_id,
+        "list": target.id,
+        "now": now,
+        "source": source,
+    }
     same = "contact.workspace_id = :workspace AND contact.address_key = given.address_key"
     counting = text(f"SELECT count(*) FROM {given} CROSS JOIN contact WHERE {same}")
     known = int(connection.execute(counting, values).scalar_one())
-    if connection.dialect.name == "postgresql":
-        merged = "CAST(CAST(contact.fields AS JSONB) || CAST(excluded.fields AS JSONB) AS TEXT)"
-    else:
-        merged = "json_patch(contact.fields, excluded.fields)"
+    merged = "jsonb_strip_nulls(CAST(contact.fields AS JSONB) || CAST(excluded.fields AS JSONB))"
     connection.execute(
         text(
             "INSERT INTO contact (workspace_id, address, address_key, domain, fields, created_at, updated_at)"
-            f" SELECT :workspace, address, address_key, domain, fields, :now, :now FROM {given} WHERE true"
-            " ON CONFLICT (workspace_id, address_key) DO UPDATE"
-            f" SET fields = {merged}, updated_at = excluded.updated_at"
+            " SELECT :workspace, address, address_key, domain, fields, :now, :now"
+            f" FROM {given} WHERE true ON CONFLICT (workspace_id, address_key) DO UPDATE"
+            f" SET fields = CAST({merged} AS TEXT), updated_at = excluded.updated_at"
         ),
         values,
     )
@@ -132,7 +148,38 @@ def put_on_list(
         ),
         values,
     )
-    return len(contacts) - known, known
+    return len(rows) - known
+
+
+_PUT = (
+    "INSERT INTO contact (workspace_id, address, address_key, domain, fields, created_at, updated_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (workspace_id, address_key) DO UPDATE"
+    " SET fields = json_patch(contact.fields, excluded.fields), updated_at = excluded.updated_at"
+)
+_PUT_NEW_ON_LIST = (
+    "INSERT INTO list_membership (workspace_id, list_id, contact_id, joined_at, source)"
+    " SELECT ?, ?, id, ?, ? FROM contact WHERE id > ?"
+)
+_PUT_ON_LIST = (
+    "INSERT INTO list_membership (workspace_id, list_id, contact_id, joined_at, source)"
+    " SELECT ?, ?, id, ?, ? FROM contact WHERE workspace_id = ? AND address_key = ? ON CONFLICT DO NOTHING"
+)
+
+
+def _put_into_sqlite(
+    connection: Connection, target: ContactList, rows: Sequence[_Row], source: str, now: Microseconds
+) -> int:
+    """Row by row, which in the process is quicker; returns how many contacts are new.
+
+    There is one writer, and ids go up: whoever has a higher id than anybody before is new.
+    """
+    newest = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM contact").scalar_one()
+    connection.exec_driver_sql(_PUT, [(target.workspace_id, *row, now, now) for row in rows])
+    membership = (target.workspace_id, target.id, now, source)
+    created = connection.exec_driver_sql(_PUT_NEW_ON_LIST, (*membership, newest)).rowcount
+    if created < len(rows):
+        connection.exec_driver_sql(_PUT_ON_LIST, [(*membership, target.workspace_id, row[1]) for row in rows])
+    return created
 
 
 def contacts_of_list(connection: Connection, list_id: int, *, after: int, limit: int) -> list[Contact]:
@@ -148,11 +195,11 @@ def contacts_of_list(connection: Connection, list_id: int, *, after: int, limit:
 
 
 def keys_of_list(connection: Connection, list_id: int, *, after: int, limit: int) -> list[tuple[int, str]]:
-    """Id and address key of the contacts of a list in the order of their ids, beginning behind ``after``."""
+    """Id and address key of the contacts of a list who are not archived, in the order of their ids from ``after``."""
     statement = (
         select(_contact.c.id, _contact.c.address_key)
         .join(_membership, _membership.c.contact_id == _contact.c.id)
-        .where(_membership.c.list_id == list_id, _membership.c.contact_id > after)
+        .where(_membership.c.list_id == list_id, _membership.c.contact_id > after, _contact.c.archived_at.is_(None))
         .order_by(_membership.c.contact_id)
         .limit(limit)
     )
@@ -162,6 +209,13 @@ def keys_of_list(connection: Connection, list_id: int, *, after: int, limit: int
 def list_contacts(connection: Connection, workspace_id: int, *, after: int = 0, limit: int = 100) -> list[Contact]:
     """The contacts of a workspace in the order of their ids, beginning behind ``after``."""
     return page(connection, Contact, _contact, [_contact.c.workspace_id == workspace_id], after=after, limit=limit)
+
+
+def find_contact(connection: Connection, workspace_id: int, address_key: str) -> Contact | None:
+    """The contact of that address."""
+    return fetch_one(
+        connection, Contact, _contact, _contact.c.workspace_id == workspace_id, _contact.c.address_key == address_key
+    )
 
 
 def count_list(connection: Connection, list_id: int) -> int:
@@ -179,3 +233,26 @@ def field_names(connection: Connection, list_id: int, *, sample: int = 10_000) -
     for contact in contacts_of_list(connection, list_id, after=0, limit=sample):
         names.update(json.loads(contact.fields))
     return names
+
+
+def field_names_of_workspace(connection: Connection, workspace_id: int, *, sample: int = 2_000) -> set[str]:
+    """The merge fields that the first ``sample`` contacts of a workspace have."""
+    names: set[str] = set()
+    for contact in list_contacts(connection, workspace_id, limit=sample):
+        names.update(json.loads(contact.fields))
+    return names
+
+
+def put_contact(connection: Connection, workspace_id: int, contact: NewContact, now: Microseconds) -> bool:
+    """Add a contact, or merge the fields of a known one; whether it is new. It is put on no list."""
+    row = (contact.address, contact.address_key, contact.domain, fields_json(contact.fields))
+    known = (_contact.c.workspace_id == workspace_id, _contact.c.address_key == contact.address_key)
+    found = connection.execute(select(_contact.c.id, _contact.c.fields).where(*known).with_for_update()).one_or_none()
+    if found is None:
+        names = dict(zip(_COLUMNS, row, strict=True))
+        insert_row(connection, _contact, workspace_id=workspace_id, **names, created_at=now, updated_at=now)
+        return True
+    merged = json.loads(found[1]) | dict(contact.fields)
+    kept = fields_json({name: value for name, value in merged.items() if value is not None})
+    connection.execute(_contact.update().where(_contact.c.id == found[0]).values(fields=kept, updated_at=now))
+    return False

@@ -17,11 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mailtypes.clock import Clock
 from mailtypes.errors import ConfigurationError
+from postwright.store.erased import KEYS_OPTION, ErasureKeySource
 from postwright.store.writer import Writer, translate
 
 T = TypeVar("T")
 _BUSY_TIMEOUT_MS = 30_000
 _READERS = 4
+_WRITER_CACHE_KIB = 64 * 1024
+"""Keys come in no order, so the upper pages of the indexes of a million contacts had better stay in memory."""
+_CHECKPOINT_PAGES = 16_000
+"""64 MB of log between checkpoints: a page that changes in every chunk is copied back once and not each time."""
 
 
 TIME_SQL: Mapping[str, str] = {
@@ -34,11 +39,13 @@ TIME_SQL: Mapping[str, str] = {
 class Database:
     """Open with the URL ``sqlite:///file`` or ``postgresql://user@host/name``; close when done."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, erasure_keys: ErasureKeySource | None = None) -> None:
+        """``erasure_keys`` is asked once somebody was erased (``store.erased``)."""
         parsed = self._url = read_url(url)
         self.dialect = parsed.get_backend_name()
-        self._sync: Engine = open_engine(parsed)
-        self._async = _open_async_engine(parsed) if self.dialect == "postgresql" else None
+        self._options = {KEYS_OPTION: erasure_keys}
+        self._sync: Engine = open_engine(parsed).execution_options(**self._options)
+        self._async = _open_async_engine(parsed, self._options) if self.dialect == "postgresql" else None
         self._writer = Writer(self._sync, clock)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="postwright-reader")
 
@@ -64,10 +71,11 @@ class Database:
     @cached_property
     def _threads_engine(self) -> Engine:
         if self.dialect == "sqlite":
-            engine = create_engine(self._url)
+            engine = create_engine(self._url, execution_options=self._options)
             _prepare_sqlite(engine, begin="BEGIN", read_only=True)
             return engine
-        return create_engine(self._url, pool_pre_ping=True, execution_options={"postgresql_readonly": True})
+        options = {**self._options, "postgresql_readonly": True}
+        return create_engine(self._url, pool_pre_ping=True, execution_options=options)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in the writer's next group; returns once its changes are durable."""
@@ -116,8 +124,8 @@ def _make_private(file: Path) -> None:
     file.touch(mode=0o600, exist_ok=True)
 
 
-def _open_async_engine(url: URL) -> AsyncEngine:
-    return create_async_engine(url, pool_pre_ping=True, execution_options={"postgresql_readonly": True})
+def _open_async_engine(url: URL, options: Mapping[str, Any]) -> AsyncEngine:
+    return create_async_engine(url, pool_pre_ping=True, execution_options={**options, "postgresql_readonly": True})
 
 
 def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
@@ -134,6 +142,8 @@ def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = FULL")
             cursor.execute("PRAGMA foreign_keys = ON")
+            cursor.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+            cursor.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         cursor.close()
 
     @event.listens_for(engine, "begin")

@@ -24,8 +24,6 @@ class SenderDomain:
     state: str
     return_path_host: str
     tracking_host: str
-    ramp_plan: str | None
-    ramp_started_at: int | None
     created_at: int
     verified_at: int | None
     checked_at: int | None
@@ -74,9 +72,7 @@ class WatchedDomain:
     known_findings: str | None
 
 
-def add_domain(
-    connection: Connection, workspace_id: int, name: str, hosts: tuple[str, str], ramp_plan: str | None, now: int
-) -> int:
+def add_domain(connection: Connection, workspace_id: int, name: str, hosts: tuple[str, str], now: Microseconds) -> int:
     """Add a pending domain with ``hosts = (return path, tracking)``; returns its id."""
     return_path_host, tracking_host = hosts
     return insert_row(
@@ -87,7 +83,6 @@ def add_domain(
         state="pending",
         return_path_host=return_path_host,
         tracking_host=tracking_host,
-        ramp_plan=ramp_plan,
         created_at=now,
     )
 
@@ -144,9 +139,7 @@ def save_audit(connection: Connection, domain_id: int, state: str, audit: str, n
     )
     if state == "verified":
         connection.execute(
-            update(_domain)
-            .where(_domain.c.id == domain_id, _domain.c.verified_at.is_(None))
-            .values(verified_at=now, ramp_started_at=now)
+            update(_domain).where(_domain.c.id == domain_id, _domain.c.verified_at.is_(None)).values(verified_at=now)
         )
 
 

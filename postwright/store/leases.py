@@ -50,6 +50,19 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Taker:
+    """Who leases: the worker's name, how long (microseconds), and the pool whose streams' mail it takes, if not all.
+
+    ``egress`` is the place that it sends from; deliveries keep it.
+    """
+
+    worker: str
+    duration: int
+    pool: str | None = None
+    egress: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of an attempt, in the store's words; ``detail`` goes into the event."""
 
@@ -77,18 +90,37 @@ _NOT_SUSPENDED = (
 )
 """Suspended for every address that mail leaves from; what is suspended for one is the worker's to ask."""
 
+_GRANTED = (
+    " AND (granted_until IS NULL OR (granted_until > :now AND (delivery.egress IS NULL OR delivery.egress = :egress)))"
+)
+"""What a warm-up counts leaves within the hour that it was counted in, from the place that it was counted for."""
 
-def due_destinations(connection: Connection, now: Microseconds, egress: str = "") -> list[int]:
+
+def _of_pool(pool: str | None) -> str:
+    """Where there are several pools: the runs whose stream is in one. Named, since every workspace has its own."""
+    if pool is None:
+        return ""
+    return (
+        " AND delivery.run_id IN (SELECT run.id FROM run JOIN stream ON stream.id = run.stream_id"
+        " JOIN egress_pool ON egress_pool.id = stream.pool_id WHERE egress_pool.name = :pool)"
+    )
+
+
+def due_destinations(connection: Connection, now: Microseconds, egress: str = "", pool: str | None = None) -> list[int]:
     """The destinations that have something due, found by skipping along the index from one to the next.
 
     Those that are suspended for whoever sends from ``egress`` are left out.
     """
     found: list[int] = []
     step = text(f"SELECT min(destination_id) FROM delivery WHERE {_DUE} AND destination_id > :last")
-    due = text(f"SELECT 1 FROM delivery WHERE {_DUE} AND destination_id = :id AND next_attempt_at <= :now LIMIT 1")
+    due = text(
+        f"SELECT 1 FROM delivery WHERE {_DUE} AND destination_id = :id AND next_attempt_at <= :now{_GRANTED}"
+        f"{_of_pool(pool)} LIMIT 1"
+    )
+    values = {"now": now, "egress": egress} | ({} if pool is None else {"pool": pool})
     last: int | None = connection.execute(step, {"last": 0}).scalar_one_or_none()
     while last is not None:
-        if connection.execute(due, {"id": last, "now": now}).first() is not None:
+        if connection.execute(due, values | {"id": last}).first() is not None:
             found.append(int(last))
         last = connection.execute(step, {"last": last}).scalar_one_or_none()
     stopped = suspensions.stopped(connection, found, egress, now) if found else set()
@@ -102,29 +134,27 @@ def next_due_at(connection: Connection, now: Microseconds) -> int | None:
     return found
 
 
-def lease(
-    connection: Connection, worker: str, destination_id: int, limit: int, duration: int, now: Microseconds
-) -> list[Lease]:
-    """Give ``worker`` up to ``limit`` due deliveries of a destination for ``duration`` microseconds.
+def lease(connection: Connection, taker: Taker, destination_id: int, limit: int, now: Microseconds) -> list[Lease]:
+    """Give ``taker`` up to ``limit`` due deliveries of a destination.
 
     Nothing while the destination or its provider is suspended, and nothing for a recipient domain that is.
     """
-    rows = connection.execute(
-        _lease_statement(connection.dialect.name),
-        {"worker": worker, "destination": destination_id, "limit": limit, "duration": duration, "now": now},
-    )
+    values = {"worker": taker.worker, "destination": destination_id, "limit": limit, "duration": taker.duration}
+    values |= {"now": now, "egress": taker.egress} | ({} if taker.pool is None else {"pool": taker.pool})
+    rows = connection.execute(_lease_statement(connection.dialect.name, _of_pool(taker.pool)), values)
     return sorted((Lease(*row) for row in rows), key=lambda item: item.id)
 
 
 @cache
-def _lease_statement(dialect: str) -> TextClause:
+def _lease_statement(dialect: str, of_pool: str) -> TextClause:
     return text(
         "UPDATE delivery SET state = 'leased', epoch = epoch + 1, attempts = attempts + 1, worker = :worker,"
+        " egress = COALESCE(NULLIF(:egress, ''), egress),"
         f" lease_until = {TIME_SQL[dialect]} + :duration"
         " WHERE (run_id, id) IN (WITH chosen AS ("
         f"SELECT run_id, id FROM delivery WHERE {_DUE} AND destination_id = :destination"
-        f" AND next_attempt_at <= :now{_NOT_SUSPENDED} ORDER BY next_attempt_at LIMIT :limit{_LOCKED[dialect]}"
-        f") SELECT run_id, id FROM chosen) AND {_DUE} RETURNING {_LEASE_COLUMNS}"
+        f" AND next_attempt_at <= :now{_NOT_SUSPENDED}{_GRANTED}{of_pool} ORDER BY next_attempt_at"
+        f" LIMIT :limit{_LOCKED[dialect]}) SELECT run_id, id FROM chosen) AND {_DUE} RETURNING {_LEASE_COLUMNS}"
     )
 
 

@@ -3,30 +3,27 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    TextClause,
+    case,
     exists,
     func,
     literal_column,
     select,
-    text,
     tuple_,
     update,
 )
 
 from mailtypes.clock import Microseconds
 from mta.delivery import TERMINAL, DeliveryState, Happening, next_state, states_before
-from postwright.store import contacts, events, suppressions
+from postwright.store import events
 from postwright.store.campaigns import Run
-from postwright.store.public_ids import delivery_id
-from postwright.store.records import fetch_all, fetch_one, page, select_as, table
-from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset_of
+from postwright.store.public_ids import run_of_delivery
+from postwright.store.records import fetch_all, page, select_as, table
 
 _delivery, _run = table("delivery"), table("run")
 _UNDER_WAY = tuple(str(state) for state in DeliveryState if state not in TERMINAL)
@@ -94,122 +91,56 @@ class RunCounts:
         return self.total - sum(self.by_state.get(state, 0) for state in _UNDER_WAY)
 
 
-def prepare_chunk(
-    connection: Connection, run_id: int, variant_of: Callable[[str], int], now: Microseconds, *, limit: int = 2000
-) -> int:
-    """Write the next ``limit`` recipients of a preparing run; returns how many contacts were read, 0 at the end.
-
-    The run's row is locked first and remembers how far it has come, in the same transaction: a process that dies
-    here leaves nothing half done, and two never prepare the same chunk. ``variant_of`` maps an address key.
-    """
-    run = _lock_preparing(connection, run_id)
-    if run is None:
-        return 0
-    if run.list_id is None:  # a bulk that is resumed: its recipients came with it
-        connection.execute(update(_run).where(_run.c.id == run_id).values(state="sending"))
-        return 0
-    chunk = contacts.keys_of_list(connection, run.list_id, after=run.last_contact_id, limit=limit)
-    if not chunk:
-        connection.execute(update(_run).where(_run.c.id == run_id).values(state="sending"))
-        return 0
-    keys = [address_key for _, address_key in chunk]
-    barred = suppressions.reasons(connection, run.workspace_id, keys, (run.stream_id, run.list_id), now)
-    rows: list[dict[str, object]] = [
-        {
-            "contact_id": contact_id,
-            "id": delivery_id(run.id, number),
-            "variant": variant_of(key),
-            "why": barred.get(key),
-        }
-        for number, (contact_id, key) in enumerate(chunk, start=run.recipients + 1)
-    ]
-    values = {"rows": rows_json(rows), "run": run.id, "workspace": run.workspace_id}
-    connection.execute(_preparing(connection.dialect.name), {**values, "now": now, "expires_at": run.expires_at})
-    _log_suppressed(connection, run, [row for row in rows if row["why"] is not None], now)
-    connection.execute(
-        update(_run)
-        .where(_run.c.id == run_id)
-        .values(last_contact_id=chunk[-1][0], recipients=run.recipients + len(chunk))
-    )
-    return len(chunk)
-
-
-@cache
-def _preparing(dialect: str) -> TextClause:
-    """What a contact brings is copied inside of the database: most of a row never passes through here."""
-    given = rowset_of(dialect, "given", {"contact_id": BIGINT, "id": BIGINT, "variant": BIGINT, "why": TEXT})
-    return text(
-        "INSERT INTO delivery (run_id, id, workspace_id, message_id, contact_id, address, address_key,"  # noqa: S608
-        " domain,"
-        " variant, merge_data, state, waits_for, reply_text, settled_at,"
-        " epoch, attempts, deferrals, ambiguities, queued_at, expires_at, next_attempt_at)"
-        " SELECT :run, given.id, :workspace, 0, contact.id, contact.address, contact.address_key, contact.domain,"
-        " given.variant, contact.fields, CASE WHEN given.why IS NULL THEN 'held' ELSE 'suppressed' END,"
-        " CASE WHEN given.why IS NULL THEN 'route' ELSE '' END, COALESCE(given.why, ''),"
-        " CASE WHEN given.why IS NOT NULL THEN CAST(:now AS BIGINT) END,"
-        f" 0, 0, 0, 0, :now, :expires_at, :now FROM {given} CROSS JOIN contact WHERE contact.id = given.contact_id"
-    )
-
-
-def _lock_preparing(connection: Connection, run_id: int) -> Run | None:
-    # An update that changes nothing takes the row's lock on either database.
-    locked = connection.execute(
-        update(_run).where(_run.c.id == run_id, _run.c.state == "preparing").values(state="preparing")
-    ).rowcount
-    return fetch_one(connection, Run, _run, _run.c.id == run_id) if locked else None
-
-
-def _log_suppressed(connection: Connection, run: Run, rows: list[dict[str, object]], now: Microseconds) -> None:
-    events.append(
-        connection,
-        [
-            events.NewEvent(
-                run.workspace_id,
-                "suppressed",
-                now,
-                run.id,
-                int(str(row["id"])),
-                int(str(row["contact_id"])),
-                {"reason": row["why"]},
-            )
-            for row in rows
-        ],
-        now,
-    )
-
-
 def held_domains(connection: Connection, run_id: int, *, limit: int = 1000) -> list[str]:
-    """The recipient domains of a run that have somebody held."""
-    statement = (
-        select(_delivery.c.domain)
-        .where(_delivery.c.run_id == run_id, _delivery.c.state == literal_column("'held'"))
-        .distinct()
-        .limit(limit)
-    )
+    """The recipient domains of a run that have somebody held who may be released."""
+    held = (_delivery.c.run_id == run_id, _HELD, _delivery.c.priority >= 0)
+    statement = select(_delivery.c.domain).where(*held).distinct().limit(limit)
     return [str(row[0]) for row in connection.execute(statement)]
 
 
 def release(
     connection: Connection, run_id: int, domain: str, destination_id: int, now: Microseconds, *, limit: int
 ) -> int:
-    """Make up to ``limit`` held recipients of a domain ready; returns how many. Deferred ones keep their time."""
-    return _move(
-        connection,
-        Happening.RELEASE,
-        _some(run_id, limit, *_held_at(domain)),
-        {
-            "destination_id": destination_id,
-            "waits_for": "",
-            "next_attempt_at": func.max(_delivery.c.next_attempt_at, now)
-            if connection.dialect.name == "sqlite"
-            else func.greatest(_delivery.c.next_attempt_at, now),
-        },
+    """Make up to ``limit`` held recipients of a domain ready whose time has come, the most engaged first.
+
+    Returns how many. Who was tried before keeps the time of the next attempt. The expiry of a run that has one of its
+    own for each recipient (``Run.expiry``) begins here.
+    """
+    is_due = (_delivery.c.next_attempt_at <= now) | (_delivery.c.attempts > 0)
+    few = (
+        select(_delivery.c.run_id, _delivery.c.id)
+        .with_hint(_delivery, "INDEXED BY ix_delivery_held", "sqlite")
+        .where(_delivery.c.run_id == run_id, _delivery.c.domain == domain, _HELD, _delivery.c.priority >= 0, is_due)
+        .order_by(_delivery.c.priority.desc())
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("chosen", nesting=True)
     )
+    chosen = tuple_(_delivery.c.run_id, _delivery.c.id).in_(select(few.c.run_id, few.c.id))
+    return _move(connection, Happening.RELEASE, chosen, released_values(connection, run_id, destination_id, now))
+
+
+def released_values(connection: Connection, run_id: int, destination_id: int, now: Microseconds) -> dict[str, object]:
+    """What a release sets beside the state. What a warm-up granted before is over."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    greatest, least = (func.max, func.min) if is_sqlite else (func.greatest, func.least)
+    expiry = select(_run.c.expiry).where(_run.c.id == run_id).scalar_subquery()
+    return {
+        "destination_id": destination_id,
+        "waits_for": "",
+        "granted_until": None,
+        "next_attempt_at": greatest(_delivery.c.next_attempt_at, now),
+        "expires_at": case(
+            (_delivery.c.attempts > 0, _delivery.c.expires_at),
+            else_=least(_delivery.c.expires_at, func.coalesce(now + expiry, _delivery.c.expires_at)),
+        ),
+    }
 
 
 def explain_wait(connection: Connection, run_id: int, domain: str, reason: str, *, limit: int = 10_000) -> int:
     """Write down why the held recipients of a domain wait."""
-    chosen = _some(run_id, limit, *_held_at(domain), _delivery.c.waits_for != reason)
+    mine = (*_held_at(domain), _delivery.c.priority >= 0, _delivery.c.waits_for != reason)
+    chosen = _some(run_id, limit, *mine)
     return connection.execute(update(_delivery).where(chosen).values(waits_for=reason)).rowcount
 
 
@@ -248,8 +179,13 @@ def cancel_chosen(connection: Connection, run: Run, delivery_ids: Sequence[int],
 
     Whoever is on the wire or has arrived stays as it is.
     """
+    return end_chosen(connection, run, delivery_ids, Ending(Happening.CANCEL, "the message was cancelled"), now)
+
+
+def end_chosen(connection: Connection, run: Run, delivery_ids: Sequence[int], ending: Ending, now: Microseconds) -> int:
+    """End those of these recipients of a run for whom ``ending`` is possible, with an event each; returns how many."""
     chosen = (_delivery.c.run_id == run.id) & _delivery.c.id.in_(delivery_ids)
-    return _settle(connection, run, Ending(Happening.CANCEL, "the message was cancelled"), chosen, now)
+    return _settle(connection, run, ending, chosen, now)
 
 
 def deliveries_of_message(
@@ -274,9 +210,12 @@ def expire(connection: Connection, run: Run, tell: Teller, now: Microseconds, *,
     return _settle(connection, run, Ending(Happening.EXPIRE, tell=tell), chosen, now)
 
 
+_HELD = _delivery.c.state == literal_column("'held'")
+
+
 def _held_at(domain: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     # As a range, since with an equality SQLite prefers the primary key, and reads all who have arrived already.
-    return _delivery.c.domain.between(domain, domain), _delivery.c.state == literal_column("'held'")
+    return _delivery.c.domain.between(domain, domain), _HELD
 
 
 def _some(run_id: int, limit: int, *conditions: ColumnElement[bool], by_state: bool = False) -> ColumnElement[bool]:
@@ -402,4 +341,18 @@ def get_delivery(connection: Connection, run_id: int, delivery: int) -> Delivery
         DeliveryRecord,
         select_as(DeliveryRecord, _delivery).where(_delivery.c.run_id == run_id, _delivery.c.id == delivery),
     )
+    return rows[0] if rows else None
+
+
+def newest_delivered(
+    connection: Connection, workspace_id: int, address_key: str, span: tuple[int, int], delivery: int | None = None
+) -> DeliveryRecord | None:
+    """The newest delivery to an address that was settled as delivered in ``span``; with ``delivery`` that one alone."""
+    mine = [_delivery.c.workspace_id == workspace_id, _delivery.c.address_key == address_key]
+    if delivery is not None:
+        mine += [_delivery.c.run_id == run_of_delivery(delivery), _delivery.c.id == delivery]
+    else:
+        mine += [_delivery.c.state == "delivered", _delivery.c.settled_at.between(*span)]
+    statement = select_as(DeliveryRecord, _delivery).where(*mine).order_by(_delivery.c.settled_at.desc()).limit(1)
+    rows = fetch_all(connection, DeliveryRecord, statement)
     return rows[0] if rows else None

@@ -46,7 +46,7 @@ def page(
     return fetch_all(connection, record, statement)
 
 
-def insert_row(connection: Connection, target: Table, **values: Any) -> int:
+def insert_row(connection: Connection, target: Table, /, **values: Any) -> int:
     """Insert one row and return its id."""
     key = connection.execute(target.insert().values(**values)).inserted_primary_key
     assert key is not None

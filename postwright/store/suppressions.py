@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from sqlalchemy import Connection, TextClause, delete, select, text
+from sqlalchemy import ColumnElement, Connection, TextClause, delete, or_, select, text
 
 from mailtypes.clock import Microseconds
 from mta.delivery import Happening, states_before
-from postwright.store import events
+from postwright.store import erased, events
 from postwright.store.leases import IDENTITY, SAME_LEASE, Lease
-from postwright.store.records import page, table
+from postwright.store.records import fetch_one, page, table
 from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset, rowset_of
 
 _COLUMNS = {
@@ -20,6 +20,7 @@ _COLUMNS = {
     "scope": TEXT,
     "scope_id": BIGINT,
     "reason": TEXT,
+    "note": TEXT,
     "source_event_id": BIGINT,
     "expires_at": BIGINT,
 }
@@ -34,6 +35,19 @@ class Scope(StrEnum):
     LIST = "list"
 
 
+class SuppressionReason(StrEnum):
+    """Why Postwright itself suppresses; people and API clients may give other reasons in words."""
+
+    HARD_BOUNCE = "hard_bounce"
+    SOFT_BOUNCES = "soft_bounces"
+    COMPLAINT = "complaint"
+    UNSUBSCRIBED = "unsubscribed"
+    MANUAL = "manual"
+    IMPORTED = "imported"
+    ERASED = "erased"
+    DORMANT = "dormant"
+
+
 @dataclass(frozen=True, slots=True)
 class NewSuppression:
     """An address to suppress within a scope; ``scope_id`` is the stream's or the list's id, 0 for all."""
@@ -45,6 +59,7 @@ class NewSuppression:
     reason: str
     source_event_id: int | None = None
     expires_at: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,8 @@ class Suppression:
     reason: str
     created_at: int
     expires_at: int | None
+    source_event_id: int | None = None
+    note: str = ""
 
 
 def suppress(connection: Connection, workspace_id: int, wanted: Sequence[NewSuppression], now: Microseconds) -> int:
@@ -67,6 +84,9 @@ def suppress(connection: Connection, workspace_id: int, wanted: Sequence[NewSupp
     In one transaction, and effective at once: a delivery that a worker has leased is stopped too, as long as it is
     not being transmitted. One that is there already is replaced by one that lasts longer, and else left as it is.
     """
+    # Who was erased is suppressed already, and the address must not come back by this way.
+    gone = erased.erased_among(connection, workspace_id, (item.address_key for item in wanted))
+    wanted = [item for item in wanted if item.address_key not in gone]
     if not wanted:
         return 0
     _wait_for_preparation(connection, workspace_id)
@@ -105,7 +125,7 @@ def _lasts_longer(one: NewSuppression, other: NewSuppression) -> bool:
 def _storing(connection: Connection) -> TextClause:
     columns = ", ".join(_COLUMNS)
     replaced = ", ".join(
-        f"{name} = excluded.{name}" for name in ("reason", "source_event_id", "expires_at", "created_at")
+        f"{name} = excluded.{name}" for name in ("reason", "note", "source_event_id", "expires_at", "created_at")
     )
     return text(
         f"INSERT INTO suppression (workspace_id, created_at, {columns})"
@@ -156,7 +176,8 @@ def reasons(
     stream_id, list_id = place
     keys = rows_json([{"address_key": key} for key in address_keys])
     values = {"keys": keys, "workspace": workspace_id, "stream": stream_id, "list": list_id, "now": now}
-    return {str(row[0]): str(row[1]) for row in connection.execute(_reasons(connection.dialect.name), values)}
+    found = {str(row[0]): str(row[1]) for row in connection.execute(_reasons(connection.dialect.name), values)}
+    return found | dict.fromkeys(erased.erased_among(connection, workspace_id, address_keys), erased.REASON)
 
 
 @cache
@@ -192,7 +213,7 @@ def stop_leased(connection: Connection, leases: Sequence[Lease], now: Microsecon
         ),
         {"rows": rows_json([item.identity for item in leases]), "now": now},
     )
-    stopped = {int(row[0]) for row in rows}
+    stopped = {int(row[0]) for row in rows} | _stop_erased(connection, leases, now)
     events.append(
         connection,
         [
@@ -205,17 +226,81 @@ def stop_leased(connection: Connection, leases: Sequence[Lease], now: Microsecon
     return stopped
 
 
+def _stop_erased(connection: Connection, leases: Sequence[Lease], now: Microseconds) -> set[int]:
+    """Stop those of these leased deliveries whose recipient was erased; returns their ids."""
+    gone = {
+        (workspace_id, key)
+        for workspace_id in {item.workspace_id for item in leases}
+        for key in erased.erased_among(
+            connection, workspace_id, (item.address_key for item in leases if item.workspace_id == workspace_id)
+        )
+    }
+    theirs = [item.identity for item in leases if (item.workspace_id, item.address_key) in gone]
+    if not theirs:
+        return set()
+    rows = connection.execute(
+        text(
+            "UPDATE delivery SET state = 'suppressed', settled_at = :now, worker = NULL, lease_until = NULL,"
+            f" reply_text = :why FROM {rowset(connection, 'o', IDENTITY)} WHERE {SAME_LEASE}"
+            " AND delivery.state = 'leased' RETURNING delivery.id"
+        ),
+        {"rows": rows_json(theirs), "now": now, "why": erased.REASON},
+    )
+    return {int(row[0]) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionFilter:
+    """Which suppressions; ``None`` means any. ``search``: a part of the address; ``active_at`` leaves the ended out."""
+
+    address_key: str | None = None
+    search: str | None = None
+    reason: str | None = None
+    scope: str | None = None
+    scope_id: int | None = None
+    active_at: int | None = None
+
+
+def find_suppressions(
+    connection: Connection, workspace_id: int, wanted: SuppressionFilter, *, after: int = 0, limit: int = 100
+) -> list[Suppression]:
+    """Suppressions in the order of their ids, beginning behind ``after``."""
+    conditions = _conditions(workspace_id, wanted)
+    return page(connection, Suppression, _suppression, conditions, after=after, limit=limit)
+
+
+def _conditions(workspace_id: int, wanted: SuppressionFilter) -> list[ColumnElement[bool]]:
+    conditions = [_suppression.c.workspace_id == workspace_id]
+    for name in ("address_key", "reason", "scope", "scope_id"):
+        value = getattr(wanted, name)
+        if value is not None:
+            conditions.append(_suppression.c[name] == value)
+    if wanted.search:
+        part = wanted.search.lower()
+        conditions.append(_suppression.c.address_key.contains(part, autoescape=True))
+    if wanted.active_at is not None:
+        ends = _suppression.c.expires_at
+        conditions.append(or_(ends.is_(None), ends > wanted.active_at))
+    return conditions
+
+
 def list_suppressions(
     connection: Connection, workspace_id: int, *, address_key: str | None = None, after: int = 0, limit: int = 100
 ) -> list[Suppression]:
     """Suppressions in the order of their ids, of one address or of all."""
-    conditions = [_suppression.c.workspace_id == workspace_id]
-    if address_key is not None:
-        conditions.append(_suppression.c.address_key == address_key)
-    return page(connection, Suppression, _suppression, conditions, after=after, limit=limit)
+    wanted = SuppressionFilter(address_key=address_key)
+    return find_suppressions(connection, workspace_id, wanted, after=after, limit=limit)
 
 
-def lift(connection: Connection, workspace_id: int, suppression_id: int, now: Microseconds) -> bool:
+def get_suppression(connection: Connection, workspace_id: int, suppression_id: int) -> Suppression | None:
+    """The suppression with that id."""
+    mine = (_suppression.c.workspace_id == workspace_id, _suppression.c.id == suppression_id)
+    return fetch_one(connection, Suppression, _suppression, *mine)
+
+
+def lift(
+    connection: Connection, workspace_id: int, suppression_id: int, now: Microseconds, *, by: str = "", note: str = ""
+) -> bool:
     """Remove a suppression and log that it is gone; ``False`` where there is none. What it stopped stays stopped."""
     removed = connection.execute(
         delete(_suppression)
@@ -225,5 +310,6 @@ def lift(connection: Connection, workspace_id: int, suppression_id: int, now: Mi
     if removed is None:
         return False
     data = {"address": str(removed[0]), "scope": str(removed[1]), "reason": str(removed[2])}
+    data |= {name: value for name, value in (("by", by), ("note", note)) if value}
     events.append(connection, [events.NewEvent(workspace_id, "suppression_lifted", now, data=data)], now)
     return True

@@ -8,6 +8,7 @@ from mailtypes.clock import Microseconds
 from postwright.store.records import fetch_all, fetch_one, insert_row, select_as, table
 
 _template, _version = table("template"), table("template_version")
+_run, _variant = table("run"), table("variant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +100,35 @@ def latest_version(connection: Connection, template_id: int) -> TemplateVersion 
 def get_version(connection: Connection, version_id: int) -> TemplateVersion | None:
     """The version with that id."""
     return fetch_one(connection, TemplateVersion, _version, _version.c.id == version_id)
+
+
+def list_versions(connection: Connection, template_id: int) -> list[TemplateVersion]:
+    """All versions of a template, the newest first."""
+    statement = select_as(TemplateVersion, _version).where(_version.c.template_id == template_id)
+    return fetch_all(connection, TemplateVersion, statement.order_by(_version.c.number.desc()))
+
+
+def find_version(connection: Connection, template_id: int, number: int) -> TemplateVersion | None:
+    """The version of that number."""
+    return fetch_one(
+        connection, TemplateVersion, _version, _version.c.template_id == template_id, _version.c.number == number
+    )
+
+
+def sent_versions(connection: Connection, workspace_id: int, limit: int) -> list[tuple[TemplateVersion, str]]:
+    """What the last campaigns were made from, with their subjects: the first variant of each run, newest run first."""
+    newest = (
+        select(_run.c.id)
+        .where(_run.c.workspace_id == workspace_id, _run.c.kind == "campaign", _run.c.is_test.is_(False))
+        .order_by(_run.c.id.desc())
+        .limit(limit)
+    ).subquery()
+    statement = (
+        select_as(TemplateVersion, _version)
+        .add_columns(_variant.c.subject.label("sent_subject"))
+        .join(_variant, _variant.c.template_version_id == _version.c.id)
+        .join(newest, newest.c.id == _variant.c.run_id)
+        .where(_variant.c.number == 0)
+        .order_by(newest.c.id.desc())
+    )
+    return [(TemplateVersion(*row[:-1]), str(row[-1])) for row in connection.execute(statement)]

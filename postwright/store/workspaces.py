@@ -1,5 +1,6 @@
 """Workspaces with what each begins with: an egress pool and two streams."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -87,14 +88,34 @@ def get_stream(connection: Connection, stream_id: int) -> Stream | None:
     return fetch_one(connection, Stream, _stream, _stream.c.id == stream_id)
 
 
-def set_egress_sources(connection: Connection, workspace_id: int, sources: list[tuple[str, str]]) -> None:
-    """Let the default pool consist of these (ip, EHLO name) pairs and of no others."""
-    pool_id = connection.execute(
-        select(_pool.c.id).where(_pool.c.workspace_id == workspace_id, _pool.c.name == "default")
-    ).scalar_one()
-    connection.execute(_source.delete().where(_source.c.pool_id == pool_id))
-    for ip, ehlo in sources:
-        insert_row(connection, _source, workspace_id=workspace_id, pool_id=pool_id, ip=ip, ehlo=ehlo)
+@dataclass(frozen=True, slots=True)
+class PooledSource:
+    """An address as it is configured: its name in EHLO and the name of its pool."""
+
+    ip: str
+    ehlo: str
+    pool: str = "default"
+
+
+def set_egress_sources(
+    connection: Connection, workspace_id: int, sources: Sequence[PooledSource], pools: Mapping[str, str]
+) -> None:
+    """Let the pools of a workspace consist of these addresses, and its streams use ``pools`` (else the default)."""
+    connection.execute(_source.delete().where(_source.c.workspace_id == workspace_id))
+    pool_ids = {name: _pool_of(connection, workspace_id, name) for name in {one.pool for one in sources} | {"default"}}
+    for one in sources:
+        pool_id = pool_ids[one.pool]
+        insert_row(connection, _source, workspace_id=workspace_id, pool_id=pool_id, ip=one.ip, ehlo=one.ehlo)
+    streams = connection.execute(select(_stream.c.id, _stream.c.name).where(_stream.c.workspace_id == workspace_id))
+    for stream_id, name in streams.all():
+        pool_id = pool_ids.get(pools.get(name, "default"), pool_ids["default"])
+        connection.execute(_stream.update().where(_stream.c.id == stream_id).values(pool_id=pool_id))
+
+
+def _pool_of(connection: Connection, workspace_id: int, name: str) -> int:
+    found = select(_pool.c.id).where(_pool.c.workspace_id == workspace_id, _pool.c.name == name)
+    pool_id: int | None = connection.execute(found).scalar_one_or_none()
+    return insert_row(connection, _pool, workspace_id=workspace_id, name=name) if pool_id is None else pool_id
 
 
 def list_egress_sources(connection: Connection, workspace_id: int) -> list[EgressSource]:

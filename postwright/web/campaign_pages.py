@@ -9,9 +9,10 @@ from starlette.responses import JSONResponse, Response
 
 from mta.delivery import DeliveryState
 from postwright.services.campaigns import CampaignStatus
-from postwright.services.errors import RefusedError
+from postwright.services.errors import NotFoundError, RefusedError
 from postwright.store.campaigns import Campaign
 from postwright.store.recipients import DeliveryFilter
+from postwright.web.campaign_tests import shown_test
 from postwright.web.happenings import recent_happenings, reply_of
 from postwright.web.hrefs import campaign_href, read_campaign
 from postwright.web.progress import progress_of
@@ -74,6 +75,7 @@ class CampaignPages:
             "progress": progress,
             "template": template,
             "problems": problems,
+            "test": await self._test(request, status),
             "preflight": await self._campaigns.preflight(workspace_id, campaign.id) if status.run is None else None,
             "filter": chosen,
             "filters": [(DELIVERY[name], _count(status, name)) for name in _SHOWN_STATES if _count(status, name)],
@@ -84,6 +86,15 @@ class CampaignPages:
             "happenings": await self._happenings(status),
         }
         return self._site.page(request, "campaign", context, status=409 if problems else 200)
+
+    async def _test(self, request: Request, status: CampaignStatus) -> dict[str, Any] | None:
+        if status.run is None or status.campaign.experiment is None:
+            return None
+        try:
+            found = await self._site.services.experiment_runs.get(status.run.workspace_id, status.run.id)
+        except NotFoundError:
+            return None
+        return shown_test(found, may_choose=visitor_of(request).may_change)
 
     async def progress(self, request: Request, public_id: str) -> Response:
         """The numbers of a campaign, for the script of its page."""

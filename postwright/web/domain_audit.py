@@ -9,6 +9,7 @@ from typing import Any
 from dns_checks.audit import DECIDING
 from mailtypes.domain import DomainName
 from postwright.store.domains import DkimKey, SenderDomain
+from postwright.web.language import gettext, ngettext
 from postwright.web.words import TOPICS, Tone
 
 _EXPIRING = ("bimi.certificate_expired", "bimi.certificate_expires_soon")
@@ -93,11 +94,16 @@ class Audit:
         """The titles of topics with their findings."""
         named = [(title, self.about(topic)) for topic, title in TOPICS.items()]
         other = sorted((one for one in self.findings if one.topic not in TOPICS), key=_gravity)
-        return [(title, found) for title, found in [*named, ("Other", other)] if found]
+        return [(title, found) for title, found in [*named, (gettext("Other"), other)] if found]
 
     def counts(self) -> list[tuple[Tone, int, str]]:
         """How many findings feel how; what is merely not there is left out."""
-        words = {Tone.BAD: "wrong", Tone.ATTENTION: "to mend", Tone.UNKNOWN: "unknown", Tone.GOOD: "in order"}
+        words = {
+            Tone.BAD: gettext("wrong"),
+            Tone.ATTENTION: gettext("to mend"),
+            Tone.UNKNOWN: gettext("unknown"),
+            Tone.GOOD: gettext("in order"),
+        }
         tones = [one.tone for one in self.findings]
         return [(tone, tones.count(tone), words[tone]) for tone in words if tone in tones]
 
@@ -128,7 +134,7 @@ def advice_on(domain: SenderDomain, audit: Audit | None) -> Advice:
     if audit is None:
         return Advice(
             Tone.UNKNOWN,
-            f"Nobody has looked at the records of {name} yet. Publish them, then verify.",
+            gettext("Nobody has looked at the records of %(name)s yet. Publish them, then verify.", name=name),
         )
     steps = _steps(audit.findings)
     return Advice(*_verdict(domain, name, audit), tuple(steps[:_MOST_STEPS]), max(0, len(steps) - _MOST_STEPS))
@@ -140,15 +146,36 @@ def _verdict(domain: SenderDomain, name: str, audit: Audit) -> tuple[Tone, str]:
     match audit.verdict:
         case "verified":
             faults = sum(one.is_fault for one in audit.findings)
-            rest = f" {_count(faults, 'thing')} beside that could be better." if faults else ""
-            return Tone.GOOD, f"Mail from {name} can be sent: SPF, DKIM, DMARC and the return path are in place.{rest}"
+            rest = ngettext(
+                " One thing beside that could be better.",
+                " %(count)s things beside that could be better.",
+                faults,
+                count=faults,
+            )
+            good = gettext(
+                "Mail from %(name)s can be sent: SPF, DKIM, DMARC and the return path are in place.", name=name
+            )
+            return Tone.GOOD, good + (rest if faults else "")
         case "not_verified":
-            lacking = _listed(missing) or "something that it needs"
-            held = "no new campaign starts" if domain.verified_at else "no mail is sent from it"
-            return Tone.BAD, f"{name} is not ready: {lacking} is missing or wrong. Until that is mended, {held}."
-    asked = _listed(silent) or "its records"
-    kept = "What was verified stays so, and sending goes on." if domain.state == "verified" else "Verify again soon."
-    return Tone.UNKNOWN, f"Whether {asked} of {name} is in place could not be found out: the DNS was silent. {kept}"
+            lacking = _listed(missing) or gettext("something that it needs")
+            held = gettext("no new campaign starts") if domain.verified_at else gettext("no mail is sent from it")
+            return Tone.BAD, gettext(
+                "%(name)s is not ready: %(what)s is missing or wrong. Until that is mended, %(held)s.",
+                name=name,
+                what=lacking,
+                held=held,
+            )
+    kept = (
+        gettext("What was verified stays so, and sending goes on.")
+        if domain.state == "verified"
+        else gettext("Verify again soon.")
+    )
+    unsure = gettext(
+        "Whether %(what)s of %(name)s is in place could not be found out: the DNS was silent.",
+        what=_listed(silent) or gettext("its records"),
+        name=name,
+    )
+    return Tone.UNKNOWN, f"{unsure} {kept}"
 
 
 def _steps(findings: Iterable[Found]) -> list[Found]:
@@ -168,12 +195,16 @@ def alarms_of(domain: SenderDomain, keys: Sequence[DkimKey], audit: Audit | None
     """What somebody has to see to now."""
     alarms = []
     if domain.state == "failing":
-        sentence = "Records that were there are missing now, so no new campaign can be sent."
-        alarms.append(Alarm(Tone.BAD, sentence, "Put back what the last check missed, then verify.", domain.checked_at))
+        sentence = gettext("Records that were there are missing now, so no new campaign can be sent.")
+        step = gettext("Put back what the last check missed, then verify.")
+        alarms.append(Alarm(Tone.BAD, sentence, step, domain.checked_at))
     for key in keys:
         if key.state == "active" and key.missing_since is not None:
-            sentence = f"The key {key.selector} signs your mail and is gone from the DNS: receivers cannot check it."
-            alarms.append(Alarm(Tone.BAD, sentence, "Publish its record again at once.", key.missing_since))
+            sentence = gettext(
+                "The key %(key)s signs your mail and is gone from the DNS: receivers cannot check it.",
+                key=key.selector,
+            )
+            alarms.append(Alarm(Tone.BAD, sentence, gettext("Publish its record again at once."), key.missing_since))
     findings = audit.findings if audit else ()
     alarms += [Alarm(one.tone, one.sentence, one.next_step) for one in findings if one.code in _EXPIRING]
     return alarms
@@ -199,13 +230,11 @@ def _topics(findings: Iterable[Found]) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = [name.lower() if name == "Return path" else name for name in names]
-    shown = [f"the {name}" if name == "return path" else name for name in shown]
-    return f"{', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else "".join(shown)
-
-
-def _count(number: int, what: str) -> str:
-    return f"One {what}" if number == 1 else f"{number} {what}s"
+    return_path = TOPICS["return_path"]
+    shown = [gettext("the return path") if name == return_path else name for name in names]
+    if len(shown) < 2:
+        return "".join(shown)
+    return gettext("%(first)s and %(last)s", first=", ".join(shown[:-1]), last=shown[-1])
 
 
 def _readable(name: str) -> str:

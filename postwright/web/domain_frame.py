@@ -11,15 +11,17 @@ from postwright.services.errors import NotFoundError, Problem
 from postwright.store.domains import SenderDomain
 from postwright.web.gate import ForbiddenError
 from postwright.web.hrefs import domain_href
+from postwright.web.language import N_, gettext
 from postwright.web.site import Site, visitor_of
 
 TABS = (
-    ("", "Overview"),
-    ("/what-if", "What if"),
-    ("/keys", "DKIM keys"),
-    ("/reports", "DMARC and reports"),
-    ("/logo", "Logo"),
-    ("/history", "History"),
+    ("", N_("Overview")),
+    ("/what-if", N_("What if")),
+    ("/keys", N_("DKIM keys")),
+    ("/warm-up", "Warm-up"),
+    ("/reports", N_("DMARC and reports")),
+    ("/logo", N_("Logo")),
+    ("/history", N_("History")),
 )
 
 
@@ -55,7 +57,7 @@ class DomainFrame:
         href = domain_href(domain.name)
         values = {
             "domain": domain,
-            "tabs": [(href + place, title, place == tab) for place, title in TABS],
+            "tabs": [(href + place, gettext(title), place == tab) for place, title in TABS],
             "problems": problems,
             **context,
         }

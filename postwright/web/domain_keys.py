@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dns_checks.dkim.rotation import KEEP_PUBLISHED, SETTLE
 from postwright.services.domain_watch import next_check
 from postwright.store.domains import DkimKey, SenderDomain, WatchedDomain
+from postwright.web.language import gettext, ngettext
 
 STEPS = ("made", "published", "active", "retiring", "retired")
 _ALGORITHMS = {"rsa": "RSA-2048", "ed25519": "Ed25519"}
@@ -39,10 +40,16 @@ def why_not_now(keys: Sequence[DkimKey]) -> str:
     """Why no rotation can begin; empty where one can."""
     waiting = [key.selector for key in keys if key.state in {"made", "published"}]
     if not any(key.state == "active" for key in keys):
-        return "No key is in use yet, so there is none to replace: publish the records of the domain and verify it."
+        return gettext(
+            "No key is in use yet, so there is none to replace: publish the records of the domain and verify it."
+        )
     if waiting:
-        waits = "waits" if len(waiting) == 1 else "wait"
-        return f"A rotation is under way: {' and '.join(waiting)} {waits} to take over. Then the next one can begin."
+        return ngettext(
+            "A rotation is under way: %(keys)s waits to take over. Then the next one can begin.",
+            "A rotation is under way: %(keys)s wait to take over. Then the next one can begin.",
+            len(waiting),
+            keys=gettext(" and ").join(waiting),
+        )
     return ""
 
 
@@ -51,36 +58,45 @@ def _story(key: DkimKey, keys: Sequence[DkimKey], look: int, now: int) -> KeySto
     in_use = any(one.state == "active" for one in keys)
     match key.state:
         case "made":
-            then = "it settles for ten minutes and then signs" if in_use else "it signs"
-            text = f"Publish its record. Once all name servers of the domain show it, {then}."
+            text = (
+                gettext(
+                    "Publish its record. Once all name servers of the domain show it, it settles for ten minutes"
+                    " and then signs."
+                )
+                if in_use
+                else gettext("Publish its record. Once all name servers of the domain show it, it signs.")
+            )
+            soon, again = gettext("They are asked within a minute."), gettext("They are asked again at")
             if look <= now:
-                return KeyStory(key, algorithm, f"{text} They are asked within a minute.", is_new=True)
-            return KeyStory(key, algorithm, f"{text} They are asked again at", look, is_new=True)
+                return KeyStory(key, algorithm, f"{text} {soon}", is_new=True)
+            return KeyStory(key, algorithm, f"{text} {again}", look, is_new=True)
         case "published":
             at = max(look, (key.published_at or 0) + SETTLE) if in_use else look
             return KeyStory(
-                key, algorithm, "It begins to sign, and the key before it retires, at about", at, is_new=True
+                key, algorithm, gettext("It begins to sign, and the key before it retires, at about"), at, is_new=True
             )
         case "active" if key.missing_since is not None:
             return KeyStory(
                 key,
                 algorithm,
-                "Publish its record again: nobody can check what it signs. It is gone since",
+                gettext("Publish its record again: nobody can check what it signs. It is gone since"),
                 key.missing_since,
             )
         case "active":
             newer = [one for one in keys if one.id > key.id and one.algorithm == key.algorithm]
             waiting = next((one for one in newer if one.state in {"made", "published"}), None)
             text = (
-                f"It signs until {waiting.selector} takes over."
+                gettext("It signs until %(key)s takes over.", key=waiting.selector)
                 if waiting
-                else "It signs until you rotate. Once or twice a year is enough."
+                else gettext("It signs until you rotate. Once or twice a year is enough.")
             )
             return KeyStory(key, algorithm, text)
         case "retiring":
-            text = "Leave its record in the DNS: mail that it has signed may still arrive. It may be removed from"
+            text = gettext(
+                "Leave its record in the DNS: mail that it has signed may still arrive. It may be removed from"
+            )
             return KeyStory(key, algorithm, text, (key.retiring_at or 0) + KEEP_PUBLISHED)
-    return KeyStory(key, algorithm, "Its record can be removed from the DNS.")
+    return KeyStory(key, algorithm, gettext("Its record can be removed from the DNS."))
 
 
 def _next_look(domain: SenderDomain, keys: Sequence[DkimKey], now: int) -> int:

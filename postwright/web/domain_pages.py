@@ -24,6 +24,7 @@ from postwright.web.domain_requirements import provider_sums, requirement_table
 from postwright.web.gate import ForbiddenError
 from postwright.web.hrefs import domain_href
 from postwright.web.site import Site, go_to, visitor_of
+from postwright.web.warm_up_pages import WarmUpPages
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class DomainPages:
         router.add_api_route("/domains/{name}/verify", self.verify, methods=["POST"])
         for pages in (DomainDraftPages, DomainKeyPages, DomainReportPages, DomainLogoPages, DomainHistoryPages):
             pages(self._site, self._frame).add_to(router)
+        WarmUpPages(self._site, self._frame).add_to(router)
 
     async def list(self, request: Request) -> Response:
         """All sender domains."""

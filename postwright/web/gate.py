@@ -20,16 +20,32 @@ from starlette.responses import RedirectResponse, Response
 from dns_checks.reports import MAX_OCTETS as MAX_REPORT
 from mailtypes.errors import InputSyntaxError, SurroundingsError
 from postwright.services.errors import NotFoundError, Problem, RefusedError, TooManyTriesError
+from postwright.services.template_texts import MAX_BODY
+from postwright.store.audit_log import NewAuditEntry
 from postwright.store.public_ids import PublicIdSyntaxError
 from postwright.web.headers import secure
+from postwright.web.language import N_, chosen_speech, gettext, speak
 from postwright.web.site import Site, Visitor
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
+PREFERENCES = "/preferences"
+WELCOME = "/welcome"
 CSRF_FIELD = "csrf_token"
 MAX_FORM = 64 * 1024
+_OWN = frozenset({SIGN_OUT, PREFERENCES, "/settings/password", "/settings/sessions/end"})
+"""What a viewer may change: what is the viewer's own."""
 _IMPORTS = "/imports"
+_SUPPRESSIONS = "/suppressions/import"
 _REPORTS = re.compile(r"/domains/[^/]+/reports")
+_DRAFTS = re.compile(r"/templates/[^/]+/(?:check|check\.json|frame|save|test)")
+_LOOKS = re.compile(r"/templates/[^/]+/(?:check|check\.json|frame)")
+"""A draft is posted with every pause of the typing to be looked at, which changes nothing."""
+_LARGEST_DRAFT = 6 * MAX_BODY
+"""A letter of Hebrew is six octets of a form."""
 _MAX_FIELDS = 30
+_WIDE_FORMS = re.compile(r"/imports/[^/]+/mapping|/segments(?:/.*)?")
+_MOST_FIELDS = 300
+"""A file of contacts has up to a hundred columns, each with a use and a name; a segment up to twenty conditions."""
 _log = logging.getLogger("postwright.web")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -72,18 +88,36 @@ class Gate:
 
     async def answer(self, request: Request, inner: Callable[[Request], Awaitable[Response]]) -> Response:
         """What ``inner`` answers, or the page that tells why not."""
+        speak(chosen_speech(request.cookies, request.headers.get("Accept-Language", "")))
         try:
             await self._admit(request)
             response = await inner(request)
+            await self._write_down(request, response.status_code)
         except _SignInNeededError:
             response = self._to_sign_in(request)
         except Exception as error:
             response = self._error_page(request, error)
+            await self._write_down(request, response.status_code)
         finally:
             form = getattr(request.state, "form", None)
             if form is not None:
                 await form.close()  # uploads lie in temporary files
         return self.dressed(response)
+
+    async def _write_down(self, request: Request, status: int) -> None:
+        """Every request that was to change something, with its answer; never what it contained."""
+        visitor = getattr(request.state, "visitor", None)
+        if visitor is None or request.method in {"GET", "HEAD"} or request.url.path == PREFERENCES:
+            return
+        if _LOOKS.fullmatch(request.url.path):
+            return
+        route = getattr(request.scope.get("route"), "path", request.url.path)
+        signed_in = visitor.signed_in
+        origin = request.client.host if request.client else ""
+        action, target = f"{request.method} {route}", request.url.path
+        await self._site.services.audit_log.note(
+            NewAuditEntry(signed_in.workspace_id, 0, signed_in.address, "web", action, target, status, origin)
+        )
 
     def dressed(self, response: Response) -> Response:
         """The answer with the headers that all have."""
@@ -100,12 +134,16 @@ class Gate:
         return Visitor(signed_in)
 
     async def _admit(self, request: Request) -> None:
-        if request.url.path == SIGN_IN:
+        if request.url.path in {SIGN_IN, WELCOME}:
             if request.method == "POST":
                 _check_same_origin(request)
                 request.state.form = await self._form(request)
             return
         visitor = await self.recognise(request)
+        if visitor is None and request.url.path == PREFERENCES:
+            _check_same_origin(request)
+            request.state.form = await self._form(request)
+            return
         if visitor is None:
             raise _SignInNeededError
         if request.method in {"GET", "HEAD"}:
@@ -115,9 +153,11 @@ class Gate:
         if not isinstance(given, str) or not secrets.compare_digest(
             given.encode(), visitor.signed_in.csrf_token.encode()
         ):
-            raise ForbiddenError("The form was made for another session. Please open the page again and repeat it.")
-        if not visitor.may_change and request.url.path != SIGN_OUT:
-            raise ForbiddenError("You are here as a viewer, so you can look at everything and change nothing.")
+            raise ForbiddenError(
+                gettext("The form was made for another session. Please open the page again and repeat it.")
+            )
+        if not visitor.may_change and request.url.path not in _OWN:
+            raise ForbiddenError(gettext("You are here as a viewer, so you can look at everything and change nothing."))
 
     async def _form(self, request: Request) -> Any:
         # Without a length nobody could say beforehand how much would be read; browsers always send it with forms.
@@ -127,11 +167,14 @@ class Gate:
             raise HTTPException(411)
         if int(length) > limit:
             raise HTTPException(413)
-        return await request.form(max_files=1, max_fields=_MAX_FIELDS)
+        fields = _MOST_FIELDS if _WIDE_FORMS.fullmatch(request.url.path) else _MAX_FIELDS
+        return await request.form(max_files=1, max_fields=fields)
 
     def _largest_file(self, path: str) -> int:
-        if path == _IMPORTS:
+        if path in (_IMPORTS, _SUPPRESSIONS):
             return self._site.services.max_upload
+        if _DRAFTS.fullmatch(path):
+            return _LARGEST_DRAFT
         return min(MAX_REPORT, self._site.services.max_upload) if _REPORTS.fullmatch(path) else 0
 
     def _to_sign_in(self, request: Request) -> Response:
@@ -165,7 +208,8 @@ class Gate:
 
     def error(self, request: Request, status: int, sentence: str = "", problems: tuple[Problem, ...] = ()) -> Response:
         """The page that tells what is wrong and what to do next."""
-        title, default, next_step = _ERRORS.get(status, _ERRORS[500 if status >= 500 else 400])
+        texts = _ERRORS.get(status, _ERRORS[500 if status >= 500 else 400])
+        title, default, next_step = (gettext(text) for text in texts)
         context = {
             "title": title,
             "status": status,
@@ -177,27 +221,35 @@ class Gate:
 
 
 _ERRORS: dict[int, tuple[str, str, str]] = {
-    400: ("That did not work", "The request could not be understood.", "Go back and try again."),
-    403: ("That is not allowed", "This is not open to you.", "Ask an admin of your workspace."),
+    400: (N_("That did not work"), N_("The request could not be understood."), N_("Go back and try again.")),
+    403: (N_("That is not allowed"), N_("This is not open to you."), N_("Ask an admin of your workspace.")),
     404: (
-        "There is no such page",
-        "It may have been mistyped, or it belongs to another workspace.",
-        "Look for it in the lists.",
+        N_("There is no such page"),
+        N_("It may have been mistyped, or it belongs to another workspace."),
+        N_("Look for it in the lists."),
     ),
-    405: ("That did not work", "This page does not take such a request.", "Go back and try again."),
-    409: ("That cannot be done now", "It cannot be done as things stand; nothing was changed.", "Go back and look."),
-    411: ("That did not work", "The length of the request is missing.", "Try again with a browser."),
-    413: ("That is too large", "More was sent than this page takes.", "Send a smaller file."),
-    429: ("Too many tries", "Too many tries in a short time.", "Wait a quarter of an hour, then sign in again."),
+    405: (N_("That did not work"), N_("This page does not take such a request."), N_("Go back and try again.")),
+    409: (
+        N_("That cannot be done now"),
+        N_("It cannot be done as things stand; nothing was changed."),
+        N_("Go back and look."),
+    ),
+    411: (N_("That did not work"), N_("The length of the request is missing."), N_("Try again with a browser.")),
+    413: (N_("That is too large"), N_("More was sent than this page takes."), N_("Send a smaller file.")),
+    429: (
+        N_("Too many tries"),
+        N_("Too many tries in a short time."),
+        N_("Wait a quarter of an hour, then sign in again."),
+    ),
     500: (
-        "Something went wrong on our side",
-        "It has been written to the log of the server. Nothing that was stored is lost.",
-        "Try again; if it stays, an admin finds the cause in the log.",
+        N_("Something went wrong on our side"),
+        N_("It has been written to the log of the server. Nothing that was stored is lost."),
+        N_("Try again; if it stays, an admin finds the cause in the log."),
     ),
     503: (
-        "Something that we need is not there",
-        "A file, the database or the network did not answer. Nothing that was stored is lost.",
-        "Try again in a minute; if it stays, an admin finds the cause in the log.",
+        N_("Something that we need is not there"),
+        N_("A file, the database or the network did not answer. Nothing that was stored is lost."),
+        N_("Try again in a minute; if it stays, an admin finds the cause in the log."),
     ),
 }
 
@@ -211,4 +263,4 @@ def _check_same_origin(request: Request) -> None:
         origin = urlsplit(request.headers.get("Origin", ""))
         allowed = origin.scheme in {"http", "https"} and origin.netloc == request.headers.get("Host", "")
     if not allowed:
-        raise ForbiddenError("The form came from another place than this page. Please sign in here.")
+        raise ForbiddenError(gettext("The form came from another place than this page. Please sign in here."))

@@ -10,6 +10,7 @@ from postwright.services.errors import NotFoundError
 from postwright.services.log import Log
 from postwright.store.events import Event, EventFilter
 from postwright.store.recipients import DeliveryRecord
+from postwright.web.language import N_, Texts, gettext
 from postwright.web.words import EVENTS, REASONS, Word, word
 
 _WINDOWS = (2 * SECOND, 30 * SECOND, 10 * MINUTE, DAY, 4000 * DAY)
@@ -31,8 +32,8 @@ class Happening:
     delivery: DeliveryRecord | None = None
 
 
-_WAYS = {"one_click": "By the one-click button of the mail program.", "page": "On the unsubscribe page."}
-_CAUSES = {"lease": "The worker vanished while it was sending, so nobody saw the answer."}
+_WAYS = Texts({"one_click": N_("By the one-click button of the mail program."), "page": N_("On the unsubscribe page.")})
+_CAUSES = Texts({"lease": N_("The worker vanished while it was sending, so nobody saw the answer.")})
 
 
 def happening_of(event: Event, delivery: DeliveryRecord | None = None) -> Happening:
@@ -66,7 +67,7 @@ def _why(kind: str, data: dict[str, Any], text: str) -> str:
     if kind == "unsubscribed":
         return _WAYS.get(_text(data, "way"), "")
     if kind == "clicked":
-        return f"Link {data.get('link')}."
+        return gettext("Link %(number)s.", number=data.get("link"))
     reason = _text(data, "reason")
     cause = _text(data, "cause") or REASONS.get(reason, "")
     return _CAUSES.get(cause, cause) or text or _text(data, "diagnostic") or _text(data, "status")

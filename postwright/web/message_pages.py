@@ -1,4 +1,4 @@
-"""Messages: found by the recipient's address, and the whole story of one."""
+"""Messages: found by the recipient's address, the Message-ID or the id, and the whole story of one."""
 
 import json
 
@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from postwright.services.errors import Problem, RefusedError
-from postwright.services.log import address_key
+from postwright.services.event_search import LONGEST_QUERY
 from postwright.store.campaigns import Campaign
 from postwright.store.events import EventFilter
-from postwright.store.recipients import DeliveryFilter, DeliveryRecord
+from postwright.store.recipients import DeliveryRecord
+from postwright.web.event_pages import event_tabs
 from postwright.web.happenings import happening_of, reply_of
 from postwright.web.hrefs import message_id, read_message
 from postwright.web.site import Site, visitor_of
@@ -30,19 +31,23 @@ class MessagePages:
         router.add_api_route("/messages", self.search, methods=["GET"])
         router.add_api_route("/messages/{public_id}", self.show, methods=["GET"])
 
-    async def search(self, request: Request, address: str = "", after: int = Query(0, ge=0, lt=1 << 63)) -> Response:
-        """The messages to one address."""
+    async def search(
+        self, request: Request, query: str = "", address: str = "", after: int = Query(0, ge=0, lt=1 << 63)
+    ) -> Response:
+        """The messages that an address, a Message-ID or an id leads to; ``address`` is the older name of ``query``."""
+        query = (query or address)[:LONGEST_QUERY].strip()
         workspace_id = visitor_of(request).workspace_id
         problems: tuple[Problem, ...] = ()
         found: list[DeliveryRecord] = []
-        if address.strip():
+        if query:
             try:
-                wanted = DeliveryFilter(address_key=address_key(address[:320]))
-                found = list(await self._log.deliveries(workspace_id, wanted, after=after, limit=_PER_PAGE + 1))
+                search = self._site.services.event_search
+                found = list(await search.messages(workspace_id, query, after=after, limit=_PER_PAGE + 1))
             except RefusedError as error:
                 problems = error.problems
         context = {
-            "address": address[:320].strip(),
+            "query": query,
+            "tabs": event_tabs("/messages"),
             "problems": problems,
             "deliveries": found[:_PER_PAGE],
             "has_more": len(found) > _PER_PAGE,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mailtypes.clock import SECOND
 from postwright.services.campaigns import CampaignStatus
 from postwright.web import formats
+from postwright.web.language import gettext
 from postwright.web.words import CAMPAIGN, OUTCOMES, UNDER_WAY, Word, word
 
 _ACTIVE = ("preparing", "sending")
@@ -54,8 +55,8 @@ class Progress:
             return formats.duration(self.remaining)
         waiting = self.row_of["deferred"].count + self.row_of["ambiguous"].count
         if self.total and not self.row_of["under_way"].count and waiting:
-            return f"{formats.number(waiting)} to be tried again"
-        return "not known yet"
+            return gettext("%(count)s to be tried again", count=formats.number(waiting))
+        return gettext("not known yet")
 
     @property
     def row_of(self) -> dict[str, OutcomeRow]:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from postwright.services.errors import RefusedError
 from postwright.web.gate import SIGN_IN, SIGN_OUT, Gate
-from postwright.web.site import Site, go_to, visitor_of
+from postwright.web.site import Site, go_to, local_address, visitor_of
 
 
 class SignInPages:
@@ -24,7 +24,7 @@ class SignInPages:
 
     async def form(self, request: Request) -> Response:
         """The form."""
-        return self._page(request, _local(request.query_params.get("next", "/")))
+        return self._page(request, local_address(request.query_params.get("next", "/")))
 
     async def sign_in(self, request: Request) -> Response:
         """Check the password; the same sentence whatever was wrong."""
@@ -34,8 +34,8 @@ class SignInPages:
         try:
             token = await self._site.services.accounts.sign_in(address, password, came_from)
         except RefusedError as error:
-            return self._page(request, _local(wanted), str(error), address[:254])
-        response = go_to(_local(wanted))
+            return self._page(request, local_address(wanted), str(error), address[:254])
+        response = go_to(local_address(wanted))
         response.set_cookie(
             self._gate.cookie_name,
             token,
@@ -62,9 +62,3 @@ class SignInPages:
     def _page(self, request: Request, wanted: str, fault: str = "", address: str = "") -> Response:
         context = {"wanted": wanted, "fault": fault, "address": address}
         return self._site.page(request, "sign_in", context, status=403 if fault else 200)
-
-
-def _local(address: str) -> str:
-    """An address of this site, or its front page: nobody is led elsewhere after signing in."""
-    safe = address.startswith("/") and not address.startswith("//") and address.isprintable() and "\\" not in address
-    return address if safe else "/"

@@ -13,8 +13,10 @@ from mailtypes.clock import Microseconds
 from mailtypes.domain import DomainName
 from mailtypes.errors import InputSyntaxError
 from postwright.services.accounts import Role, SignedIn
-from postwright.web import formats, hrefs, words
+from postwright.web import formats, hrefs, language, words
 from postwright.web.headers import PAGE_POLICY
+from postwright.web.rail import Place
+from postwright.web.script_words import script_words
 from postwright.web.static_files import static_url
 from postwright.web.web_services import WebServices
 
@@ -44,10 +46,11 @@ class Visitor:
 
 
 class Site:
-    """Makes pages out of templates."""
+    """Makes pages out of templates. ``rail`` is filled when all pages are known."""
 
     def __init__(self, services: WebServices) -> None:
         self.services = services
+        self.rail: tuple[Place, ...] = ()
         self._environment = _environment()
 
     def now(self) -> Microseconds:
@@ -67,6 +70,8 @@ class Site:
         values = {
             "visitor": getattr(request.state, "visitor", None),
             "path": request.url.path,
+            "rail": self.rail,
+            "speech": language.speech(),
             "now": self.now(),
             "has_mailboxes": self.services.mailboxes is not None,
             "done": words.DONE.get(request.query_params.get("done", ""), ""),
@@ -83,6 +88,12 @@ def visitor_of(request: Request) -> Visitor:
     return visitor
 
 
+def local_address(address: str) -> str:
+    """An address of this site, or its front page: nobody is led elsewhere by a form."""
+    safe = address.startswith("/") and not address.startswith("//") and address.isprintable() and "\\" not in address
+    return address if safe else "/"
+
+
 def go_to(address: str) -> RedirectResponse:
     """On to another page after something was done; 303 turns the POST into a GET (RFC 9110 section 15.4.4)."""
     return RedirectResponse(address, 303)
@@ -91,7 +102,8 @@ def go_to(address: str) -> RedirectResponse:
 @cache
 def _environment() -> Environment:
     """One for the process: compiled templates are kept in it."""
-    environment = Environment(
+    environment: Any = Environment(
+        extensions=["jinja2.ext.i18n"],
         loader=PackageLoader("postwright.web", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -99,7 +111,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.policies["ext.i18n.trimmed"] = True
+    # Messages are marked as safe by the extension, and what is put into them is escaped.
+    environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)
     for function in (
+        formats.offset,
         formats.number,
         formats.moment,
         formats.day,
@@ -117,9 +133,12 @@ def _environment() -> Environment:
         word=words.word,
         auth_word=words.auth_word,
         words=words,
+        languages=language.LANGUAGES,
+        script_words=script_words,
         **{name: getattr(hrefs, name) for name in dir(hrefs) if name.endswith("_href")},
     )
-    return environment
+    made: Environment = environment
+    return made
 
 
 def _readable_domain(name: str) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from postwright.web.language import N_, Texts, gettext
+
 
 class Tone(StrEnum):
     """How a state feels. The first four are the states of every finding; the others colour what has no verdict."""
@@ -17,12 +19,22 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A state as it is shown."""
+    """A state as it is shown; it keeps its English words and says them in the language of the page."""
 
     key: str
     tone: Tone
-    label: str
-    meaning: str = ""
+    english: str
+    explanation: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its name."""
+        return gettext(self.english)
+
+    @property
+    def meaning(self) -> str:
+        """What it means; may be empty."""
+        return gettext(self.explanation) if self.explanation else ""
 
 
 def _words(*words: Word) -> dict[str, Word]:
@@ -30,212 +42,440 @@ def _words(*words: Word) -> dict[str, Word]:
 
 
 OUTCOMES = _words(
-    Word("delivered", Tone.GOOD, "Delivered", "The receiving host took the message (reply 2yz)."),
+    Word("delivered", Tone.GOOD, N_("Delivered"), N_("The receiving host took the message (reply 2yz).")),
     Word(
-        "under_way", Tone.ACTIVE, "Under way", "Waiting for its turn or being sent now. A paused campaign holds these."
+        "under_way",
+        Tone.ACTIVE,
+        N_("Under way"),
+        N_("Waiting for its turn or being sent now. A paused campaign holds these."),
     ),
-    Word("deferred", Tone.ATTENTION, "Deferred", "The receiving host said not now (4yz). It is tried again by itself."),
-    Word("ambiguous", Tone.UNKNOWN, "Ambiguous", "The connection broke before the answer: it may have arrived or not."),
-    Word("failed", Tone.BAD, "Failed", "The receiving host said no for good (5yz), or the domain takes no mail."),
-    Word("expired", Tone.BAD, "Expired", "It was not taken within the time that the stream allows."),
-    Word("suppressed", Tone.QUIET, "Suppressed", "Not sent: the address is on the suppression list."),
-    Word("cancelled", Tone.QUIET, "Cancelled", "Not sent: the campaign was cancelled before its turn."),
+    Word(
+        "deferred",
+        Tone.ATTENTION,
+        N_("Deferred"),
+        N_("The receiving host said not now (4yz). It is tried again by itself."),
+    ),
+    Word(
+        "ambiguous",
+        Tone.UNKNOWN,
+        N_("Ambiguous"),
+        N_("The connection broke before the answer: it may have arrived or not."),
+    ),
+    Word(
+        "failed", Tone.BAD, N_("Failed"), N_("The receiving host said no for good (5yz), or the domain takes no mail.")
+    ),
+    Word("expired", Tone.BAD, N_("Expired"), N_("It was not taken within the time that the stream allows.")),
+    Word("suppressed", Tone.QUIET, N_("Suppressed"), N_("Not sent: the address is on the suppression list.")),
+    Word("cancelled", Tone.QUIET, N_("Cancelled"), N_("Not sent: the campaign was cancelled before its turn.")),
 )
 """What became of recipients, in the order of the table; ``under_way`` stands for four states of the queue."""
 
 UNDER_WAY = ("held", "ready", "leased", "transmitting")
 
 DELIVERY = OUTCOMES | _words(
-    Word("held", Tone.QUIET, "Held", "It waits to be released: for a route, the budget, or the end of a pause."),
-    Word("ready", Tone.ACTIVE, "Ready", "It is due and waits for a free connection."),
-    Word("leased", Tone.ACTIVE, "Being prepared", "A delivery worker has taken it."),
-    Word("transmitting", Tone.ACTIVE, "Being sent", "It is being sent at this moment."),
+    Word(
+        "held", Tone.QUIET, N_("Held"), N_("It waits to be released: for a route, the budget, or the end of a pause.")
+    ),
+    Word("ready", Tone.ACTIVE, N_("Ready"), N_("It is due and waits for a free connection.")),
+    Word("leased", Tone.ACTIVE, N_("Being prepared"), N_("A delivery worker has taken it.")),
+    Word("transmitting", Tone.ACTIVE, N_("Being sent"), N_("It is being sent at this moment.")),
 )
 
 CAMPAIGN = _words(
-    Word("draft", Tone.QUIET, "Draft", "Not sent yet."),
-    Word("preparing", Tone.ACTIVE, "Preparing", "The recipients are being written down; sending begins meanwhile."),
-    Word("sending", Tone.ACTIVE, "Sending", "Mail is on its way."),
-    Word("paused", Tone.ATTENTION, "Paused", "Nobody new gets it until you resume."),
-    Word("finished", Tone.GOOD, "Finished", "Nobody is on the way any more."),
-    Word("cancelled", Tone.QUIET, "Cancelled", "It was stopped for good."),
+    Word("draft", Tone.QUIET, N_("Draft"), N_("Not sent yet.")),
+    Word("scheduled", Tone.ACTIVE, N_("Scheduled"), N_("It begins by itself at its time.")),
+    Word(
+        "preparing",
+        Tone.ACTIVE,
+        N_("Preparing"),
+        N_("The recipients are being written down; sending begins meanwhile."),
+    ),
+    Word("sending", Tone.ACTIVE, N_("Sending"), N_("Mail is on its way.")),
+    Word("paused", Tone.ATTENTION, N_("Paused"), N_("Nobody new gets it until you resume.")),
+    Word("finished", Tone.GOOD, N_("Finished"), N_("Nobody is on the way any more.")),
+    Word("cancelled", Tone.QUIET, N_("Cancelled"), N_("It was stopped for good.")),
 )
 
 DOMAIN = _words(
-    Word("verified", Tone.GOOD, "Verified", "Its records are in place; mail may be sent from it."),
-    Word("pending", Tone.UNKNOWN, "Not verified yet", "Publish its records, then verify it."),
-    Word("failing", Tone.BAD, "Failing", "Records that were there are missing now."),
+    Word("verified", Tone.GOOD, N_("Verified"), N_("Its records are in place; mail may be sent from it.")),
+    Word("pending", Tone.UNKNOWN, N_("Not verified yet"), N_("Publish its records, then verify it.")),
+    Word("failing", Tone.BAD, N_("Failing"), N_("Records that were there are missing now.")),
 )
 
 FINDING = _words(
-    Word("present", Tone.GOOD, "Present"),
-    Word("absent", Tone.BAD, "Absent"),
-    Word("unknown", Tone.UNKNOWN, "Unknown", "The DNS gave no answer, so nobody can say."),
+    Word("present", Tone.GOOD, N_("Present")),
+    Word("absent", Tone.BAD, N_("Absent")),
+    Word("unknown", Tone.UNKNOWN, N_("Unknown"), N_("The DNS gave no answer, so nobody can say.")),
 )
 
-TOPICS = {
-    "spf": "SPF",
-    "dkim": "DKIM",
-    "dmarc": "DMARC",
-    "return_path": "Return path",
-    "tracking": "Links and unsubscribe",
-    "ptr": "Reverse names",
-    "mx": "Mail hosts",
-    "starttls": "TLS of mail hosts",
-    "mta_sts": "MTA-STS",
-    "tls_rpt": "TLS reports",
-    "tlsa": "DANE",
-    "bimi": "BIMI",
-    "dnsbl": "Block lists",
-}
+TOPICS = Texts(
+    {
+        "spf": N_("SPF"),
+        "dkim": N_("DKIM"),
+        "dmarc": N_("DMARC"),
+        "return_path": N_("Return path"),
+        "tracking": N_("Links and unsubscribe"),
+        "ptr": N_("Reverse names"),
+        "mx": N_("Mail hosts"),
+        "starttls": N_("TLS of mail hosts"),
+        "mta_sts": N_("MTA-STS"),
+        "tls_rpt": N_("TLS reports"),
+        "tlsa": N_("DANE"),
+        "bimi": N_("BIMI"),
+        "dnsbl": N_("Block lists"),
+    }
+)
 """What findings are about, by the first part of their codes, in the order of the page."""
 
 PROVIDERS = {"gmail": "Gmail", "yahoo": "Yahoo", "microsoft": "Microsoft", "apple": "Apple"}
 
 REQUIREMENT = _words(
-    Word("pass", Tone.GOOD, "Pass"),
-    Word("fail", Tone.BAD, "Fail"),
-    Word("unknown", Tone.UNKNOWN, "Unknown", "Nobody could find out, or it depends on what only the provider knows."),
+    Word("pass", Tone.GOOD, N_("Pass")),
+    Word("fail", Tone.BAD, N_("Fail")),
+    Word(
+        "unknown",
+        Tone.UNKNOWN,
+        N_("Unknown"),
+        N_("Nobody could find out, or it depends on what only the provider knows."),
+    ),
 )
 
 SENDERS = _words(
-    Word("all", Tone.QUIET, "Everybody", "Asked of every sender."),
-    Word("bulk", Tone.QUIET, "Bulk senders", "Asked of those who send much; the provider decides who that is."),
-    Word("advised", Tone.QUIET, "Advice", "Advised; nobody is refused for it."),
+    Word("all", Tone.QUIET, N_("Everybody"), N_("Asked of every sender.")),
+    Word("bulk", Tone.QUIET, N_("Bulk senders"), N_("Asked of those who send much; the provider decides who that is.")),
+    Word("advised", Tone.QUIET, N_("Advice"), N_("Advised; nobody is refused for it.")),
 )
 
 KEY = _words(
-    Word("made", Tone.ATTENTION, "Made", "It waits until all name servers of the domain show its record."),
-    Word("published", Tone.ACTIVE, "Published", "All name servers show it; it begins to sign when that has settled."),
-    Word("active", Tone.GOOD, "Active", "It signs your mail."),
-    Word("retiring", Tone.QUIET, "Retiring", "It signs nothing more; mail that it has signed is still on its way."),
-    Word("retired", Tone.QUIET, "Retired", "Nobody needs it any more."),
+    Word("made", Tone.ATTENTION, N_("Made"), N_("It waits until all name servers of the domain show its record.")),
+    Word(
+        "published",
+        Tone.ACTIVE,
+        N_("Published"),
+        N_("All name servers show it; it begins to sign when that has settled."),
+    ),
+    Word("active", Tone.GOOD, N_("Active"), N_("It signs your mail.")),
+    Word(
+        "retiring",
+        Tone.QUIET,
+        N_("Retiring"),
+        N_("It signs nothing more; mail that it has signed is still on its way."),
+    ),
+    Word("retired", Tone.QUIET, N_("Retired"), N_("Nobody needs it any more.")),
 )
 
 PLAN = _words(
-    Word("done", Tone.GOOD, "Done"),
-    Word("current", Tone.ACTIVE, "You are here"),
-    Word("next", Tone.QUIET, "Later"),
+    Word("done", Tone.GOOD, N_("Done")),
+    Word("current", Tone.ACTIVE, N_("You are here")),
+    Word("next", Tone.QUIET, N_("Later")),
 )
 
 EFFECT = _words(
-    Word("breaks", Tone.BAD, "Would break"),
-    Word("heals", Tone.GOOD, "Would heal"),
-    Word("unclear", Tone.UNKNOWN, "Could not be found out"),
+    Word("breaks", Tone.BAD, N_("Would break")),
+    Word("heals", Tone.GOOD, N_("Would heal")),
+    Word("unclear", Tone.UNKNOWN, N_("Could not be found out")),
 )
 
-TLS_FAILURES = {
-    "starttls-not-supported": "The host did not offer TLS.",
-    "certificate-host-mismatch": "The certificate is for another host.",
-    "certificate-expired": "The certificate has expired.",
-    "certificate-not-trusted": "The certificate's issuer is not trusted.",
-    "validation-failure": "The connection failed for another reason.",
-    "tlsa-invalid": "The TLSA record does not fit the certificate.",
-    "dnssec-invalid": "The DNSSEC signatures do not hold.",
-    "dane-required": "DANE is needed and there is none.",
-    "sts-policy-fetch-error": "The MTA-STS policy could not be fetched.",
-    "sts-policy-invalid": "The MTA-STS policy cannot be read.",
-    "sts-webpki-invalid": "The certificate of the MTA-STS policy's web host is not trusted.",
-}
+TLS_FAILURES = Texts(
+    {
+        "starttls-not-supported": N_("The host did not offer TLS."),
+        "certificate-host-mismatch": N_("The certificate is for another host."),
+        "certificate-expired": N_("The certificate has expired."),
+        "certificate-not-trusted": N_("The certificate's issuer is not trusted."),
+        "validation-failure": N_("The connection failed for another reason."),
+        "tlsa-invalid": N_("The TLSA record does not fit the certificate."),
+        "dnssec-invalid": N_("The DNSSEC signatures do not hold."),
+        "dane-required": N_("DANE is needed and there is none."),
+        "sts-policy-fetch-error": N_("The MTA-STS policy could not be fetched."),
+        "sts-policy-invalid": N_("The MTA-STS policy cannot be read."),
+        "sts-webpki-invalid": N_("The certificate of the MTA-STS policy's web host is not trusted."),
+    }
+)
 """The result types of RFC 8460 section 4.3 in words."""
 
 SOURCE = _words(
-    Word("passing", Tone.GOOD, "Passing", "DMARC passes: SPF or DKIM holds for the domain in From."),
-    Word("failing", Tone.BAD, "Failing", "DMARC fails: neither SPF nor DKIM holds for the domain in From."),
-    Word("unsaid", Tone.UNKNOWN, "Not said", "The receiver does not say whether it passes."),
+    Word("passing", Tone.GOOD, N_("Passing"), N_("DMARC passes: SPF or DKIM holds for the domain in From.")),
+    Word("failing", Tone.BAD, N_("Failing"), N_("DMARC fails: neither SPF nor DKIM holds for the domain in From.")),
+    Word("unsaid", Tone.UNKNOWN, N_("Not said"), N_("The receiver does not say whether it passes.")),
+)
+
+DESTINATION = _words(
+    Word("open", Tone.GOOD, N_("Open"), N_("Mail goes there at the configured pace.")),
+    Word("slowed", Tone.ATTENTION, N_("Slowed"), N_("Replies asked for less; the pace recovers by itself.")),
+    Word("suspended", Tone.BAD, N_("Suspended"), N_("Nothing is sent there until it is resumed.")),
+)
+
+ROLE = _words(
+    Word("admin", Tone.ACTIVE, N_("Admin"), N_("Does everything, and decides who else may.")),
+    Word("marketer", Tone.ACTIVE, N_("Marketer"), N_("Writes and sends; adds no domain, key or person.")),
+    Word("viewer", Tone.QUIET, N_("Viewer"), N_("Looks at everything and changes nothing.")),
 )
 
 IMPORT = _words(
-    Word("waiting", Tone.UNKNOWN, "Waiting", "It begins as soon as the scheduler has its turn."),
-    Word("running", Tone.ACTIVE, "Running", "Rows are being read."),
-    Word("finished", Tone.GOOD, "Finished", "All rows were read."),
-    Word("failed", Tone.BAD, "Failed", "It could not be brought to its end."),
+    Word("storing", Tone.ACTIVE, N_("Being stored"), N_("The file is still coming in.")),
+    Word(
+        "draft", Tone.ATTENTION, N_("Columns to be said"), N_("Nothing is imported until you say what the columns are.")
+    ),
+    Word("waiting", Tone.UNKNOWN, N_("Waiting"), N_("It begins as soon as the scheduler has its turn.")),
+    Word("running", Tone.ACTIVE, N_("Running"), N_("Rows are being read.")),
+    Word("finished", Tone.GOOD, N_("Finished"), N_("All rows were read.")),
+    Word("failed", Tone.BAD, N_("Failed"), N_("It could not be brought to its end.")),
 )
 
 _PASS = {"pass": Tone.GOOD, "fail": Tone.BAD, "permerror": Tone.BAD, "softfail": Tone.ATTENTION}
 _MEANINGS = {
-    "pass": "The receiving host checked it and it holds.",
-    "fail": "The receiving host checked it and it does not hold.",
-    "softfail": "The address is probably not allowed to send for the domain.",
-    "neutral": "The domain says nothing about the address.",
-    "none": "There was nothing to check.",
-    "temperror": "The receiving host could not find out; the DNS gave no answer.",
-    "permerror": "What is published cannot be read.",
-    "policy": "It holds, but not by the rules of the receiving host.",
-    "unjudged": "The sandbox was told not to judge.",
+    "pass": N_("The receiving host checked it and it holds."),
+    "fail": N_("The receiving host checked it and it does not hold."),
+    "softfail": N_("The address is probably not allowed to send for the domain."),
+    "neutral": N_("The domain says nothing about the address."),
+    "none": N_("There was nothing to check."),
+    "temperror": N_("The receiving host could not find out; the DNS gave no answer."),
+    "permerror": N_("What is published cannot be read."),
+    "policy": N_("It holds, but not by the rules of the receiving host."),
+    "unjudged": N_("The sandbox was told not to judge."),
 }
 
-REASONS = {
-    "user_unknown": "There is no such mailbox.",
-    "host_unknown": "The domain does not exist, or has nothing that takes mail.",
-    "no_mail_service": "The domain says that it takes no mail.",
-    "moved": "The mailbox has moved.",
-    "suspended": "The mailbox is inactive or disabled.",
-    "mailbox_full": "The mailbox is full.",
-    "filtered": "The recipient's filter turned it away.",
-    "blocked": "The receiver blocks our address or domain.",
-    "reverse_dns": "The PTR record of the sending host is missing or wrong.",
-    "authentication": "SPF, DKIM or DMARC did not pass.",
-    "policy": "The receiver's policy refuses it.",
-    "security": "The receiver asks for TLS or a login.",
-    "spam": "The receiver takes it for spam.",
-    "virus": "The receiver found something malicious.",
-    "content": "The receiver does not accept the headers or the body.",
-    "too_large": "The message is too large.",
-    "rate_limited": "Too much mail in too short a time.",
-    "sender_rejected": "The receiver refuses the envelope sender.",
-    "relay_denied": "The host takes no mail for that domain.",
-    "protocol": "The receiver did not understand a command.",
-    "greylisted": "The receiver asks everybody new to come again later.",
-    "expired": "It was tried for as long as mail is kept.",
-    "system_error": "The receiving host has trouble of its own.",
-    "network_error": "The receiving host could not be reached.",
-}
+REASONS = Texts(
+    {
+        "user_unknown": N_("There is no such mailbox."),
+        "host_unknown": N_("The domain does not exist, or has nothing that takes mail."),
+        "no_mail_service": N_("The domain says that it takes no mail."),
+        "moved": N_("The mailbox has moved."),
+        "suspended": N_("The mailbox is inactive or disabled."),
+        "mailbox_full": N_("The mailbox is full."),
+        "filtered": N_("The recipient's filter turned it away."),
+        "blocked": N_("The receiver blocks our address or domain."),
+        "reverse_dns": N_("The PTR record of the sending host is missing or wrong."),
+        "authentication": N_("SPF, DKIM or DMARC did not pass."),
+        "policy": N_("The receiver's policy refuses it."),
+        "security": N_("The receiver asks for TLS or a login."),
+        "spam": N_("The receiver takes it for spam."),
+        "virus": N_("The receiver found something malicious."),
+        "content": N_("The receiver does not accept the headers or the body."),
+        "too_large": N_("The message is too large."),
+        "rate_limited": N_("Too much mail in too short a time."),
+        "sender_rejected": N_("The receiver refuses the envelope sender."),
+        "relay_denied": N_("The host takes no mail for that domain."),
+        "protocol": N_("The receiver did not understand a command."),
+        "greylisted": N_("The receiver asks everybody new to come again later."),
+        "expired": N_("It was tried for as long as mail is kept."),
+        "system_error": N_("The receiving host has trouble of its own."),
+        "network_error": N_("The receiving host could not be reached."),
+    }
+)
 """Why mail was refused (``mailtypes.bounce.BounceReason``)."""
 
 EVENTS = _words(
-    Word("delivered", Tone.GOOD, "Delivered"),
-    Word("deferred", Tone.ATTENTION, "Deferred"),
-    Word("failed", Tone.BAD, "Failed"),
-    Word("ambiguous", Tone.UNKNOWN, "Ambiguous"),
-    Word("suppressed", Tone.QUIET, "Suppressed"),
-    Word("expired", Tone.BAD, "Expired"),
-    Word("cancelled", Tone.QUIET, "Cancelled"),
-    Word("bounced", Tone.BAD, "Bounced later"),
-    Word("delayed", Tone.ATTENTION, "Delayed at the receiver"),
-    Word("complained", Tone.BAD, "Complained", "The recipient called it spam; their provider told us."),
+    Word("delivered", Tone.GOOD, N_("Delivered")),
+    Word("deferred", Tone.ATTENTION, N_("Deferred")),
+    Word("failed", Tone.BAD, N_("Failed")),
+    Word("ambiguous", Tone.UNKNOWN, N_("Ambiguous")),
+    Word("suppressed", Tone.QUIET, N_("Suppressed")),
+    Word("expired", Tone.BAD, N_("Expired")),
+    Word("cancelled", Tone.QUIET, N_("Cancelled")),
+    Word("bounced", Tone.BAD, N_("Bounced later")),
+    Word("delayed", Tone.ATTENTION, N_("Delayed at the receiver")),
+    Word("complained", Tone.BAD, N_("Complained"), N_("The recipient called it spam; their provider told us.")),
     Word(
-        "feedback_unread", Tone.UNKNOWN, "Unclear feedback", "A report came back that does not say what became of it."
+        "feedback_unread",
+        Tone.UNKNOWN,
+        N_("Unclear feedback"),
+        N_("A report came back that does not say what became of it."),
     ),
-    Word("opened", Tone.ACTIVE, "Opened", "The pixel was fetched; machines fetch it too."),
-    Word("clicked", Tone.ACTIVE, "Clicked", "A link was followed; scanners follow links too."),
-    Word("unsubscribed", Tone.ATTENTION, "Unsubscribed"),
-    Word("run_started", Tone.ACTIVE, "Sending began"),
-    Word("run_preparing", Tone.ACTIVE, "Resumed"),
-    Word("run_paused", Tone.ATTENTION, "Paused"),
-    Word("run_cancelled", Tone.QUIET, "Cancelled"),
-    Word("domain_state_changed", Tone.ACTIVE, "State changed"),
-    Word("domain_drift", Tone.ATTENTION, "Records changed"),
-    Word("domain_expiring", Tone.ATTENTION, "Expires"),
-    Word("dkim_rotation_begun", Tone.ACTIVE, "Key rotation begun"),
-    Word("dkim_key_moved", Tone.ACTIVE, "Key moved on"),
-    Word("dkim_key_missing", Tone.BAD, "Signing key gone"),
-    Word("dkim_key_back", Tone.GOOD, "Signing key is back"),
+    Word("opened", Tone.ACTIVE, N_("Opened"), N_("The pixel was fetched; machines fetch it too.")),
+    Word("clicked", Tone.ACTIVE, N_("Clicked"), N_("A link was followed; scanners follow links too.")),
+    Word("unsubscribed", Tone.ATTENTION, N_("Unsubscribed")),
+    Word("campaign_scheduled", Tone.ACTIVE, N_("Scheduled")),
+    Word("campaign_blocked", Tone.BAD, N_("Did not begin")),
+    Word("experiment_decided", Tone.GOOD, N_("Test decided")),
+    Word("experiment_asks", Tone.ATTENTION, N_("Test waits for you")),
+    Word("run_started", Tone.ACTIVE, N_("Sending began")),
+    Word("run_preparing", Tone.ACTIVE, N_("Resumed")),
+    Word("run_paused", Tone.ATTENTION, N_("Paused")),
+    Word("run_cancelled", Tone.QUIET, N_("Cancelled")),
+    Word("domain_state_changed", Tone.ACTIVE, N_("State changed")),
+    Word("domain_drift", Tone.ATTENTION, N_("Records changed")),
+    Word("domain_expiring", Tone.ATTENTION, N_("Expires")),
+    Word("dkim_rotation_begun", Tone.ACTIVE, N_("Key rotation begun")),
+    Word("dkim_key_moved", Tone.ACTIVE, N_("Key moved on")),
+    Word("dkim_key_missing", Tone.BAD, N_("Signing key gone")),
+    Word("dkim_key_back", Tone.GOOD, N_("Signing key is back")),
+    Word("accepted", Tone.ACTIVE, N_("Accepted"), N_("A client handed the message over; it is stored.")),
+    Word("opened_revised", Tone.QUIET, N_("Open judged anew")),
+    Word("clicked_revised", Tone.QUIET, N_("Click judged anew")),
+    Word("run_sending", Tone.ACTIVE, N_("Resumed")),
+    Word("domain_changed", Tone.ACTIVE, N_("Settings changed")),
+    Word("destination_slowed", Tone.ATTENTION, N_("Slowed down"), N_("A receiving host asked for less.")),
+    Word("destination_raised", Tone.GOOD, N_("Sped up"), N_("The pace was raised a step after a quiet while.")),
+    Word("destination_suspended", Tone.BAD, N_("Destination suspended"), N_("Nothing is sent there for now.")),
+    Word("destination_resumed", Tone.GOOD, N_("Destination resumed")),
+    Word("queue_suspended", Tone.ATTENTION, N_("Mail held back")),
+    Word("queue_resumed", Tone.GOOD, N_("Mail goes on")),
+    Word("queue_flushed", Tone.ACTIVE, N_("Tried at once")),
+    Word("queue_failed", Tone.BAD, N_("Given up")),
+    Word("suppression_lifted", Tone.ACTIVE, N_("Suppression lifted")),
+    Word("report_stored", Tone.QUIET, N_("Report stored")),
+    Word("report_unread", Tone.UNKNOWN, N_("Report unreadable")),
+    Word("webhook_disabled", Tone.BAD, N_("Webhook disabled"), N_("Its endpoint gets nothing any more.")),
+    Word("webhook_enabled", Tone.GOOD, N_("Webhook enabled")),
+    Word("warmup_paused", Tone.ATTENTION, N_("Warm-up paused")),
 )
 
-DONE = {
-    "sent": "Sending has begun.",
-    "pause": "The campaign is paused. What was being sent at that moment still went out; everybody else waits.",
-    "resume": "Sending goes on where it had stopped.",
-    "cancel": "The campaign is cancelled. Nobody else will get it.",
-    "verified": "The records were looked up just now. The findings below are fresh.",
-    "domain": "The domain was added with a key of its own. Publish the records below, then verify.",
-    "import": "The file was stored. Its rows are read in the background.",
-    "rotation": "The next key is made. Publish its record below; it takes over by itself, and nothing stops meanwhile.",
-    "report": "The report was read and stored.",
-    "report_known": "This report was there already; it counts once.",
-    "report_elsewhere": "The report was read and stored. It is about another domain, so nothing changes on this page.",
-}
+TODAY = _words(
+    Word("delivered", Tone.GOOD, N_("Delivered"), N_("The receiving host took the message (reply 2yz).")),
+    Word("deferred", Tone.ATTENTION, N_("Put off"), N_("Attempts that were answered with not now (4yz).")),
+    Word("refused", Tone.BAD, N_("Refused"), N_("Refused for good, or not taken in time.")),
+    Word("bounced", Tone.BAD, N_("Bounced later"), N_("Taken first, sent back afterwards.")),
+    Word("complained", Tone.BAD, N_("Complained"), N_("The recipient called it spam; their provider told us.")),
+    Word("unsubscribed", Tone.QUIET, N_("Unsubscribed"), N_("People who want no more of it.")),
+)
+"""The numbers of a day, in their order."""
+
+API_KEY = _words(
+    Word("open", Tone.GOOD, N_("In use"), N_("It opens the API.")),
+    Word("expired", Tone.QUIET, N_("Expired"), N_("Its time is over.")),
+    Word("revoked", Tone.QUIET, N_("Revoked"), N_("It was ended by a person.")),
+)
+
+SCOPE = _words(
+    Word("read", Tone.QUIET, N_("Read"), N_("Looks at everything.")),
+    Word("send", Tone.ACTIVE, N_("Send"), N_("Reads, and hands over mail.")),
+    Word("admin", Tone.ATTENTION, N_("Everything"), N_("Changes everything, keys too.")),
+)
+
+EVENT_GROUPS = _words(
+    Word("MESSAGE", Tone.ACTIVE, N_("Messages on their way")),
+    Word("RETURN", Tone.ACTIVE, N_("What comes back")),
+    Word("RUN", Tone.ACTIVE, N_("Campaigns and bulks")),
+    Word("DOMAIN", Tone.ACTIVE, N_("Sender domains")),
+    Word("QUEUE", Tone.ACTIVE, N_("The queue and its pace")),
+    Word("WARM_UP", Tone.ACTIVE, N_("Warm-up")),
+    Word("ACCOUNT", Tone.ACTIVE, N_("Suppressions, reports, webhooks")),
+)
+"""The topics of ``postwright.services.event_vocabulary``, by their names."""
+
+SUPPRESSION_SCOPES = _words(
+    Word("all", Tone.QUIET, N_("Everything")),
+    Word("stream", Tone.QUIET, N_("Marketing mail")),
+    Word("list", Tone.QUIET, N_("One list")),
+)
+SUPPRESSION_REASONS = _words(
+    Word("hard_bounce", Tone.BAD, N_("Hard bounce")),
+    Word("soft_bounces", Tone.BAD, N_("Repeated soft bounces")),
+    Word("complaint", Tone.BAD, N_("Complaint")),
+    Word("unsubscribed", Tone.QUIET, N_("Unsubscribed")),
+    Word("manual", Tone.QUIET, N_("By hand")),
+    Word("imported", Tone.QUIET, N_("Taken over")),
+    Word("erased", Tone.QUIET, N_("Erased")),
+    Word("dormant", Tone.QUIET, N_("Gone quiet")),
+)
+LIST_HEALTH = _words(
+    Word("healthy", Tone.GOOD, N_("Healthy")),
+    Word("unknown", Tone.UNKNOWN, N_("Too few mails to tell")),
+    Word("review", Tone.ATTENTION, N_("Find out where the addresses come from")),
+    Word("pause", Tone.BAD, N_("Send no more to it for now")),
+)
+PLAN_STATES = _words(
+    Word("making", Tone.ACTIVE, N_("Being made")),
+    Word("ready", Tone.ATTENTION, N_("Waits for you")),
+    Word("applying", Tone.ACTIVE, N_("Being applied")),
+    Word("applied", Tone.GOOD, N_("Applied")),
+    Word("undoing", Tone.ACTIVE, N_("Being undone")),
+    Word("undone", Tone.QUIET, N_("Undone")),
+)
+STEP_STATES = _words(
+    Word("planned", Tone.ACTIVE, N_("Planned")),
+    Word("done", Tone.GOOD, N_("Done")),
+    Word("skipped", Tone.QUIET, N_("Skipped: changed since")),
+    Word("undone", Tone.QUIET, N_("Undone")),
+    Word("kept", Tone.QUIET, N_("Kept: changed since")),
+)
+HYGIENE_MOVES = _words(
+    Word("reengage", Tone.ACTIVE, N_("Ask to stay")),
+    Word("win_back", Tone.GOOD, N_("Won back")),
+    Word("archive", Tone.QUIET, N_("Archive")),
+    Word("suppress", Tone.QUIET, N_("Suppress")),
+)
+WIN_BACK_STAGES = _words(
+    Word("mail_1", Tone.ACTIVE, N_("Due: first mail")),
+    Word("mail_2", Tone.ACTIVE, N_("Due: second mail")),
+    Word("mail_3", Tone.ACTIVE, N_("Due: third mail")),
+    Word("wait", Tone.ACTIVE, N_("Have time to answer")),
+    Word("won_back", Tone.GOOD, N_("Won back")),
+    Word("given_up", Tone.QUIET, N_("Gave no sign of life")),
+)
+HYGIENE_PRESETS = _words(
+    Word("quiet_for_a_year", Tone.QUIET, N_("No click for half a year, nothing bought for a year")),
+    Word("quiet_for_a_quarter", Tone.QUIET, N_("No open for two months, nothing bought for three")),
+    Word("daily", Tone.QUIET, N_("Nothing for two months (daily mail)")),
+    Word("mid", Tone.QUIET, N_("Nothing for four months (two or three mails a week)")),
+    Word("weekly", Tone.QUIET, N_("Nothing for half a year (weekly mail)")),
+    Word("monthly", Tone.QUIET, N_("Nothing for nine months (monthly mail)")),
+)
+SOFT_BOUNCE_POLICIES = _words(
+    Word("seven_in_a_row", Tone.QUIET, N_("7 in a row, 15 for active contacts")),
+    Word("three_over_14_days", Tone.QUIET, N_("3 over at least 14 days")),
+    Word("fifteen_in_a_row", Tone.QUIET, N_("15 in a row")),
+)
+
+DONE = Texts(
+    {
+        "suppression_added": N_("The address is suppressed. What waited for it is stopped."),
+        "hygiene_applied": N_("The plan is being applied, or is so already; contacts who changed since are skipped."),
+        "hygiene_undone": N_("Everything is as it was, but for what people changed meanwhile."),
+        "hygiene_discarded": N_("The plan is thrown away. Nothing was changed by it."),
+        "hygiene_settings": N_("The settings hold from now on."),
+        "password": N_("The password is changed. All other sessions of yours have ended."),
+        "password_chosen": N_("The password is set. Sign in with it."),
+        "session_ended": N_("The session has ended."),
+        "role": N_("The role is changed; it holds from the next page on."),
+        "enabled": N_("This person can sign in again."),
+        "key_revoked": N_("The key is revoked. Whoever uses it is refused from now on."),
+        "warm_up_started": N_("The warm-up has started."),
+        "warm_up_paused": N_("Nothing more is sent there until somebody resumes it."),
+        "warm_up_resumed": N_("It goes on."),
+        "queue_suspend": N_("The destination is suspended. What is being sent at this moment ends by itself."),
+        "queue_resume": N_("Mail goes there again. Where the pace was slowed, it recovers by itself."),
+        "queue_flush": N_("What was deferred is tried at once."),
+        "queue_fail": N_("What waited was given up; your note stands with each message."),
+        "sent": N_("Sending has begun."),
+        "pause": N_("The campaign is paused. What was being sent at that moment still went out; everybody else waits."),
+        "resume": N_("Sending goes on where it had stopped."),
+        "changed": N_("The draft is changed."),
+        "chosen": N_("The rest gets that variant."),
+        "unschedule": N_("It is a draft again, and nothing goes out by itself."),
+        "repeat": N_("Sending has begun once more."),
+        "archive": N_("The campaign is archived."),
+        "unarchive": N_("The campaign is back."),
+        "cancel": N_("The campaign is cancelled. Nobody else will get it."),
+        "verified": N_("The records were looked up just now. The findings below are fresh."),
+        "domain": N_("The domain was added with a key of its own. Publish the records below, then verify."),
+        "contact": N_("The contact is changed."),
+        "contact_new": N_("The contact was added."),
+        "archived_contact": N_("The contact is archived and gets no campaigns any more."),
+        "restored_contact": N_("The contact is back."),
+        "list": N_("The list is there."),
+        "list_changed": N_("The list is changed."),
+        "list_gone": N_("The list is deleted. Its contacts stay."),
+        "field": N_("The field has its kind. Values that fit were brought over."),
+        "field_gone": N_("The field is text again. What contacts have stays."),
+        "tag": N_("The tag is there."),
+        "tag_gone": N_("The tag is deleted."),
+        "segment": N_("The segment is saved."),
+        "segment_gone": N_("The segment is deleted. Its contacts stay."),
+        "import": N_("The file was stored. Its rows are read in the background."),
+        "rotation": N_(
+            "The next key is made. Publish its record below; it takes over by itself, and nothing stops meanwhile."
+        ),
+        "report": N_("The report was read and stored."),
+        "template_saved": N_("The version is stored. Campaigns that are being sent keep theirs."),
+        "template_restored": N_("The old version is the newest again."),
+        "report_known": N_("This report was there already; it counts once."),
+        "report_elsewhere": N_(
+            "The report was read and stored. It is about another domain, so nothing changes on this page."
+        ),
+    }
+)
 """What a page says after something was done, by the name in its address; other names say nothing."""
 
 

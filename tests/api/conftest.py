@@ -25,27 +25,33 @@ from mta.feedback_token import FeedbackKey
 from postwright.api import ApiServices, create_router, install_error_handlers
 from postwright.api.examples import EXAMPLE_MOMENT
 from postwright.api.limits import RateLimits
-from postwright.keyrings import read_key_ring, write_new_key
+from postwright.keyrings import KeyRing, read_key_ring, write_new_key
+from postwright.outbound_http import OutboundHttp
 from postwright.services import accounts, signing_keys
 from postwright.services.accounts import Accounts, KeyScope
 from postwright.services.bulks import Bulks
+from postwright.services.campaign_start import CampaignStart
 from postwright.services.campaigns import Campaigns
+from postwright.services.confirmations import LinkMeans
 from postwright.services.domain_checks import DomainChecks
 from postwright.services.imports import ContactImports
 from postwright.services.log import Log
 from postwright.services.message_intake import MessageIntake
 from postwright.services.preflight import PreflightCheck
+from postwright.services.proofs import Proofs
 from postwright.services.reports import Reports
 from postwright.services.sender_domains import PublicHosts, SenderDomains
 from postwright.services.sending_places import SendingPlaces
 from postwright.services.submissions import Submissions
 from postwright.services.suppression_list import SuppressionList
 from postwright.services.templates import Templates
+from postwright.services.webhook_endpoints import Webhooks
 from postwright.store.campaigns import runs_in_state
 from postwright.store.database import Database, open_engine, read_url
-from postwright.store.recipients import prepare_chunk
+from postwright.store.preparation import Placing, prepare_chunk
 from postwright.store.tables import metadata
-from postwright.store.workspaces import create_workspace, list_workspaces, set_egress_sources
+from postwright.store.workspaces import PooledSource, create_workspace, list_workspaces, set_egress_sources
+from tracking.tokens import TokenKeys
 
 DATABASE = "postwright.db"
 MAX_UPLOAD = 200_000
@@ -186,7 +192,7 @@ class World:
         """Write the recipients of runs that are being prepared, as the scheduler does."""
         database, now = self.services.database, self.clock.now()
         for one in await database.read(lambda connection: runs_in_state(connection, "preparing")):
-            while await database.write(partial(prepare_chunk, run_id=one.id, variant_of=lambda _: 0, now=now)):
+            while await database.write(partial(prepare_chunk, run_id=one.id, placing=Placing(lambda _: 0), now=now)):
                 continue
 
     async def events_shown(self) -> None:
@@ -203,7 +209,7 @@ class World:
 
 
 def open_services(folder: Path, clock: ManualClock, resolver: Any) -> ApiServices:
-    database = Database(f"sqlite:///{folder / DATABASE}", clock)
+    database = Database(f"sqlite:///{folder / DATABASE}", clock, lambda: KeyRing("1", {"1": b"e" * 32}))
     hosts = PublicHosts(DomainName("mx.postwright.test"), DomainName("links.postwright.test"), "reports")
     keys = {1: FeedbackKey(1, b"f" * 32)}
     places = SendingPlaces(database, clock, 1)
@@ -217,14 +223,16 @@ def open_services(folder: Path, clock: ManualClock, resolver: Any) -> ApiService
         reports=Reports(database, clock),
         imports=ContactImports(database, clock, test_environment=True),
         suppression_list=SuppressionList(database, clock, test_environment=True),
-        templates=Templates(database, clock),
-        campaigns=Campaigns(database, clock, PreflightCheck(database, clock, 443), 1),
+        templates=Templates(database, clock, proofs=Proofs(database, intake, Submissions(database, clock))),
+        campaigns=Campaigns(database, clock, CampaignStart(database, clock, PreflightCheck(database, clock, 443), 1)),
         log=Log(database),
         message_intake=intake,
         submissions=Submissions(database, clock),
         bulks=Bulks(database, clock, places, intake),
+        webhooks=Webhooks(database, clock, read_key_ring(folder / "master.key"), OutboundHttp(resolver).check_url),
         limits=RateLimits(),
         max_upload=MAX_UPLOAD,
+        link_means=LinkMeans(TokenKeys(1, {1: b"t" * 32}), 443),
     )
 
 
@@ -238,7 +246,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with engine.begin() as connection:
         for name in ("A", "B"):
             workspace = create_workspace(connection, name, Microseconds(EXAMPLE_MOMENT))
-            set_egress_sources(connection, workspace, [("192.0.2.7", "mx.test")])
+            set_egress_sources(connection, workspace, [PooledSource("192.0.2.7", "mx.test")], {})
     engine.dispose()
     return folder
 

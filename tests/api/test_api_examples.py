@@ -14,8 +14,10 @@ import pytest
 from sqlalchemy import Connection, text
 
 import postwright.api
+from hygiene.segments.fields import FieldDefinition, FieldKind
 from postwright.api.examples import EXAMPLES
 from postwright.api.openapi import api_document, main
+from postwright.services.contact_fields import ContactFields
 from postwright.store.blobs import put_blob
 from postwright.store.messages import capture
 from postwright.store.routes import save_destination
@@ -23,7 +25,7 @@ from postwright.store.routes import save_destination
 ROOT = Path(postwright.api.__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "openapi.json"
 RECORD = ROOT / "postwright" / "api" / "examples.json"
-PLACEHOLDERS = {"key": "pw_live_EXAMPLE-ONLY", "prefix": "pw_live_EXAM"}
+PLACEHOLDERS = {"key": "pw_live_EXAMPLE-ONLY", "prefix": "pw_live_EXAM", "secret": "whsec_EXAMPLE-ONLY"}
 """What chance decides, and what stands for it in the examples."""
 
 
@@ -96,6 +98,12 @@ async def captured(world: Any) -> None:
     await world.services.database.write(store)
 
 
+async def chosen(world: Any) -> None:
+    """A second field, whose choices can be changed."""
+    plan = FieldDefinition("plan", FieldKind.CHOICE, ("basic", "club"))
+    await ContactFields(world.services.database, world.clock).define(world.workspaces[0], plan)
+
+
 async def routed(world: Any) -> None:
     """What the scheduler does when it has found the mail hosts of a domain."""
     hosts = (("mx.example.test",),)
@@ -114,6 +122,7 @@ async def test_every_example_gives_the_answer_that_is_shown(world: Any, document
         "get_campaign": world.prepare,
         "get_message_content": partial(captured, world),
         "list_destinations": partial(routed, world),
+        "change_field": partial(chosen, world),
         "list_events": world.events_shown,
     }
     recorded: dict[str, Any] = {}

@@ -13,10 +13,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from postwright.demo.main_job import MainJob
 from postwright.demo.stage import Pace, Stage
+from tests.store.conftest import postgres  # noqa: F401  a fixture
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PACE = Pace(greylist_delay=timedelta(seconds=1), retry_first=timedelta(seconds=1), lease=timedelta(seconds=2))
@@ -29,6 +31,7 @@ class Theatre:
 
     stage: Stage
     examples: Path
+    postgres_url: str | None = None
 
     @property
     def database(self) -> Path:
@@ -85,8 +88,15 @@ class Theatre:
 
     def deliveries(self) -> dict[str, tuple[str, int]]:
         """State and number of ambiguities of each recipient."""
-        rows = ask(self.database, "SELECT address_key, state, ambiguities FROM delivery")
+        rows = self.ask("SELECT address_key, state, ambiguities FROM delivery")
         return {key: (state, number) for key, state, number in rows}
+
+    def ask(self, sql: str) -> list[tuple]:
+        """Rows of Postwright's database."""
+        if self.postgres_url is None:
+            return ask(self.database, sql)
+        with psycopg.connect(self.postgres_url) as connection:
+            return connection.execute(sql.encode()).fetchall()
 
     @staticmethod
     def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -127,14 +137,23 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def theatre(tmp_path: Path) -> Iterator[Callable[[int, random.Random], Theatre]]:
+def theatre(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[int, random.Random, str], Theatre]]:
+    """``theatre(rows, chance, "sqlite" or "postgresql")``."""
     stages: list[Stage] = []
+    urls: list[str] = []
 
-    def set_up(rows: int, chance: random.Random) -> Theatre:
+    def set_up(rows: int, chance: random.Random, database: str = "sqlite") -> Theatre:
         examples = few_examples(tmp_path / "examples", rows, chance)
+        if database == "postgresql":
+            urls.append(request.getfixturevalue("postgres").create())
+            monkeypatch.setenv("POSTWRIGHT_DATABASE__URL", urls[-1])
         stages.append(Stage.set_up(tmp_path / "stage", free_port(), PACE))
-        return Theatre(stages[-1], examples)
+        return Theatre(stages[-1], examples, urls[-1] if urls else None)
 
     yield set_up
     for stage in stages:
         stage.__exit__()
+    for url in urls:
+        request.getfixturevalue("postgres").drop(url)

@@ -27,9 +27,12 @@ from mta.signing import ChunkPreparer, MessageSigner
 from postwright.keyrings import read_key_ring, write_new_key
 from postwright.services import accounts, signing_keys
 from postwright.services.accounts import Accounts, Client, KeyScope, KeyTerms
+from postwright.services.audiences import AudienceDraft
 from postwright.services.bounces import Bounces
 from postwright.services.bulks import Bulks
-from postwright.services.campaigns import CampaignDraft, Campaigns
+from postwright.services.campaign_drafts import CampaignDraft
+from postwright.services.campaign_start import CampaignStart
+from postwright.services.campaigns import Campaigns
 from postwright.services.composition import StoredComposer
 from postwright.services.delivery_queue import StoredQueue, WorkerIdentity
 from postwright.services.engagement import Engagement
@@ -48,17 +51,21 @@ from postwright.services.smtp_submissions import SmtpSubmissions
 from postwright.services.submissions import Submissions
 from postwright.services.suppression_list import SuppressionList
 from postwright.services.templates import Templates
+from postwright.services.warm_up_days import WarmUpDays
+from postwright.services.warm_up_release import EgressPlace, WarmUpRelease
+from postwright.services.warm_ups import Start, WarmUps, WarmUpStatus
 from postwright.services.whole_messages import StoredMessages
 from postwright.store.campaigns import Campaign
 from postwright.store.database import Database, open_engine, read_url
 from postwright.store.imports import ImportJob, Refusal
 from postwright.store.tables import metadata
 from postwright.store.templates import TemplateText
-from postwright.store.workspaces import create_workspace, set_egress_sources
+from postwright.store.workspaces import PooledSource, create_workspace, set_egress_sources
 from tracking.tokens import TokenKeys
 
 SENDER = "news.acme.test"
 EGRESS = "192.0.2.7"
+PLACES = (EgressPlace(EGRESS, "default"), EgressPlace("192.0.2.8", "default"))
 BODY = """<mjml><mj-body><mj-section><mj-column><mj-text>Hello {{ contact.first_name | default: "you" }}</mj-text>
 <mj-button href="https://acme.test/spring?from=mail">See it</mj-button>
 <mj-text><a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text></mj-column></mj-section></mj-body></mjml>"""
@@ -94,7 +101,9 @@ class World:
         self.url = f"sqlite:///{folder / 'postwright.db'}"
         (folder / "postwright.db").write_bytes(_empty_database())
         write_new_key(folder / "master.key")
-        database = self.database = Database(self.url, clock)
+        write_new_key(folder / "erasure.key")
+        self.erasure = read_key_ring(folder / "erasure.key")
+        database = self.database = Database(self.url, clock, lambda: self.erasure)
         self.workspace = 0
         self.master = read_key_ring(folder / "master.key")
         self.token_keys = TokenKeys(1, {1: b"t" * 32})
@@ -106,7 +115,8 @@ class World:
         self.imports = ContactImports(database, clock, test_environment=True)
         self.suppression_list = SuppressionList(database, clock, test_environment=True)
         self.templates = Templates(database, clock)
-        self.campaigns = Campaigns(database, clock, PreflightCheck(database, clock, 443), 1)
+        start = CampaignStart(database, clock, PreflightCheck(database, clock, 443), 1)
+        self.campaigns = Campaigns(database, clock, start)
         self.log = Log(database)
         self.engagement = Engagement(database, clock, self.token_keys)
         self.bounces = Bounces(database, clock, self.feedback_keys.values())
@@ -119,22 +129,26 @@ class World:
             self.accounts, clock, self.places, self.intake, self.submissions, "mx.postwright.test"
         )
         self.notices = FailureNotices(database, clock, self.places, self.intake, "mx.postwright.test")
-        beside = SideWork(notices=self.notices)
+        self.warm_ups = WarmUps(database, clock, PLACES)
+        release = WarmUpRelease(database, clock, PLACES)
+        beside = SideWork(steps=(self.notices, WarmUpDays(database, clock)), release=release)
         self.scheduler = Scheduler(database, clock, router, self.imports, 60_000_000, beside)
         self.stored_keys = StoredKeys(database, self.master, clock)
         self.queue = self.make_queue("one")
         self.composer = StoredComposer(self.token_keys, self.feedback_keys, StoredMessages(database))
         self.preparer = ChunkPreparer(self.composer, MessageSigner(self.stored_keys))
 
-    def make_queue(self, name: str) -> StoredQueue:
+    def make_queue(self, name: str, egress: str = EGRESS) -> StoredQueue:
         """The queue as another process sees it."""
         runs = FrozenRuns(self.database, 443)
-        identity = WorkerIdentity(name, timedelta(minutes=10))
+        identity = WorkerIdentity(name, timedelta(minutes=10), egress)
         return StoredQueue(self.database, runs, self.stored_keys, self.feedback_keys, random.Random(1), identity)
 
     async def begin(self) -> "World":
         self.workspace = await self.database.write(lambda c: create_workspace(c, "main", self.clock.now()))
-        await self.database.write(lambda c: set_egress_sources(c, self.workspace, [(EGRESS, "mx.postwright.test")]))
+        await self.database.write(
+            lambda c: set_egress_sources(c, self.workspace, [PooledSource(EGRESS, "mx.postwright.test")], {})
+        )
         return self
 
     def rows(self, statement: str, **values: Any) -> Sequence[Any]:
@@ -172,8 +186,13 @@ class World:
         kept = [line for line in lines if without not in line]
         self.resolver.zone = Zone.parse("\n".join(kept) + "\n" + HOSTS + RECIPIENTS + extra)
 
-    async def verified(self, ramp_plan: str | None = None) -> None:
-        await self.sender_domains.add(self.workspace, SENDER, ramp_plan)
+    async def warmed_up(self, preset: str = "postmark", subject: str = SENDER, **plan: Any) -> WarmUpStatus:
+        """Start a warm-up; without more said, a day's budget may go in one hour."""
+        document = {"preset": preset, "hourly_share": "1", **plan}
+        return await self.warm_ups.start(self.workspace, Start(subject, document, "admin@acme.test", "for a test"))
+
+    async def verified(self) -> None:
+        await self.sender_domains.add(self.workspace, SENDER)
         await self.publish()
         domain, report = await self.sender_domains.verify(self.workspace, SENDER)
         assert domain.state == "verified", report.findings
@@ -191,7 +210,7 @@ class World:
         )
         wanted: dict[str, Any] = {
             "name": "Spring letter",
-            "list_id": await self.list_id(list_name),
+            "audience": AudienceDraft(await self.list_id(list_name)),
             "template_id": template.template.id,
             "from_address": f"letter@{SENDER}",
             "from_name": "Acme",

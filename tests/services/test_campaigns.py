@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from mailtypes.clock import HOUR
-from postwright.services.campaigns import CampaignDraft
+from postwright.services.audiences import AudienceDraft
+from postwright.services.campaign_drafts import CampaignDraft
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.store.templates import TemplateText
 
@@ -97,7 +98,7 @@ async def test_an_address_that_cannot_stand_in_a_header_is_refused(world: Any, f
 
 
 async def test_every_wrong_field_is_named_at_once(world: Any) -> None:
-    draft = CampaignDraft("", 7, 8, "nobody", "a\nb", "x", "c\nd", "express")
+    draft = CampaignDraft("", AudienceDraft(7), 8, "nobody", "a\nb", "x", "c\nd", "express")
     with pytest.raises(RefusedError) as caught:
         await world.campaigns.create(world.workspace, draft)
     fields = [problem.field for problem in caught.value.problems]

@@ -109,8 +109,8 @@ async def test_a_second_import_merges_fields_and_adds_nobody(world: Any) -> None
     job, _ = await world.imported("email,city,age\nA@example.test,Acre,30\nb@example.test,,\n", "Other")
     assert (job.created, job.updated) == (0, 2)
     found = world.rows("SELECT address, fields FROM contact ORDER BY id")
-    assert found[0] == ("a@example.test", '{"city":"Acre","name":"Dana","age":"30"}')
-    assert '"city":"Jaffa"' in found[1][1]
+    assert found[0] == ("a@example.test", '{"city": "Acre", "name": "Dana", "age": "30"}')
+    assert '"city": "Jaffa"' in found[1][1]
     assert world.rows("SELECT count(*) FROM list_membership")[0][0] == 4
     await world.imported("email,city,age\nA@example.test,Acre,30\n", "Other")
     assert world.rows("SELECT count(*) FROM list_membership")[0][0] == 4
@@ -172,9 +172,18 @@ async def test_a_cut_before_the_end_is_finished_and_the_file_let_go(
 async def test_duplicates_are_known_after_a_cut(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK_ROWS", 1)
     job_id = await world.imports.start(world.workspace, "L", "c.csv", b"email\na@example.test\nA@example.test\n")
-    job = await world.imports.job(world.workspace, job_id)
-    first = [stored.Progress(1, 1, 0, [])]
-    await world.database.write(lambda connection: stored.advance(connection, job, first[0]))
+    advance, left = stored.advance, [True, False]
+
+    def advance_once(connection: Any, job: Any, progress: Any) -> bool:
+        if not left.pop(0):
+            raise InterruptedError
+        return advance(connection, job, progress)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stored, "advance", advance_once)
+        with pytest.raises(InterruptedError):
+            await world.imports.run_jobs()
+    assert (await world.imports.job(world.workspace, job_id)).rows_read == 1
     await world.imports.run_jobs()
     assert told(await world.imports.refusals(world.workspace, job_id)) == [(3, "duplicate")]
 
@@ -211,7 +220,6 @@ async def test_two_processes_do_one_job_once(world: Any) -> None:
         (("email," + ",".join(f"c{n}" for n in range(100)) + "\n").encode(), "header"),
         (b"x" * 200_000, "header"),
         ("email,name\na@example.test,דנה\n".encode("cp1255"), "encoding"),
-        ("email\na@example.test\n".encode("utf-16"), "encoding"),
     ],
 )
 async def test_what_is_no_table_is_refused_at_once(world: Any, content: bytes, code: str) -> None:

@@ -7,11 +7,12 @@ import pytest
 from dns_checks.publish import as_zone_text
 from dns_checks.testing import Zone
 from mailtypes.domain import DomainName
+from postwright.services.campaign_start import CampaignStart
 from postwright.services.campaigns import Campaigns
 from postwright.services.errors import RefusedError
 from postwright.services.preflight import PreflightCheck
 from postwright.services.signing_keys import StoredKeys
-from postwright.store.workspaces import create_workspace, set_egress_sources
+from postwright.store.workspaces import PooledSource, create_workspace, set_egress_sources
 
 SENDER, PLATFORM = "news.acme.test", "mail.platform.test"
 HOSTS = "links.postwright.test. A 192.0.2.7\nmx.postwright.test. A 192.0.2.7\n"
@@ -21,9 +22,11 @@ HOSTS = "links.postwright.test. A 192.0.2.7\nmx.postwright.test. A 192.0.2.7\n"
 async def platform(world: Any) -> int:
     """A verified platform domain in a workspace of its own; returns the workspace."""
     checked = PreflightCheck(world.database, world.clock, 443, PLATFORM)
-    world.campaigns = Campaigns(world.database, world.clock, checked, 1)
+    world.campaigns = Campaigns(world.database, world.clock, CampaignStart(world.database, world.clock, checked, 1))
     owner: int = await world.database.write(lambda c: create_workspace(c, "platform", world.clock.now()))
-    await world.database.write(lambda c: set_egress_sources(c, owner, [("192.0.2.7", "mx.postwright.test")]))
+    await world.database.write(
+        lambda c: set_egress_sources(c, owner, [PooledSource("192.0.2.7", "mx.postwright.test")], {})
+    )
     domain = await world.sender_domains.add(owner, PLATFORM)
     records = await world.sender_domains.records(domain)
     world.resolver.zone = Zone.parse(as_zone_text(tuple(records)) + HOSTS)
@@ -56,7 +59,8 @@ async def test_an_unverified_domain_is_refused(world: Any, platform: int) -> Non
 async def test_where_an_admin_allows_it_the_platforms_name_is_in_from(world: Any, platform: int) -> None:
     await allow(world)
     campaign = await world.draft()
-    assert await codes(world, campaign) == ([], ["sent_under_platform"])
+    blocking, advisory = await codes(world, campaign)
+    assert (blocking, advisory[0]) == ([], "sent_under_platform")
     await world.campaigns.send(world.workspace, campaign.id)
     (run,) = world.rows("SELECT * FROM run")
     assert (run.signing_domain, run.return_path_host) == (PLATFORM, f"bounce.{PLATFORM}")
@@ -98,7 +102,9 @@ async def test_a_verified_domain_goes_in_its_own_name_whatever_is_allowed(world:
     await allow(world)
     await world.change("UPDATE sender_domain SET state = 'verified' WHERE name = :name", name=SENDER)
     campaign = await world.draft()
-    assert await codes(world, campaign) == ([], [])
+    blocking, advisory = await codes(world, campaign)
+    assert blocking == []
+    assert "sent_under_platform" not in advisory
     await world.campaigns.send(world.workspace, campaign.id)
     assert world.rows("SELECT signing_domain, from_address FROM run") == [(SENDER, f"letter@{SENDER}")]
 

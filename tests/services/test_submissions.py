@@ -22,6 +22,7 @@ from postwright.services.submissions import (
     PreparedMessage,
     StoredMessage,
 )
+from postwright.services.withdrawals import Withdrawal
 from postwright.store.templates import TemplateText
 from rendering.whole import Mailbox
 from tracking.tokens import TokenKind, make
@@ -216,7 +217,7 @@ async def test_unsubscribing_from_a_clients_mail_stops_the_stream_and_no_receipt
     (first,) = await send(ready, client, wanted("a@example.test", stream="marketing"))
     token = make(TokenKind.UNSUBSCRIBE, first.accepted[0].delivery_id, 0, ready.token_keys)
     claims = ready.engagement.claims(token, TokenKind.UNSUBSCRIBE)
-    assert await ready.engagement.unsubscribe(claims, "one_click")
+    assert await ready.engagement.unsubscribe(claims, Withdrawal("one_click", ready.clock.now()))
     assert ready.rows("SELECT state FROM delivery") == [("suppressed",)], "what is queued stops at once"
     (letter,) = await send(ready, client, wanted("a@example.test", stream="marketing"))
     (receipt,) = await send(ready, client, wanted("a@example.test"))

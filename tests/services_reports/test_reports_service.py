@@ -74,9 +74,9 @@ class World:
         now = self.clock.now()
         self.workspace = await self.database.write(lambda c: workspaces.create_workspace(c, "main", now))
         hosts = ("bounce.acme.test", "links.acme.test")
-        await self.database.write(lambda c: domains.add_domain(c, self.workspace, "acme.test", hosts, None, now))
-        egress = [("192.0.2.7", "mx.postwright.test")]
-        await self.database.write(lambda c: workspaces.set_egress_sources(c, self.workspace, egress))
+        await self.database.write(lambda c: domains.add_domain(c, self.workspace, "acme.test", hosts, now))
+        egress = [workspaces.PooledSource("192.0.2.7", "mx.postwright.test")]
+        await self.database.write(lambda c: workspaces.set_egress_sources(c, self.workspace, egress, {}))
         return self
 
     async def take(self, octets: bytes, name: str = "") -> TakenReport:
@@ -207,7 +207,7 @@ async def test_mail_to_a_report_address_is_stored_for_whoever_has_the_domain(wor
     now = world.clock.now()
     other = await world.database.write(lambda c: workspaces.create_workspace(c, "other", now))
     hosts = ("bounce.acme.test", "links.acme.test")
-    await world.database.write(lambda c: domains.add_domain(c, other, "acme.test", hosts, None, now))
+    await world.database.write(lambda c: domains.add_domain(c, other, "acme.test", hosts, now))
     await world.reports.take_mail("Bounce.acme.test", ARF)
     await world.reports.take_mail("bounce.stranger.test", ARF)
     for workspace in (world.workspace, other):

@@ -15,13 +15,26 @@ from sqlalchemy.pool import NullPool
 
 from mailtypes.clock import HOUR, MINUTE, SECOND, SystemClock
 from mta.delivery import Happening
-from postwright.store import campaigns, contacts, domains, leases, recipients, routes, schema, templates, workspaces
+from postwright.keyrings import KeyRing
+from postwright.store import (
+    campaigns,
+    contacts,
+    domains,
+    leases,
+    preparation,
+    recipients,
+    routes,
+    schema,
+    templates,
+    workspaces,
+)
 from postwright.store.database import Database
 from postwright.store.public_ids import delivery_id
 from postwright.store.records import table
 from postwright.store.tables import metadata
 
 NOW = 1_700_000_000 * SECOND
+ALL_THE_SAME = preparation.Placing(lambda key: 0)
 
 
 class Postgres:
@@ -126,7 +139,7 @@ async def open_database(database_url: str) -> AsyncIterator[Callable[[], Databas
     opened: list[Database] = []
 
     def open_one() -> Database:
-        opened.append(Database(database_url, SystemClock()))
+        opened.append(Database(database_url, SystemClock(), lambda: KeyRing("1", {"1": b"e" * 32})))
         return opened[-1]
 
     yield open_one
@@ -189,7 +202,7 @@ class World:
             domain.id
             if domain
             else domains.add_domain(
-                connection, self.workspace, "sender.test", ("bounce.sender.test", "track.sender.test"), None, NOW
+                connection, self.workspace, "sender.test", ("bounce.sender.test", "track.sender.test"), NOW
             )
         )
         assert stream is not None
@@ -217,7 +230,7 @@ class World:
             campaign,
             campaigns.FrozenSender("sender.test", "bounce.sender.test", "track.sender.test"),
             [campaigns.FrozenVariant(version.id, "Hi", 1.0, ((0, "https://example.test/"),))],
-            NOW + 48 * HOUR,
+            campaigns.RunTerms(NOW + 48 * HOUR),
             NOW,
         )
         run = campaigns.get_run(connection, run_id)
@@ -227,7 +240,7 @@ class World:
     async def prepared(self, number: int, **options: str) -> campaigns.Run:
         """A sending run to ``number`` recipients who are held."""
         run = await self.start([f"p{one}" for one in range(number)], **options)
-        while await self.write(recipients.prepare_chunk, run.id, lambda key: 0, NOW):
+        while await self.write(preparation.prepare_chunk, run.id, ALL_THE_SAME, NOW):
             pass
         return await self.again(run)
 
@@ -245,7 +258,9 @@ class World:
     async def lease(
         self, limit: int = 1000, *, duration: int = 10 * MINUTE, worker: str = "w1", now: int = NOW
     ) -> list[leases.Lease]:
-        found: list[leases.Lease] = await self.write(leases.lease, worker, self.destination, limit, duration, now)
+        found: list[leases.Lease] = await self.write(
+            leases.lease, leases.Taker(worker, duration), self.destination, limit, now
+        )
         return found
 
     async def mark(self, held: list[leases.Lease], *, duration: int = 10 * MINUTE, now: int = NOW) -> set[int]:

@@ -110,7 +110,10 @@ async def test_processes_that_import_the_same_people_in_another_order(
 async def _job(world: Any) -> imports.ImportJob:
     target = await world.contact_list("imported", [])
     blob = await world.write(blobs.put_blob, world.workspace, b"a,b\n", world.now)
-    job = await world.write(imports.add_job, world.workspace, target.id, ("people.csv", blob), 10, world.now)
+    job = await world.write(imports.add_job, world.workspace, target.id, ("people.csv", blob), world.now)
+    await world.write(imports.make_draft, job, blob)
+    assert await world.write(imports.begin_job, job, "{}", "print", 10) is True
+    assert await world.write(imports.begin_job, job, "{}", "print", 10) is False
     found: imports.ImportJob = await world.read(imports.get_job, world.workspace, job)
     return found
 

@@ -16,7 +16,7 @@ HOSTS = ("bounce.sender.test", "links.sender.test")
 async def test_changes_at_once_see_what_the_others_have_made_of_it(
     world: Any, open_database: Callable[[], Database]
 ) -> None:
-    made = await world.write(domains.add_domain, world.workspace, "sender.test", HOSTS, None, world.now)
+    made = await world.write(domains.add_domain, world.workspace, "sender.test", HOSTS, world.now)
 
     def one_more(found: SenderDomain) -> dict[str, str | bool | None]:
         return {"mta_sts_hosts": f"{found.mta_sts_hosts or ''}x"}
@@ -30,7 +30,7 @@ async def test_changes_at_once_see_what_the_others_have_made_of_it(
 
 
 async def test_a_change_that_is_refused_changes_nothing(world: Any) -> None:
-    made = await world.write(domains.add_domain, world.workspace, "sender.test", HOSTS, None, world.now)
+    made = await world.write(domains.add_domain, world.workspace, "sender.test", HOSTS, world.now)
 
     def refuse(_: SenderDomain) -> dict[str, str | bool | None]:
         raise ValueError("no")
@@ -46,7 +46,7 @@ async def test_domains_by_return_path_host_and_by_name(world: Any) -> None:
     other = await world.write(workspaces.create_workspace, "other", world.now)
     for workspace, name in ((other, "sender.test"), (world.workspace, "sender.test"), (other, "alone.test")):
         hosts = (f"bounce.{name}", f"links.{name}")
-        made = await world.write(domains.add_domain, workspace, name, hosts, None, world.now)
+        made = await world.write(domains.add_domain, workspace, name, hosts, world.now)
         if workspace == world.workspace:
             await world.write(domains.save_audit, made, "verified", "{}", world.now)
     assert await world.read(domains.workspaces_of_host, "bounce.sender.test") == sorted([world.workspace, other])

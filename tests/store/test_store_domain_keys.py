@@ -13,7 +13,7 @@ HOSTS = ("bounce.sender.test", "links.sender.test")
 
 
 async def domain_with_key(world: Any, name: str = "sender.test") -> tuple[int, int]:
-    made = await world.write(domains.add_domain, world.workspace, name, HOSTS, None, world.now)
+    made = await world.write(domains.add_domain, world.workspace, name, HOSTS, world.now)
     key = domains.DkimKey(0, world.workspace, made, "pw1", "rsa", "made", "v=DKIM1", b"sealed", "k1", world.now)
     return made, await world.write(domains.add_key, key)
 

@@ -37,7 +37,7 @@ async def test_processes_that_lease_at_the_same_time_never_share_a_delivery(
         database = open_database()
         for _ in range(200):
             held = await database.write(
-                lambda connection: leases.lease(connection, name, world.destination, 7, HOUR, world.now)
+                lambda connection: leases.lease(connection, leases.Taker(name, HOUR), world.destination, 7, world.now)
             )
             assert len(held) <= 7
             if not held:
@@ -58,7 +58,7 @@ async def test_nobody_waits_for_rows_that_another_process_is_leasing(world: Any,
     await world.released(30)
     engine = open_engine(read_url(database_url))
     with engine.connect() as connection, connection.begin():
-        first = leases.lease(connection, "w1", world.destination, 10, HOUR, world.now)
+        first = leases.lease(connection, leases.Taker("w1", HOUR), world.destination, 10, world.now)
         second = await asyncio.wait_for(world.lease(10), 5)
     engine.dispose()
     assert (len(first), len(second)) == (10, 10)
@@ -74,7 +74,7 @@ async def test_only_what_is_due_at_that_destination_and_the_oldest_first(world: 
                 update(_delivery).where(_delivery.c.id == one).values(next_attempt_at=moment)
             )
         )
-    assert await world.write(leases.lease, "w1", world.destination + 1, 10, MINUTE, world.now) == []
+    assert await world.write(leases.lease, leases.Taker("w1", MINUTE), world.destination + 1, 10, world.now) == []
     assert [one.id for one in await world.lease(1)] == [early]
     assert [one.id for one in await world.lease()] == [middle]
     assert [one.id for one in await world.lease(now=world.now + 1)] == [late]
@@ -239,3 +239,13 @@ async def test_renewing_extends_what_a_worker_holds_and_nothing_else(world: Any)
     await world.lease(1, worker="w2", duration=PAST)
     assert await world.write(leases.renew, "w1", HOUR) == 2
     assert await world.write(leases.reap, world.now, world.now) == (1, 0)
+
+
+async def test_a_pool_takes_the_mail_of_its_streams_alone(world: Any) -> None:
+    await world.released(2)
+    of_pool = leases.Taker("w1", MINUTE, "default")
+    of_another = leases.Taker("w2", MINUTE, "receipts")
+    assert await world.read(leases.due_destinations, world.now, "", "receipts") == []
+    assert await world.write(leases.lease, of_another, world.destination, 10, world.now) == []
+    assert await world.read(leases.due_destinations, world.now, "", "default") == [world.destination]
+    assert len(await world.write(leases.lease, of_pool, world.destination, 10, world.now)) == 2

@@ -63,7 +63,7 @@ def _outcome(happening: Happening) -> leases.Outcome:
 
 
 WORK: dict[str, tuple[set[str], Callable[[Connection], object]]] = {
-    "lease": ({"ix_delivery_due"}, lambda c: leases.lease(c, "w", 3, 100, MINUTE, NOW)),
+    "lease": ({"ix_delivery_due"}, lambda c: leases.lease(c, leases.Taker("w", MINUTE), 3, 100, NOW)),
     "due_destinations": ({"ix_delivery_due"}, lambda c: leases.due_destinations(c, NOW)),
     "next_due_at": ({"ix_delivery_due"}, lambda c: leases.next_due_at(c, NOW)),
     "reap": ({"ix_delivery_leased"}, lambda c: leases.reap(c, NOW, NOW)),

@@ -9,7 +9,7 @@ import pytest
 
 from mailtypes.clock import HOUR
 from mta.delivery import DeliveryState, Happening, next_state
-from postwright.store import campaigns, contacts, leases, recipients, suppressions
+from postwright.store import campaigns, contacts, leases, preparation, recipients, suppressions
 from postwright.store.database import Database
 from postwright.store.public_ids import delivery_id, run_of_delivery
 from postwright.store.suppressions import NewSuppression, Scope
@@ -21,9 +21,12 @@ def told(attempts: int, code: int | None, text: str) -> dict[str, Any]:
     return {"attempts": attempts, "code": code, "text": text}
 
 
+ALL_THE_SAME = preparation.Placing(lambda key: 0)
+
+
 async def _prepare_all(world: Any, run: campaigns.Run, limit: int) -> list[int]:
     sizes = []
-    while size := await world.write(recipients.prepare_chunk, run.id, lambda key: 0, world.now, limit=limit):
+    while size := await world.write(preparation.prepare_chunk, run.id, ALL_THE_SAME, world.now, limit=limit):
         sizes.append(size)
     return sizes
 
@@ -51,10 +54,10 @@ async def test_preparing_again_changes_nothing(world: Any) -> None:
 
 async def test_a_process_that_dies_in_a_chunk_leaves_nothing_half_done(world: Any) -> None:
     run = await world.start([f"p{number}" for number in range(5)])
-    await world.write(recipients.prepare_chunk, run.id, lambda key: 0, world.now, limit=2)
+    await world.write(preparation.prepare_chunk, run.id, ALL_THE_SAME, world.now, limit=2)
 
     def dying(connection: Any) -> None:
-        recipients.prepare_chunk(connection, run.id, lambda key: 0, world.now, limit=2)
+        preparation.prepare_chunk(connection, run.id, ALL_THE_SAME, world.now, limit=2)
         raise RuntimeError("the process dies")
 
     with pytest.raises(RuntimeError, match="dies"):
@@ -72,7 +75,7 @@ async def test_two_processes_prepare_at_the_same_time(world: Any, open_database:
     async def prepare(database: Database) -> int:
         done = 0
         while size := await database.write(
-            lambda connection: recipients.prepare_chunk(connection, run.id, lambda key: 0, world.now, limit=9)
+            lambda connection: preparation.prepare_chunk(connection, run.id, ALL_THE_SAME, world.now, limit=9)
         ):
             done += size
         return done
@@ -88,10 +91,11 @@ async def test_merge_data_and_variant_are_frozen(world: Any) -> None:
     target = await world.contact_list("people", [])
     await world.write(contacts.put_on_list, target, [world.contact("ann", name="Ann")], "test", world.now)
     run = await world.start([], list_name="people")
-    await world.write(recipients.prepare_chunk, run.id, lambda key: 1 if key.startswith("ann") else 0, world.now)
+    placing = preparation.Placing(lambda key: 1 if key.startswith("ann") else 0)
+    await world.write(preparation.prepare_chunk, run.id, placing, world.now)
     await world.write(contacts.put_on_list, target, [world.contact("ann", name="Anna")], "test", world.now)
     (row,) = (await world.rows(run)).values()
-    assert (row.merge_data, row.variant) == ('{"name": "Ann"}', 1)
+    assert (json.loads(row.merge_data), row.variant) == ({"name": "Ann"}, 1)
 
 
 async def test_suppressed_contacts_are_settled_at_once_with_an_event(world: Any) -> None:
@@ -147,7 +151,9 @@ async def test_a_domain_that_takes_no_mail_fails_its_held_recipients(world: Any)
     assert {(row.reply_text, row.settled_at) for row in failed} == {("null MX", world.now)}
     events = await world.events("failed")
     assert {event.delivery_id for event in events} == {row.id for row in failed}
-    assert {(data["cause"], data["reason"]) for data in (json.loads(event.data) for event in events)} == {("null MX", "no_mail_service")}
+    assert {(data["cause"], data["reason"]) for data in (json.loads(event.data) for event in events)} == {
+        ("null MX", "no_mail_service")
+    }
 
 
 async def test_a_deferred_one_that_was_held_keeps_its_time(world: Any) -> None:

@@ -10,24 +10,25 @@ import pytest
 
 from postwright.store import campaigns, domains, routes, templates, workspaces
 from postwright.store.database import Database
+from postwright.store.workspaces import PooledSource
 
 HOSTS = ("bounce.sender.test", "track.sender.test")
 TEXT = templates.TemplateText("<p>Hi</p>", "html", "Hi", "soon", None)
 
 
 async def test_the_first_verification_is_remembered(world: Any) -> None:
-    made = await world.write(domains.add_domain, world.workspace, "sender.test", HOSTS, "gentle", world.now)
+    made = await world.write(domains.add_domain, world.workspace, "sender.test", HOSTS, world.now)
     for moment, state in ((1, "failing"), (2, "verified"), (3, "failing"), (4, "verified")):
         await world.write(domains.save_audit, made, state, f'{{"n": {moment}}}', world.now + moment)
     found = await world.read(domains.find_domain, world.workspace, "sender.test")
     assert (found.state, found.audit, found.checked_at) == ("verified", '{"n": 4}', world.now + 4)
-    assert (found.verified_at, found.ramp_started_at) == (world.now + 2, world.now + 2)
+    assert found.verified_at == world.now + 2
     assert await world.read(domains.find_domain, world.workspace + 1, "sender.test") is None
     assert await world.read(domains.return_path_hosts) == {"bounce.sender.test"}
 
 
 async def test_only_active_keys_sign_and_rsa_first(world: Any) -> None:
-    made = await world.write(domains.add_domain, world.workspace, "sender.test", HOSTS, None, world.now)
+    made = await world.write(domains.add_domain, world.workspace, "sender.test", HOSTS, world.now)
     key = domains.DkimKey(0, world.workspace, made, "s1", "ed25519", "made", "v=DKIM1", b"\x00sealed", "k1", world.now)
     ids = [
         await world.write(domains.add_key, one)
@@ -110,9 +111,12 @@ async def test_a_workspace_begins_with_two_streams(world: Any) -> None:
     assert (marketing.one_click, receipts.one_click, receipts.tracks_opens) == (True, False, False)
     assert await world.read(workspaces.get_stream, marketing.id) == marketing
     await world.write(
-        workspaces.set_egress_sources, world.workspace, [("192.0.2.1", "a.test"), ("192.0.2.2", "b.test")]
+        workspaces.set_egress_sources,
+        world.workspace,
+        [PooledSource("192.0.2.1", "a.test"), PooledSource("192.0.2.2", "b.test")],
+        {},
     )
-    await world.write(workspaces.set_egress_sources, world.workspace, [("192.0.2.3", "c.test")])
+    await world.write(workspaces.set_egress_sources, world.workspace, [PooledSource("192.0.2.3", "c.test")], {})
     assert [one.ip for one in await world.read(workspaces.list_egress_sources, world.workspace)] == ["192.0.2.3"]
 
 
@@ -127,3 +131,17 @@ async def test_a_run_is_numbered_and_moves_by_conditional_update(world: Any) -> 
     assert await world.read(campaigns.link_target, run.id, 0, 0) == "https://example.test/"
     assert await world.read(campaigns.link_target, run.id, 0, 1) is None
     assert [one.number for one in await world.read(campaigns.variants_of, run.id)] == [0]
+
+
+async def test_streams_take_the_pool_that_is_set_for_them(world: Any) -> None:
+    sources = [PooledSource("192.0.2.1", "a.test"), PooledSource("192.0.2.2", "b.test", "receipts")]
+    await world.write(workspaces.set_egress_sources, world.workspace, sources, {"transactional": "receipts"})
+    streams = {
+        name: await world.read(workspaces.find_stream, world.workspace, name) for name in ("marketing", "transactional")
+    }
+    listed = {one.ip: one.pool_id for one in await world.read(workspaces.list_egress_sources, world.workspace)}
+    assert streams["marketing"].pool_id == listed["192.0.2.1"]
+    assert streams["transactional"].pool_id == listed["192.0.2.2"]
+    await world.write(workspaces.set_egress_sources, world.workspace, sources[:1], {})
+    back = await world.read(workspaces.find_stream, world.workspace, "transactional")
+    assert back.pool_id == streams["marketing"].pool_id

@@ -8,7 +8,7 @@ import pytest
 
 from mailtypes.clock import DAY
 from mta.delivery import DeliveryState, Happening, next_state
-from postwright.store import campaigns, recipients, suppressions
+from postwright.store import campaigns, preparation, suppressions
 from postwright.store.database import open_engine, read_url
 from postwright.store.suppressions import NewSuppression, Scope
 
@@ -149,7 +149,7 @@ async def test_a_chunk_that_is_being_written_is_waited_for(world: Any, database_
     run = await world.start(["p1", "p2"])
     engine = open_engine(read_url(database_url))
     with engine.connect() as connection, connection.begin():
-        assert recipients.prepare_chunk(connection, run.id, lambda key: 0, world.now) == 2
+        assert preparation.prepare_chunk(connection, run.id, preparation.Placing(lambda key: 0), world.now) == 2
         suppressing = asyncio.create_task(_suppress(world, _new()))
         done, _ = await asyncio.wait({suppressing}, timeout=0.3)
         assert not done

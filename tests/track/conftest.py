@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from mailtypes.clock import ManualClock
+from postwright.services.preferences import Preferences
+from postwright.services.sign_ups import SignUps
 from postwright.track.asgi import TrackApplication
+from postwright.track.recipient_desk import RecipientDesk
 from tests.services.conftest import World, make_cheap
 from tracking.tokens import TokenKind, make
 
@@ -70,8 +73,11 @@ async def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     world = await World(tmp_path, ManualClock()).begin()
     await world.sending("dana@example.test,דנה,he\n", from_name="Acme & <b>Sons</b>", list_name="Gardeners")
     (delivery,) = await world.leased()
-    visitor = Visitor(world, TrackApplication(world.engagement), delivery)
-    for name, kind, link in (("o", TokenKind.PIXEL, 0), ("c", TokenKind.CLICK, 1), ("u", TokenKind.UNSUBSCRIBE, 0)):
-        visitor.tokens[name] = make(kind, delivery.id, link, world.token_keys)
+    sign_ups = SignUps(world.database, world.clock, world.token_keys, test_environment=True)
+    desk = RecipientDesk(world.engagement, Preferences(world.database, world.clock), sign_ups)
+    visitor = Visitor(world, TrackApplication(world.engagement, recipients=desk), delivery)
+    kinds = {"o": TokenKind.PIXEL, "c": TokenKind.CLICK, "u": TokenKind.UNSUBSCRIBE, "p": TokenKind.PREFERENCES}
+    for name, kind in kinds.items():
+        visitor.tokens[name] = make(kind, delivery.id, int(name == "c"), world.token_keys)
     yield visitor
     await world.database.close()

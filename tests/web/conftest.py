@@ -1,6 +1,7 @@
 """A real install in a folder: a database filled through the services, mailboxes, and the pages over both."""
 
 import asyncio
+import io
 import json
 import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -16,10 +17,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection
+from sqlalchemy import text as sql
 
 from dns_checks.publish import as_zone_text
 from dns_checks.testing import Zone
 from dns_checks.testing_pages import Pages
+from hygiene.segments.fields import FieldDefinition, FieldKind
+from hygiene.segments.parse import parse
 from mailtypes.clock import HOUR, MINUTE, SystemClock
 from mailtypes.domain import DomainName
 from mailtypes.questions import DnsAnswer, DnsQuestion, HttpAnswer, HttpFetch
@@ -27,7 +31,10 @@ from mta.delivery import Happening
 from postwright.keyrings import write_new_key
 from postwright.sandbox.mailboxes import Mailboxes, MailboxWriter, ReceivedMessage
 from postwright.services.accounts import Role
-from postwright.services.campaigns import CampaignDraft
+from postwright.services.audiences import AudienceDraft
+from postwright.services.campaign_drafts import CampaignDraft
+from postwright.services.contacts import BulkChange
+from postwright.services.hygiene_terms import PlanTerms
 from postwright.services.sender_domains import AuditMeans, PublicHosts, SenderDomains
 from postwright.settings import (
     DatabaseSettings,
@@ -38,8 +45,9 @@ from postwright.settings import (
     SandboxSettings,
     Settings,
 )
-from postwright.store import domains, leases, recipients, routes, schema, workspaces
+from postwright.store import domains, events, leases, recipients, routes, schema, workspaces
 from postwright.store.campaigns import Campaign
+from postwright.store.contact_book import ContactQuery
 from postwright.store.contacts import list_lists
 from postwright.store.domains import SenderDomain
 from postwright.store.recipients import DeliveryFilter
@@ -76,7 +84,7 @@ REPLIES = {
 
 
 def settings_in(folder: Path) -> Settings:
-    keys = {name: folder / f"{name}.key" for name in ("master_file", "token_file", "return_path_file")}
+    keys = {name: folder / f"{name}.key" for name in ("master_file", "token_file", "return_path_file", "erasure_file")}
     for path in keys.values():
         write_new_key(path)
     return Settings(
@@ -128,7 +136,11 @@ class Install:
         now = self.application.clock.now()
         found = await self.application.database.write(lambda c: workspaces.create_workspace(c, name, now))
         self.workspace = found
-        await self.write(lambda c: workspaces.set_egress_sources(c, found, [("127.0.0.2", "mta.acme.test")]))
+        await self.write(
+            lambda c: workspaces.set_egress_sources(
+                c, found, [workspaces.PooledSource("127.0.0.2", "mta.acme.test")], {}
+            )
+        )
         for role in Role:
             await self.application.accounts.save_user(found, f"{role}@{name}.test", PASSWORD, role)
         return self
@@ -178,7 +190,13 @@ class Install:
         return await self.application.campaigns.create(
             self.workspace,
             CampaignDraft(
-                name, await self.list_id(), template.template.id, "hello@news.acme.test", "Acme Garden", None, subject
+                name,
+                AudienceDraft(await self.list_id()),
+                template.template.id,
+                "hello@news.acme.test",
+                "Acme Garden",
+                None,
+                subject,
             ),
         )
 
@@ -209,7 +227,9 @@ class Install:
         now = self.application.clock.now()
         for destination in await self.application.database.read(lambda c: leases.due_destinations(c, now)):
             held = await self.application.database.write(
-                lambda c, d=destination, left=count - done: leases.lease(c, "w1", d, left, 10 * MINUTE, now)
+                lambda c, d=destination, left=count - done: leases.lease(
+                    c, leases.Taker("w1", 10 * MINUTE), d, left, now
+                )
             )
             if held:
                 await self.write(lambda c, held=held: leases.mark_transmitting(c, held, 10 * MINUTE, now))
@@ -246,13 +266,29 @@ class Install:
         application = self.application
         return WebServices(
             accounts=application.accounts,
+            account_changes=application.account_changes,
             campaigns=application.campaigns,
+            experiment_runs=application.experiment_runs,
+            statistics=application.statistics,
             sender_domains=application.sender_domains,
             key_rotation=application.key_rotation,
             reports=application.reports,
             imports=application.imports,
+            contacts=application.contacts,
+            contact_timeline=application.contact_timeline,
+            contact_fields=application.contact_fields,
+            segments=application.segments,
+            suppression_list=application.suppression_list,
+            hygiene_plans=application.hygiene_plans,
+            hygiene_schedule=application.hygiene_schedule,
+            lists_health=application.lists_health,
             templates=application.templates,
             log=application.log,
+            destinations=application.destinations,
+            event_search=application.event_search,
+            overview=application.overview,
+            audit_log=application.audit_log,
+            warm_ups=application.warm_ups,
             clock=application.clock,
             mailboxes=Mailboxes(self.mailboxes_path) if mailboxes else None,
             secure_cookies=secure,
@@ -444,7 +480,46 @@ async def _fill(install: Install, people: int) -> dict[str, str]:
             "שלום נועה, האביב כאן.",
         ),
     )
+    await _counted(install)
+    await install.application.suppression_list.add(install.workspace, "left@example.test", "manual", note="By phone")
+    older = "UPDATE contact SET created_at = created_at - 77760000000000 WHERE id % 10 = 1"  # by 900 days
+    await install.write(lambda connection: connection.execute(sql(older)) and None)
+    everybody = PlanTerms(tree=parse({"all": []}), ask_first=False)
+    plan_id = await install.application.hygiene_plans.make(install.workspace, everybody, None, by="schedule")
+    await install.application.hygiene_plans.finish(install.workspace, plan_id)
     return await _addresses(install, [finished, running, draft], run_id, job)
+
+
+async def _counted(install: Install) -> None:
+    """Bring the statistics up to date."""
+    later = install.application.clock.now() + MINUTE  # the watermark stays behind by some seconds
+    await install.write(lambda c: events.roll_up(c, install.workspace, later))
+    while await install.application.statistics.step():
+        pass
+
+
+async def _contact_addresses(install: Install) -> dict[str, str]:
+    """The pages of contacts and of what they are sorted by, with something of each."""
+    application, workspace = install.application, install.workspace
+    people = await application.contacts.page(workspace, ContactQuery(), limit=3)
+    change = BulkChange(add_tags=["vip", "<b>bold</b>"], fields={"note": install.hostile})
+    await application.contacts.change_many(workspace, [one.card.id for one in people], change)
+    await application.contact_fields.define(workspace, FieldDefinition("plan", FieldKind.CHOICE, ("basic", "club")))
+    tree = {"all": [{"tag": "vip"}, {"not": {"activity": "clicked", "op": "none", "within_days": 60}}]}
+    segment = await application.segments.create(workspace, "Busy readers", tree)
+    upload = io.BytesIO("דואל;שם\nruth@mailhub.test;רות\n".encode("cp1255"))
+    draft = await application.imports.store_draft(workspace, "Readers", "people.csv", upload)
+    return {
+        "contacts": "/contacts",
+        "contacts-found": "/contacts?find=a&archived=",
+        "contact": hrefs.contact_href(people[0].card),
+        "lists": "/contacts/lists",
+        "fields": "/contacts/fields",
+        "segments": "/segments",
+        "segment": hrefs.segment_href(segment),
+        "new-segment": "/segments/new",
+        "import-columns": hrefs.import_href(await application.imports.job(workspace, draft)),
+    }
 
 
 async def _addresses(install: Install, found: Sequence[Campaign], run_id: int, job: int) -> dict[str, str]:
@@ -458,11 +533,16 @@ async def _addresses(install: Install, found: Sequence[Campaign], run_id: int, j
         "finished": finished,
         "running": running,
         "draft": draft,
+        "new-campaign": "/campaigns/new",
+        "change-campaign": f"{draft}/edit",
+        "report": f"{finished}/report",
+        "empty-report": f"{draft}/report",
         "messages": "/messages",
         "found": f"/messages?address={deliveries[0].address}",
         "message": hrefs.message_href(deliveries[0]),
         "templates": "/templates",
         "template": hrefs.template_href(template),
+        **await _contact_addresses(install),
         "imports": "/imports",
         "import": hrefs.import_href(await application.imports.job(install.workspace, job)),
         "domains": "/domains",
@@ -479,5 +559,16 @@ async def _addresses(install: Install, found: Sequence[Campaign], run_id: int, j
         "mail-text": "/sandbox/2?view=text",
         "mail-headers": "/sandbox/2?view=headers",
         "mail-source": "/sandbox/2?view=source",
+        "suppressions": "/suppressions",
+        "hygiene": "/hygiene",
+        "hygiene-plan": "/hygiene/1",
+        "queue": "/queue",
+        "destination": "/queue/1",
+        "events": "/events",
+        "settings": "/settings",
+        "settings-sessions": "/settings/sessions",
+        "settings-people": "/settings/people",
+        "settings-keys": "/settings/keys",
+        "settings-audit": "/settings/audit",
         "missing": "/no-such-page",
     }

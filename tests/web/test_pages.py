@@ -19,7 +19,7 @@ async def test_every_page_carries_the_policy_and_stays_small(browser: Any, insta
     for name, address in [*pages.items(), ("sign-in", "/sign-in"), ("progress", f"{pages['running']}/progress.json")]:
         answer = await browser.get(address)
         assert answer.status_code == (404 if name == "missing" else 200), name
-        is_framing = name in {"mail", "hostile-mail"}
+        is_framing = name in {"mail", "hostile-mail", "template"}
         assert answer.headers["Content-Security-Policy"] == (MAIL_FRAME_POLICY if is_framing else PAGE_POLICY), name
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["X-Frame-Options"] == "DENY"

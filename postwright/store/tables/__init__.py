@@ -7,8 +7,41 @@ microseconds; addresses stand as given beside their ``address_key``.
 
 from sqlmodel import SQLModel
 
-from postwright.store.tables import audience, content, domains, identity, log, reports, sending, shaping
+from postwright.store.tables import (
+    audience,
+    auditing,
+    consents,
+    content,
+    domains,
+    hygiene,
+    identity,
+    log,
+    reports,
+    sending,
+    shaping,
+    statistics,
+    tracking,
+    warm_up,
+    webhooks,
+)
 
 metadata = SQLModel.metadata
 
-__all__ = ["audience", "content", "domains", "identity", "log", "metadata", "reports", "sending", "shaping"]
+__all__ = [
+    "audience",
+    "auditing",
+    "consents",
+    "content",
+    "domains",
+    "hygiene",
+    "identity",
+    "log",
+    "metadata",
+    "reports",
+    "sending",
+    "shaping",
+    "statistics",
+    "tracking",
+    "warm_up",
+    "webhooks",
+]

@@ -37,7 +37,10 @@ class TemplateVersion(SQLModel, table=True):
 
 
 class Blob(SQLModel, table=True):
-    """Bytes that came whole (imports, messages), stored once however often they are referred to."""
+    """Bytes that came whole (imports, messages), stored once however often they are referred to.
+
+    Large ones lie in pieces; ``content`` is empty then.
+    """
 
     __tablename__ = "blob"
     __table_args__ = (UniqueConstraint("workspace_id", "sha256"),)
@@ -48,6 +51,16 @@ class Blob(SQLModel, table=True):
     reference_count: int = big()
     content: bytes
     created_at: int = moment()
+
+
+class BlobPiece(SQLModel, table=True):
+    """A part of a large blob, in the order of ``number`` from 0."""
+
+    __tablename__ = "blob_piece"
+    blob_id: int = Field(primary_key=True, foreign_key="blob.id", sa_type=BIG, ondelete="CASCADE")
+    number: int = Field(primary_key=True)
+    workspace_id: int = reference("workspace.id")
+    content: bytes
 
 
 class Message(SQLModel, table=True):

@@ -26,8 +26,6 @@ class SenderDomain(SQLModel, table=True):
     state: str
     return_path_host: str
     tracking_host: str
-    ramp_plan: str | None = None
-    ramp_started_at: int | None = optional_moment()
     created_at: int = moment()
     verified_at: int | None = optional_moment()
     checked_at: int | None = optional_moment()

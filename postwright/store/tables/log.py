@@ -1,9 +1,14 @@
 """The append-only event log and what is rolled up from it."""
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from postwright.store.tables.columns import BIG, big, moment, reference
+
+_ALARM = text(
+    "kind IN ('destination_suspended', 'dkim_key_missing', 'domain_drift', 'domain_expiring', 'warmup_paused',"
+    " 'webhook_disabled')"
+)
 
 
 class Event(SQLModel, table=True):
@@ -16,6 +21,7 @@ class Event(SQLModel, table=True):
     __table_args__ = (
         Index("ix_event_recorded", "workspace_id", "recorded_at", "id"),
         Index("ix_event_delivery", "delivery_id"),
+        Index("ix_event_alarm", "workspace_id", "recorded_at", sqlite_where=_ALARM, postgresql_where=_ALARM),
         {"sqlite_with_rowid": False, "postgresql_partition_by": "RANGE (month)"},
     )
     month: int = Field(primary_key=True)

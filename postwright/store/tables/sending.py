@@ -3,7 +3,7 @@
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from postwright.store.tables.columns import BIG, big, moment, optional_moment, reference, row_id
+from postwright.store.tables.columns import BIG, ROW_ID, big, moment, optional_moment, reference, row_id
 
 
 def _partial_index(name: str, condition: str, *columns: str) -> Index:
@@ -12,7 +12,12 @@ def _partial_index(name: str, condition: str, *columns: str) -> Index:
 
 
 class Campaign(SQLModel, table=True):
-    """A mail to a list; ``state``: draft, sending, paused, finished, cancelled."""
+    """A mail to many; ``state``: draft, scheduled, sending, paused, finished, cancelled.
+
+    ``audience`` is a segment tree (JSON); ``None``: everybody on the list. Without a list, what unsubscribes from it is
+    the whole stream. ``plan`` (JSON) says when it goes out, ``frequency_cap`` (JSON) how much anybody may get,
+    ``experiment`` (JSON) what is tested; ``longest`` how long sending may take, in microseconds.
+    """
 
     __tablename__ = "campaign"
     __table_args__ = (UniqueConstraint("workspace_id", "name"),)
@@ -20,7 +25,7 @@ class Campaign(SQLModel, table=True):
     workspace_id: int = reference("workspace.id")
     name: str
     stream_id: int = reference("stream.id")
-    list_id: int = reference("contact_list.id")
+    list_id: int | None = Field(default=None, foreign_key="contact_list.id", sa_type=BIG)
     template_id: int = reference("template.id")
     domain_id: int = reference("sender_domain.id")
     from_address: str
@@ -29,6 +34,14 @@ class Campaign(SQLModel, table=True):
     subject: str
     state: str
     created_at: int = moment()
+    audience: str | None = None
+    plan: str = "{}"
+    frequency_cap: str | None = None
+    experiment: str | None = None
+    longest: int | None = Field(default=None, sa_type=BIG)
+    starts_at: int | None = optional_moment()
+    archived_at: int | None = optional_moment()
+    blocked_by: str = ""
 
 
 class Run(SQLModel, table=True):
@@ -38,7 +51,8 @@ class Run(SQLModel, table=True):
     is not committed yet), scheduled (until ``starts_at``), sending, paused, finished, cancelled. ``last_contact_id``
     is how far the preparation has come; ``recipients`` is the highest number given to a delivery.
     ``standing_key`` names the run that single messages of one sender, stream and day join until ``open_until``.
-    What ``is_test`` goes to the test mailbox. ``tags`` is a JSON list.
+    What ``is_test`` goes to the test mailbox. ``tags`` is a JSON list. ``audience``, ``plan`` and ``frequency_cap`` are
+    the campaign's, frozen; ``expiry`` (microseconds) counts for each recipient from the release, where it is set.
     """
 
     __tablename__ = "run"
@@ -74,10 +88,39 @@ class Run(SQLModel, table=True):
     open_until: int | None = optional_moment()
     is_test: bool = False
     tags: str = "[]"
+    audience: str | None = None
+    plan: str = "{}"
+    frequency_cap: str | None = None
+    expiry: int | None = Field(default=None, sa_type=BIG)
+
+
+class Experiment(SQLModel, table=True):
+    """The test that a run makes; ``state``: drawing, assigning, testing, asking, releasing, finished.
+
+    ``terms`` (JSON) are frozen with the run: seed, metric, shares, what happens then. ``cut`` (JSON) is where the draw
+    ends; ``reached`` the last delivery that was assigned or released. ``winner`` is the variant's number, ``verdict``
+    (JSON) what it was decided by, ``decided_by`` the rule, the deadline or a person.
+    """
+
+    __tablename__ = "experiment"
+    __table_args__ = (UniqueConstraint("workspace_id", "run_id"), Index("ix_experiment_state", "state"))
+    run_id: int = Field(primary_key=True, foreign_key="run.id", sa_type=ROW_ID)
+    workspace_id: int = reference("workspace.id")
+    state: str
+    terms: str
+    cut: str = "[]"
+    reached: int = big(0)
+    started_at: int | None = optional_moment()
+    deadline: int | None = optional_moment()
+    looked_at: int | None = optional_moment()
+    winner: int | None = None
+    verdict: str = "{}"
+    decided_by: str = ""
+    decided_at: int | None = optional_moment()
 
 
 class Variant(SQLModel, table=True):
-    """What one part of a run's recipients gets: a frozen template version and subject, and its share."""
+    """What one part of a run's recipients gets: a frozen template version, subject and sender name, and its share."""
 
     __tablename__ = "variant"
     __table_args__ = (UniqueConstraint("workspace_id", "run_id", "number"),)
@@ -88,6 +131,9 @@ class Variant(SQLModel, table=True):
     template_version_id: int = reference("template_version.id")
     subject: str
     share: float = 1.0
+    name: str = ""
+    from_name: str | None = None
+    preheader: str | None = None
 
 
 class RunLink(SQLModel, table=True):
@@ -108,8 +154,10 @@ class Delivery(SQLModel, table=True):
     ``id`` is the run's id and the recipient's number in one (see ``postwright.store.public_ids.delivery_id``),
     so that whoever holds an id knows the partition. ``message_id`` is 0 where the run's template makes the message.
     ``record_key`` is the API client's own name for a recipient of a bulk.
+    ``variant`` below 0: not decided yet. ``priority``: the highest is released first; below 0 is not released.
     ``merge_data`` is frozen JSON. ``lease_until`` is database time. What is due first goes first: transactional mail
-    is due from the beginning of time.
+    is due from the beginning of time. ``egress`` is the place that it leaves from, or last left from. Where a warm-up
+    counts it, it may leave from there alone and only until ``granted_until``.
     """
 
     __tablename__ = "delivery"
@@ -118,7 +166,12 @@ class Delivery(SQLModel, table=True):
         _partial_index("ix_delivery_due", "state IN ('ready', 'deferred')", "destination_id", "next_attempt_at"),
         _partial_index("ix_delivery_leased", "state IN ('leased', 'transmitting')", "lease_until"),
         _partial_index("ix_delivery_ambiguous", "state = 'ambiguous'", "next_attempt_at"),
-        _partial_index("ix_delivery_held", "state = 'held'", "run_id", "domain"),
+        _partial_index(
+            "ix_delivery_granted",
+            "granted_until IS NOT NULL AND state IN ('ready', 'deferred')",
+            "next_attempt_at",
+        ),
+        _partial_index("ix_delivery_held", "state = 'held'", "run_id", "domain", "priority"),
         Index("ix_delivery_run_state", "run_id", "state"),
         Index("ix_delivery_address", "workspace_id", "address_key"),
         {"sqlite_with_rowid": False, "postgresql_partition_by": "LIST (run_id)"},
@@ -150,3 +203,6 @@ class Delivery(SQLModel, table=True):
     settled_at: int | None = optional_moment()
     reply_code: int | None = None
     reply_text: str = ""
+    priority: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    egress: str | None = None
+    granted_until: int | None = optional_moment()

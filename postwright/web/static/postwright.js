@@ -2,6 +2,7 @@
 "use strict";
 
 const language = document.documentElement.lang || "en";
+const words = JSON.parse(document.body.dataset.words || "{}");
 const whole = new Intl.NumberFormat(language);
 const fine = new Intl.NumberFormat(language, { maximumFractionDigits: 1, minimumFractionDigits: 1 });
 
@@ -12,9 +13,9 @@ function duration(seconds) {
   for (const [size, unit] of units) {
     const count = Math.floor(left / size);
     left -= count * size;
-    if (count) parts.push(`${whole.format(count)} ${unit}`);
+    if (count) parts.push(words[unit].replace("%(count)s", whole.format(count)));
   }
-  return parts.slice(0, 2).join(" ") || "0 s";
+  return parts.slice(0, 2).join(" ") || words.s.replace("%(count)s", "0");
 }
 
 function setText(name, text) {
@@ -106,7 +107,7 @@ class Watch {
     const rate = recent ? (progress.tried - first.tried) / span : progress.rate;
     if (rate === undefined) return;
     setText("rate", rate >= 100 ? whole.format(Math.round(rate)) : fine.format(rate));
-    setText("rate-span", recent ? "in the last seconds" : "on average");
+    setText("rate-span", recent ? words.lately : words.on_average);
     const left = progress.rows.under_way?.count;
     if (progress.active) setText("remaining", recent && rate > 0 && left ? duration(left / rate) : progress.remaining);
     if (progress.seconds !== undefined && progress.active) setText("elapsed", duration(progress.seconds));
@@ -129,9 +130,9 @@ function offerCopying() {
     button.addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(button.dataset.copy);
-        label.textContent = "Copied";
+        label.textContent = words.copied;
       } catch {
-        label.textContent = "Select it by hand";
+        label.textContent = words.by_hand;
       }
       setTimeout(() => { label.textContent = before; }, 2000);
     });
@@ -160,9 +161,34 @@ function tellOfSlowForms() {
   }
 }
 
+/** An offer to undo stands for ten seconds, longer while somebody is at it. */
+function withdrawOffers() {
+  for (const bar of document.querySelectorAll("[data-undo]")) {
+    let left = 10;
+    const tick = setInterval(() => {
+      if (bar.matches(":hover, :focus-within") || document.hidden) return;
+      left -= 1;
+      if (left > 0) return;
+      clearInterval(tick);
+      bar.remove();
+    }, 1000);
+  }
+}
+
+/** Times are shown in the zone of the browser, unless the person has chosen another. */
+function tellZone() {
+  if (/(^|; )postwright-zone=/.test(document.cookie)) return;
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zone) return;
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `postwright-zone=${encodeURIComponent(zone)}; Path=/; Max-Age=34560000; SameSite=Lax${secure}`;
+}
+
 const watched = document.querySelector("[data-watch]");
 if (watched) new Watch(watched).run();
 offerCopying();
 tellOfSlowForms();
+withdrawOffers();
+tellZone();
 document.addEventListener("click", closeQuestions);
 document.addEventListener("keydown", closeQuestions);

@@ -1,0 +1,100 @@
+"""``postwright lint``: what is wrong with templates before anybody gets them; works offline and without an install."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from mailtypes.clock import SystemClock, as_datetime
+from postwright.cli.exit_codes import Exit
+from postwright.cli.exits import explained
+from postwright.cli.printing import JsonOption, console, print_json
+from postwright.cli.render import DataOption, LibraryOption, part_of, read_data
+from postwright.services.mail_checks import CheckedMail, MailFacts, check_mail, sample_urls
+from rendering.lint import Finding, SenderFacts, Severity
+from rendering.mjml import expand_includes
+from rendering.source import TemplateSource
+from rendering.template import parse_template
+
+_HTML = frozenset({".html", ".htm"})
+_FAILS = {"error": (Severity.ERROR,), "warning": (Severity.ERROR, Severity.WARNING), "advice": tuple(Severity)}
+_STREAMS = ("marketing", "transactional")
+
+
+def lint(
+    files: list[Path] = typer.Argument(help="Templates (.mjml, .html).", metavar="FILE..."),
+    data: Path | None = DataOption,
+    subject: str | None = typer.Option(None, help="The subject; may hold merge fields. Without one it is not judged."),
+    preheader: str = typer.Option("", help="The line that inboxes show beside the subject."),
+    stream: str = typer.Option("marketing", help="marketing or transactional: the latter needs no way out."),
+    israel: bool = typer.Option(False, "--israel", help="Judge it as an advertisement by Israeli law."),
+    library: Path | None = LibraryOption,
+    fail_on: str = typer.Option(
+        "error", "--fail-on", help="Exit with 1 from this severity on: error, warning, advice."
+    ),
+    as_json: bool = JsonOption,
+) -> None:
+    """Say what is wrong with templates, with line and column, why, and how to mend it; needs no install."""
+    if fail_on not in _FAILS:
+        raise typer.BadParameter("--fail-on takes error, warning or advice.")
+    if stream not in _STREAMS:
+        raise typer.BadParameter("--stream takes marketing or transactional.")
+    sender = SenderFacts(
+        stream="marketing" if stream == "marketing" else "transactional", advertisement_to_israel=israel
+    )
+    today = as_datetime(SystemClock().now()).date()
+    worst = False
+    for file in files:
+        with explained():
+            found = _findings(file, (subject, preheader), read_data(data), MailFacts(sender, today=today), library)
+        worst |= any(finding.severity in _FAILS[fail_on] for finding in found)
+        _tell(file, found, as_json=as_json)
+    if worst:
+        raise typer.Exit(int(Exit.REFUSED))
+
+
+def _findings(
+    file: Path, head: tuple[str | None, str], data: Mapping[str, object], facts: MailFacts, library: Path | None
+) -> tuple[Finding, ...]:
+    written = file.read_text("utf-8")
+    is_html = file.suffix.lower() in _HTML
+    expanded = None if is_html else expand_includes(written, lambda name: part_of(library, name))
+    body = written if expanded is None else expanded.text
+    subject, preheader = head
+    source = TemplateSource(body, "html" if is_html else "mjml", subject or "", preheader)
+    whole = MailFacts(facts.sender, expanded=expanded, written=written, today=facts.today)
+    mail: CheckedMail = check_mail(parse_template(source), data, sample_urls("https://links.example.com"), whole)
+    return tuple(one for one in mail.findings if subject is not None or one.part != "subject")
+
+
+def _tell(file: Path, found: tuple[Finding, ...], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"file": str(file), "findings": [finding_document(finding) for finding in found]})
+        return
+    for finding in found:
+        place = f":{finding.line}:{finding.column}" if finding.line is not None else ""
+        times = f" ({finding.times} times)" if finding.times > 1 else ""
+        said = f"{file}{place}: {finding.severity}: {finding.message}{times} [{finding.code}]"
+        console.print(f"{said}\n  {finding.why} {finding.next_step}", markup=False, soft_wrap=True)
+    counts = {severity: sum(finding.severity is severity for finding in found) for severity in Severity}
+    told = ", ".join(f"{number} {severity}" for severity, number in counts.items() if number)
+    console.print(f"{file}: {told or 'nothing to mend'}.", markup=False, soft_wrap=True)
+
+
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON."""
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "message": finding.message,
+        "why": finding.why,
+        "next_step": finding.next_step,
+        "part": finding.part,
+        "line": finding.line,
+        "column": finding.column,
+        "measured": finding.measured,
+        "limit": finding.limit,
+        "unit": finding.unit,
+        "times": finding.times,
+    }

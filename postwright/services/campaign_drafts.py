@@ -1,0 +1,169 @@
+"""Drafts of campaigns: what somebody asks for, checked, and as the store keeps it."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from mailtypes.address import AddressSyntaxError, EmailAddress
+from mailtypes.clock import Microseconds, microseconds
+from postwright.services.audiences import AudienceDraft, audience_json
+from postwright.services.campaign_plan import CampaignPlan, check_plan
+from postwright.services.errors import Problem, RefusedError
+from postwright.services.experiment_terms import ExperimentDraft, check_experiment
+from postwright.store import campaigns, domains, templates, workspaces
+from postwright.store.campaigns import Campaign, NewCampaign
+from postwright.store.templates import TemplateText, TemplateVersion
+
+LONGEST_NAME = 200
+NAME_RULE = f"A campaign has a name of 1 to {LONGEST_NAME} characters."
+_MOST_MAILS, _MOST_DAYS = 100, 366
+_LONGEST_RUN = timedelta(days=90)
+_FORBIDDEN = tuple(chr(code) for code in (*range(32), 127))
+
+
+@dataclass(frozen=True, slots=True)
+class FrequencyLimit:
+    """Whoever got ``mails`` in the last ``days`` gets nothing of this campaign."""
+
+    mails: int
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignDraft:
+    """What a campaign is created from. ``subject`` empty: the template's own. ``longest``: how long it may take."""
+
+    name: str
+    audience: AudienceDraft
+    template_id: int
+    from_address: str
+    from_name: str = ""
+    reply_to: str | None = None
+    subject: str = ""
+    stream: str = "marketing"
+    plan: CampaignPlan = field(default_factory=CampaignPlan)
+    frequency_limit: FrequencyLimit | None = None
+    experiment: ExperimentDraft | None = None
+    longest: timedelta | None = None
+
+
+def resolve_draft(
+    connection: Connection, workspace_id: int, draft: CampaignDraft, known: Campaign | None, now: Microseconds
+) -> tuple[TemplateText, NewCampaign]:
+    """The draft for the store, with its template's text; raises ``RefusedError`` naming every field that is wrong.
+
+    ``known`` is the campaign that is changed, if it is one.
+    """
+    problems = [*_header_problems(draft), *check_plan(draft.plan, now), *_limit_problems(draft)]
+    if draft.experiment is not None:
+        check_experiment(draft.experiment)
+    stream = workspaces.find_stream(connection, workspace_id, draft.stream)
+    if stream is None:
+        problems.append(Problem("unknown_stream", f"There is no stream '{draft.stream}'.", "stream"))
+    audience = audience_json(connection, workspace_id, draft.audience, problems)
+    version = _latest(connection, workspace_id, draft.template_id, problems)
+    for variant in draft.experiment.variants if draft.experiment else ():
+        if variant.template_id is not None:
+            _latest(connection, workspace_id, variant.template_id, problems)
+    same_name = campaigns.find_campaign(connection, workspace_id, draft.name.strip())
+    if same_name is not None and (known is None or same_name.id != known.id):
+        problems.append(Problem("name_taken", f"There is a campaign '{draft.name}' already.", "name"))
+    domain_id = _sender_domain_id(connection, workspace_id, draft.from_address, problems)
+    if problems or stream is None or version is None or domain_id is None:
+        raise RefusedError.of(problems)
+    limit = draft.frequency_limit
+    return version.text, NewCampaign(
+        name=draft.name.strip(),
+        stream_id=stream.id,
+        list_id=draft.audience.list_id,
+        template_id=draft.template_id,
+        domain_id=domain_id,
+        from_address=draft.from_address.strip(),
+        from_name=draft.from_name.strip(),
+        reply_to=draft.reply_to.strip() if draft.reply_to else None,
+        subject=draft.subject or version.subject,
+        audience=audience,
+        plan=draft.plan.as_json(),
+        frequency_cap=None if limit is None else json.dumps(asdict(limit)),
+        experiment=None if draft.experiment is None else draft.experiment.as_json(),
+        longest=None if draft.longest is None else microseconds(draft.longest),
+    )
+
+
+def _latest(
+    connection: Connection, workspace_id: int, template_id: int, problems: list[Problem]
+) -> TemplateVersion | None:
+    template = templates.get_template(connection, workspace_id, template_id)
+    version = templates.latest_version(connection, template_id) if template else None
+    if version is None:
+        problems.append(Problem("unknown_template", "There is no such template.", "template"))
+    return version
+
+
+def _limit_problems(draft: CampaignDraft) -> list[Problem]:
+    found: list[Problem] = []
+    limit = draft.frequency_limit
+    if limit is not None and not (1 <= limit.mails <= _MOST_MAILS and 1 <= limit.days <= _MOST_DAYS):
+        sentence = f"A limit is 1 to {_MOST_MAILS} mails in 1 to {_MOST_DAYS} days."
+        found.append(Problem("frequency_limit", sentence, "frequency_limit"))
+    if draft.longest is not None and not timedelta(hours=1) <= draft.longest <= _LONGEST_RUN:
+        found.append(Problem("longest", f"Sending may take an hour to {_LONGEST_RUN.days} days.", "longest"))
+    return found
+
+
+def _header_problems(draft: CampaignDraft) -> list[Problem]:
+    problems: list[Problem] = []
+    if not draft.name.strip() or len(draft.name) > LONGEST_NAME:
+        problems.append(Problem("campaign_name", NAME_RULE, "name"))
+    for name, value in (("subject", draft.subject), ("from_name", draft.from_name)):
+        place = next((index for index, character in enumerate(value) if character in _FORBIDDEN), None)
+        if place is not None:
+            problems.append(
+                Problem(
+                    "header_line_break",
+                    "A line break or control character cannot stand in a header.",
+                    name,
+                    f"column {place + 1}",
+                    "Remove it.",
+                )
+            )
+    if draft.reply_to is not None:
+        _header_address(draft.reply_to, "reply_to", problems)
+    return problems
+
+
+def _header_address(text: str, field: str, problems: list[Problem]) -> EmailAddress | None:
+    """The address, unless it cannot stand in a header: every single message would fail because of it."""
+    try:
+        address = EmailAddress.parse(text)
+    except AddressSyntaxError as error:
+        problems.append(Problem.of(error, "bad_address", field))
+        return None
+    if address.needs_smtputf8:
+        sentence = f"The part before the @ of {address} needs SMTPUTF8 (RFC 6531), which is not offered."
+        problems.append(Problem("bad_address", sentence, field, "", "Use an address in ASCII."))
+        return None
+    return address
+
+
+def _sender_domain_id(
+    connection: Connection, workspace_id: int, from_address: str, problems: list[Problem]
+) -> int | None:
+    address = _header_address(from_address, "from_address", problems)
+    if address is None:
+        return None
+    found = domains.find_domain(connection, workspace_id, address.domain.ascii)
+    if found is None:
+        problems.append(
+            Problem(
+                "unknown_domain",
+                f"{address.domain} is not a sender domain of this workspace.",
+                "from_address",
+                "",
+                f"Add it first: postwright domain add {address.domain}.",
+            )
+        )
+        return None
+    return found.id

@@ -1,0 +1,127 @@
+"""The start of a run: pre-flight once more, then everything frozen in one transaction."""
+
+import json
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from mailtypes.clock import Clock, Microseconds
+from postwright.services.audiences import frozen_audience
+from postwright.services.errors import RefusedError
+from postwright.services.experiment_terms import ExperimentDraft, VariantDraft
+from postwright.services.preflight import Preflight, PreflightCheck
+from postwright.services.preflight_findings import Override, override_document, still_blocking
+from postwright.services.template_parts import freeze
+from postwright.services.template_texts import template_of
+from postwright.store import campaigns, events, experiments, templates, workspaces
+from postwright.store.campaigns import Campaign, FrozenSender, FrozenVariant, RunTerms
+from postwright.store.database import Database
+from postwright.store.templates import TemplateVersion
+from postwright.store.workspaces import Stream
+from rendering.links import Tracking
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run that has begun."""
+
+    run_id: int
+
+
+class CampaignStart:
+    """Begins runs. ``feedback_key_id`` names the key that new runs make their return paths and Message-IDs with."""
+
+    def __init__(self, database: Database, clock: Clock, preflight: PreflightCheck, feedback_key_id: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._preflight = preflight
+        self._feedback_key_id = feedback_key_id
+
+    async def check(self, campaign: Campaign) -> Preflight:
+        """What would keep it from being sent now."""
+        return await self._preflight.check(campaign)
+
+    async def begin(self, campaign: Campaign, before: tuple[str, ...], override: Override | None = None) -> StartedRun:
+        """Freeze a campaign that is in a state of ``before``; ``RefusedError`` where pre-flight blocks it."""
+        checked = await self.check(campaign)
+        blocking = still_blocking(checked.blocking, override)
+        if blocking:
+            raise RefusedError.of(blocking)
+        now = self._clock.now()
+
+        def start(connection: Connection) -> StartedRun:
+            if not campaigns.move_campaign(connection, campaign.id, before, "sending"):
+                raise RefusedError("not_a_draft", "The campaign has been sent meanwhile.")
+            campaigns.set_campaign_fields(connection, campaign.id, blocked_by="")
+            run_id = self._freeze(connection, campaign, checked, now)
+            data = {"campaign": campaign.name}
+            event = events.NewEvent(campaign.workspace_id, "run_started", now, run_id, data=data)
+            told = [event]
+            if override is not None and checked.blocking:
+                kept = {**data, **override_document(checked.blocking, override)}
+                told.append(events.NewEvent(campaign.workspace_id, "preflight_overridden", now, run_id, data=kept))
+            events.append(connection, told, now)
+            return StartedRun(run_id)
+
+        return await self._database.write(start)
+
+    def _freeze(self, connection: Connection, campaign: Campaign, checked: Preflight, now: Microseconds) -> int:
+        sender = self._preflight.sender_of(connection, campaign)
+        if sender.blocking is not None:  # it was verified a moment ago
+            raise RefusedError.of([sender.blocking])
+        stream = workspaces.get_stream(connection, campaign.stream_id)
+        version = templates.latest_version(connection, campaign.template_id)
+        assert stream is not None  # foreign keys
+        assert version is not None
+        if version.id != checked.template_version_id:
+            raise RefusedError("template_changed", "The template was changed meanwhile; please try again.")
+        domain = sender.domain
+        frozen = FrozenSender(domain.name, domain.return_path_host, domain.tracking_host, self._feedback_key_id)
+        draft = None if campaign.experiment is None else ExperimentDraft.from_json(campaign.experiment)
+        version = freeze(connection, campaign.workspace_id, version, now)
+        if checked.template is not None and version.body != checked.template.source.body:  # a part of it
+            raise RefusedError("template_changed", "The template was changed meanwhile; please try again.")
+        variants = _variants(connection, campaign, version, draft)
+        terms = _terms(connection, campaign, stream, draft, now)
+        run_id = campaigns.start_run(connection, sender.campaign, frozen, variants, terms, now)
+        if draft is not None:
+            written = json.dumps({"seed": secrets.token_hex(16), "draft": json.loads(draft.as_json())})
+            experiments.add_experiment(connection, run_id, campaign.workspace_id, written)
+        return run_id
+
+
+def _terms(
+    connection: Connection, campaign: Campaign, stream: Stream, draft: ExperimentDraft | None, now: Microseconds
+) -> RunTerms:
+    """How long the run may take: what was asked for, never less than the stream's expiry behind the test's end."""
+    waits = 0 if draft is None else round(draft.wait * 3_600_000_000)
+    longest = max(campaign.longest or 0, stream.expiry + waits)
+    own = stream.expiry if longest > stream.expiry else None
+    return RunTerms(now + longest, frozen_audience(connection, campaign), campaign.plan, campaign.frequency_cap, own)
+
+
+def _variants(
+    connection: Connection, campaign: Campaign, version: TemplateVersion, draft: ExperimentDraft | None
+) -> list[FrozenVariant]:
+    if draft is None:
+        return [_frozen(version, campaign.subject, VariantDraft(""))]
+    found: list[FrozenVariant] = []
+    for one in draft.variants:
+        own = version
+        if one.template_id is not None:
+            latest = templates.latest_version(connection, one.template_id)
+            if latest is None:
+                raise RefusedError("unknown_template", f"The template of variant {one.name} is gone.", field="template")
+            own = freeze(connection, campaign.workspace_id, latest, Microseconds(latest.created_at))
+        found.append(_frozen(own, one.subject or campaign.subject, one))
+    return found
+
+
+def _frozen(version: TemplateVersion, subject: str, draft: VariantDraft) -> FrozenVariant:
+    links = tuple(
+        (link.number, link.url)
+        for link in template_of(version, subject, draft.preheader).links
+        if link.tracking is Tracking.TRACKED
+    )
+    return FrozenVariant(version.id, subject, 1.0, links, draft.name, draft.from_name, draft.preheader)

@@ -1,0 +1,153 @@
+"""Deliveries that a warm-up counts: let out for an hour with a place to leave from, and taken back after it."""
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, literal_column, select, text, tuple_, update
+
+from mailtypes.clock import Microseconds
+from mta.delivery import Happening, next_state, states_before
+from postwright.store import recipients
+from postwright.store.campaigns import Run
+from postwright.store.recipients import Ending
+from postwright.store.records import table
+
+_delivery = table("delivery")
+_HELD = _delivery.c.state == literal_column("'held'")
+TAKEN_BACK = "warm-up"
+"""Why a delivery waits whose grant is over, until the release that follows says more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Until when a delivery may leave (``None``: nothing is counted), and from where alone (``None``: anywhere)."""
+
+    until: int | None
+    egress: str | None = None
+
+
+def first_held(
+    connection: Connection, run_id: int, domains: Sequence[str], now: Microseconds, *, limit: int
+) -> list[str]:
+    """The recipient domains of the ``limit`` held deliveries that come first, in their order: the most engaged first.
+
+    Each domain's own order is in the index; here they are merged.
+    """
+
+    def of(domain: str) -> list[tuple[int, str]]:
+        statement = (
+            select(_delivery.c.priority)
+            .with_hint(_delivery, "INDEXED BY ix_delivery_held", "sqlite")
+            .where(_delivery.c.run_id == run_id, _delivery.c.domain == domain, _HELD)
+            .where(_delivery.c.priority >= 0, _delivery.c.next_attempt_at <= now)
+            .order_by(_delivery.c.priority.desc())
+            .limit(limit)
+        )
+        return [(-int(row[0]), domain) for row in connection.execute(statement)]
+
+    merged = heapq.merge(*(of(domain) for domain in domains))
+    return [domain for _, (_, domain) in zip(range(limit), merged, strict=False)]
+
+
+def release_granted(
+    connection: Connection, run_id: int, place: tuple[str, int], grant: Grant, now: Microseconds, *, limit: int
+) -> int:
+    """Let out up to ``limit`` held recipients of ``place = (domain, destination)`` whose time has come; how many."""
+    domain, destination_id = place
+    few = (
+        select(_delivery.c.run_id, _delivery.c.id)
+        .with_hint(_delivery, "INDEXED BY ix_delivery_held", "sqlite")
+        .where(_delivery.c.run_id == run_id, _delivery.c.domain == domain, _HELD)
+        .where(_delivery.c.priority >= 0, _delivery.c.next_attempt_at <= now)
+        .order_by(_delivery.c.priority.desc())
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("chosen", nesting=True)
+    )
+    chosen = tuple_(_delivery.c.run_id, _delivery.c.id).in_(select(few.c.run_id, few.c.id))
+    values = recipients.released_values(connection, run_id, destination_id, now)
+    values |= {"egress": grant.egress, "granted_until": grant.until}
+    before = states_before(Happening.RELEASE)
+    statement = update(_delivery).where(chosen, _delivery.c.state.in_(before))
+    after = next_state(before[0], Happening.RELEASE)
+    return connection.execute(statement.values(state=after, **values)).rowcount
+
+
+_OVER = (
+    "SELECT run_id, id FROM delivery WHERE granted_until IS NOT NULL AND state IN ('ready', 'deferred')"
+    " AND next_attempt_at <= :now AND granted_until <= :now ORDER BY next_attempt_at LIMIT :limit"
+)
+
+
+def has_over(connection: Connection, now: Microseconds) -> bool:
+    """Whether a delivery is due whose grant is over."""
+    return connection.execute(text(_OVER), {"now": now, "limit": 1}).first() is not None
+
+
+def take_back(connection: Connection, now: Microseconds, *, limit: int = 2000) -> int:
+    """Hold up to ``limit`` deliveries that are due and whose grant is over; returns how many."""
+    locked = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
+    statement = text(
+        "UPDATE delivery SET state = 'held', waits_for = :why, granted_until = NULL WHERE (run_id, id) IN"  # noqa: S608
+        f" (WITH chosen AS ({_OVER}{locked}) SELECT run_id, id FROM chosen) AND state IN ('ready', 'deferred')"
+    )
+    return connection.execute(statement, {"now": now, "limit": limit, "why": TAKEN_BACK}).rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whose mail: of a sender domain, or of the streams that use a pool (every pool, where it is ``None``).
+
+    ``provider`` narrows it to the mail to one.
+    """
+
+    domain_id: int | None = None
+    pool: str | None = None
+    provider: str | None = None
+
+
+def end_grants(connection: Connection, reach: Reach, now: Microseconds) -> int:
+    """Let nothing more leave that is not on its way: what is let out, with or without a grant, is taken back soon."""
+    values: dict[str, object] = {"now": now}
+    runs = "SELECT run.id FROM run WHERE run.state IN ('preparing', 'sending', 'paused') AND run.is_test = :no"
+    values["no"] = False
+    if reach.domain_id is not None:
+        runs += " AND run.domain_id = :domain"
+        values["domain"] = reach.domain_id
+    elif reach.pool is not None:
+        runs += (
+            " AND run.stream_id IN (SELECT stream.id FROM stream JOIN egress_pool ON egress_pool.id = stream.pool_id"
+            " WHERE egress_pool.name = :pool)"
+        )
+        values["pool"] = reach.pool
+    to = ""
+    if reach.provider is not None:
+        to = " AND destination_id IN (SELECT id FROM destination WHERE provider = :provider)"
+        values["provider"] = reach.provider
+    statement = text(
+        f"UPDATE delivery SET granted_until = :now WHERE run_id IN ({runs}) AND state IN ('ready', 'deferred')"  # noqa: S608
+        f" AND (granted_until IS NULL OR granted_until > :now){to}"
+    )
+    return connection.execute(statement, values).rowcount
+
+
+def cut(connection: Connection, run: Run, domain: str, why: str, now: Microseconds, *, limit: int) -> int:
+    """Cancel up to ``limit`` held recipients of a domain who were not tried yet, with an event each; how many."""
+    chosen = (
+        select(_delivery.c.id)
+        .with_hint(_delivery, "INDEXED BY ix_delivery_held", "sqlite")
+        .where(_delivery.c.run_id == run.id, _delivery.c.domain == domain, _HELD)
+        .where(_delivery.c.priority >= 0, _delivery.c.attempts == 0)
+        .limit(limit)
+    )
+    ids = [int(row[0]) for row in connection.execute(chosen.with_for_update(skip_locked=True))]
+    return recipients.end_chosen(connection, run, ids, Ending(Happening.CANCEL, why), now) if ids else 0
+
+
+def held_by_domain(connection: Connection, run_id: int) -> Mapping[str, int]:
+    """How many of a run wait at each recipient domain, and may be released."""
+    statement = text(
+        "SELECT domain, count(*) FROM delivery WHERE run_id = :run AND state = 'held' AND priority >= 0 GROUP BY domain"
+    )
+    return {str(row[0]): int(row[1]) for row in connection.execute(statement, {"run": run_id})}

@@ -1,0 +1,139 @@
+"""The form of a campaign: what stands in it, and the draft that it asks for."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from mailtypes.clock import SECOND, Microseconds
+from postwright.services.audiences import AudienceDraft
+from postwright.services.campaign_drafts import CampaignDraft, FrequencyLimit
+from postwright.services.campaign_plan import CampaignPlan, SendWindow
+from postwright.services.errors import Problem, RefusedError
+from postwright.services.experiment_terms import ExperimentDraft, VariantDraft
+from postwright.store.campaigns import Campaign
+
+FIELDS: Final = (
+    *("name", "list", "segment", "without", "template", "subject", "from_name", "from_address", "reply_to"),
+    *("starts_at", "zone", "first_hour", "last_hour", "local_time", "mails", "days"),
+    *("tests", "vary", "other", "share", "metric", "wait", "on_winner"),
+)
+EMPTY: Final[Mapping[str, str]] = {
+    **dict.fromkeys(FIELDS, ""),
+    "zone": "UTC",
+    "vary": "subject",
+    "share": "20",
+    "metric": "click",
+    "wait": "24",
+    "on_winner": "send",
+}
+_VARIED: Final = {"subject": "subject", "preheader": "preheader", "from_name": "from_name"}
+
+
+def values_of(campaign: Campaign) -> dict[str, str]:
+    """What the form shows of a campaign that was made with it."""
+    plan = CampaignPlan.from_json(campaign.plan)
+    shown = dict(EMPTY) | {
+        "name": campaign.name,
+        "list": str(campaign.list_id or ""),
+        "template": str(campaign.template_id),
+        "subject": campaign.subject,
+        "from_name": campaign.from_name,
+        "from_address": campaign.from_address,
+        "reply_to": campaign.reply_to or "",
+        "zone": plan.zone,
+        "starts_at": "" if plan.starts_at is None else _local(plan.starts_at, plan.zone),
+        "local_time": "yes" if plan.local_time else "",
+    }
+    if plan.window is not None:
+        shown |= {"first_hour": str(plan.window.first), "last_hour": str(plan.window.end)}
+    if campaign.experiment is not None:
+        shown |= _tested(ExperimentDraft.from_json(campaign.experiment))
+    return shown
+
+
+def draft_from(form: Mapping[str, str]) -> CampaignDraft:
+    """What the form asks for; ``RefusedError`` for what is no number and no moment."""
+    given = {name: str(form.get(name, "")).strip() for name in FIELDS}
+    without = [{"segment": given["without"]}] if given["without"] else []
+    return CampaignDraft(
+        name=given["name"],
+        audience=AudienceDraft(
+            int(given["list"]) if given["list"].isdecimal() else None,
+            {"segment": given["segment"]} if given["segment"] else None,
+            tuple(without),
+        ),
+        template_id=int(given["template"]) if given["template"].isdecimal() else 0,
+        from_address=given["from_address"],
+        from_name=given["from_name"],
+        reply_to=given["reply_to"] or None,
+        subject=given["subject"],
+        plan=_plan(given),
+        frequency_limit=_limit(given),
+        experiment=_experiment(given) if given["tests"] else None,
+    )
+
+
+def _plan(given: Mapping[str, str]) -> CampaignPlan:
+    window = None
+    if given["first_hour"] or given["last_hour"]:
+        window = SendWindow(_number(given, "first_hour", "0"), _number(given, "last_hour", "24"))
+    zone = given["zone"] or "UTC"
+    starts_at = _moment(given["starts_at"], zone) if given["starts_at"] else None
+    return CampaignPlan(starts_at, zone, window, bool(given["local_time"]))
+
+
+def _limit(given: Mapping[str, str]) -> FrequencyLimit | None:
+    if not (given["mails"] or given["days"]):
+        return None
+    return FrequencyLimit(_number(given, "mails", "0"), _number(given, "days", "0"))
+
+
+def _experiment(given: Mapping[str, str]) -> ExperimentDraft:
+    """Two variants: the campaign's own, and one that differs in one thing."""
+    field = _VARIED.get(given["vary"], "subject")
+    other: dict[str, Any] = {field: given["other"]}
+    variants = (VariantDraft("A"), VariantDraft("B", **other))
+    return ExperimentDraft(
+        variants,
+        share=_number(given, "share", "20") / 100,
+        metric=given["metric"] or "click",
+        wait=float(_number(given, "wait", "24")),
+        on_winner=given["on_winner"] or "send",
+    )
+
+
+def _tested(draft: ExperimentDraft) -> dict[str, str]:
+    second = draft.variants[1]
+    vary = next((name for name, field in _VARIED.items() if getattr(second, field) is not None), "subject")
+    return {
+        "tests": "yes",
+        "vary": vary,
+        "other": getattr(second, _VARIED[vary]) or "",
+        "share": f"{draft.share * 100:g}",
+        "metric": draft.metric,
+        "wait": f"{draft.wait:g}",
+        "on_winner": draft.on_winner,
+    }
+
+
+def _number(given: Mapping[str, str], name: str, otherwise: str) -> int:
+    text = given[name] or otherwise
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+        raise RefusedError.of([Problem("number", f"'{text[:40]}' is no whole number.", name, "", "Write digits.")])
+    return int(text)
+
+
+def _moment(text: str, zone: str) -> Microseconds:
+    try:
+        moment = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone))
+    except (ValueError, OSError) as error:
+        problem = Problem(
+            "moment", f"'{text[:40]}' in {zone[:60]} is no moment.", "starts_at", "", "Pick a date and time."
+        )
+        raise RefusedError.of([problem]) from error
+    return Microseconds(round(moment.timestamp() * SECOND))
+
+
+def _local(at: int, zone: str) -> str:
+    return datetime.fromtimestamp(at / SECOND, ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M")

@@ -1,0 +1,68 @@
+"""``postwright lint``: places, severities and the exit code."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from postwright.cli.app import app
+
+END = '<mj-text><a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text></mj-column></mj-section></mj-body></mjml>'
+HEAD = "<mjml><mj-body><mj-section><mj-column>\n"
+GOOD = HEAD + "<mj-text>A letter about the garden, from Acme, 1 Garden Street, Leeds LS1 4AP.</mj-text>\n" + END
+
+
+def lint(file: Path, *options: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["lint", str(file), *options])
+    return result.exit_code, result.output
+
+
+@pytest.fixture
+def letter(tmp_path: Path) -> Path:
+    file = tmp_path / "letter.mjml"
+    file.write_text(GOOD, "utf-8")
+    return file
+
+
+def test_an_error_has_its_place_and_ends_with_one(letter: Path) -> None:
+    letter.write_text(GOOD.replace("<mj-text>A", '<mj-text colour="red">A'), "utf-8")
+    code, out = lint(letter)
+    assert code == 1
+    assert f"{letter}:2:" in out
+    assert "[mjml-unknown-attribute]" in out
+
+
+def test_warnings_end_with_nought_unless_they_are_to_fail(letter: Path) -> None:
+    letter.write_text(
+        GOOD.replace("\n<mj-text><a", '\n<mj-image src="https://acme.test/a.png" />\n<mj-text><a'), "utf-8"
+    )
+    assert lint(letter)[0] == 0
+    assert lint(letter, "--fail-on", "warning")[0] == 1
+
+
+def test_json_has_everything(letter: Path) -> None:
+    letter.write_text(GOOD.replace('{{ unsubscribe_url }}">Unsubscribe', 'https://acme.test/">Read on'), "utf-8")
+    code, out = lint(letter, "--json", "--subject", "Three short reads about the garden")
+    document = json.loads(out)
+    assert code == 1
+    found = {finding["code"]: finding for finding in document["findings"]}
+    assert found["required.unsubscribe_missing"]["severity"] == "error"
+    assert set(found["required.unsubscribe_missing"]) >= {"line", "column", "why", "next_step", "part", "times"}
+    assert lint(letter, "--stream", "transactional")[0] == 0
+
+
+def test_without_a_subject_none_is_missed_and_a_part_is_put_in(letter: Path, tmp_path: Path) -> None:
+    assert "subject.empty" not in lint(letter)[1]
+    assert lint(letter, "--subject", "")[0] == 1
+    (tmp_path / "foot.mjml").write_text('<mj-text colour="red">Part</mj-text>', "utf-8")
+    letter.write_text(GOOD.replace(END, '<mj-include path="foot" />\n' + END), "utf-8")
+    code, out = lint(letter, "--library", str(tmp_path))
+    assert code == 1
+    assert "in the part 'foot'" in out
+
+
+def test_what_is_no_template_says_so(letter: Path) -> None:
+    letter.write_text(HEAD + "<mj-text>{{ contact.x | nofilter }}</mj-text>" + END, "utf-8")
+    assert lint(letter)[0] == 65
+    assert lint(letter.with_name("nothing.mjml"))[0] == 66
