@@ -176,6 +176,8 @@ def _error(answer: httpx.Response) -> ApiError:
 
 JsonValue = Any
 
+By = Literal["total", "campaign", "list", "run", "variant", "provider", "domain", "link", "day", "hour"]
+
 DeliveryState = Literal[
     "held",
     "ready",
@@ -191,6 +193,10 @@ DeliveryState = Literal[
 ]
 
 DestinationState = Literal["open", "slowed", "suspended"]
+
+ExistingRule = Literal["overwrite", "fill", "keep"]
+
+FileForm = Literal["postwright", "sendgrid", "mailgun", "ses", "postmark", "mailchimp"]
 
 
 class AcceptedMessage(TypedDict):
@@ -216,6 +222,12 @@ class AddressWanted(TypedDict):
     name: NotRequired[str]
 
 
+class ArchiveWanted(TypedDict):
+    """Whether it is out of sight."""
+
+    is_archived: NotRequired[bool]
+
+
 class AttachmentWanted(TypedDict):
     """A file of a message; its octets are in `content`, or in the part of the form that `part` names."""
 
@@ -226,12 +238,18 @@ class AttachmentWanted(TypedDict):
     content_id: NotRequired[str | None]
 
 
+class AudienceCount(TypedDict):
+    """How many a campaign is for."""
+
+    contacts: int
+
+
 class AuditShown(TypedDict):
     """The last look at a domain's records."""
 
     verdict: str
     facts: dict[str, Any]
-    findings: list[FindingShown]
+    findings: list[PostwrightApiDomainsFindingShown]
     requirements: list[dict[str, Any]]
 
 
@@ -246,6 +264,12 @@ class BatchWanted(TypedDict):
     """Messages as for `POST /v1/messages`; attachments only as base64."""
 
     messages: list[MessageBody]
+
+
+class BeginTemplate(TypedDict):
+    """The name of the new template; empty: the starter's, numbered where that is taken."""
+
+    name: NotRequired[str]
 
 
 class BulkAccepted(TypedDict):
@@ -277,7 +301,8 @@ class CampaignShown(TypedDict):
     id: str
     name: str
     state: str
-    list: Reference
+    list: Reference | None
+    audience: dict[str, Any] | None
     template: Reference
     domain: str
     stream: str
@@ -285,6 +310,10 @@ class CampaignShown(TypedDict):
     from_name: str
     reply_to: str | None
     subject: str
+    starts_at: str | None
+    blocked_by: str
+    is_archived: bool
+    has_experiment: bool
     created_at: str
     run: RunShown | None
     counts: Counts | None
@@ -298,7 +327,8 @@ class CampaignSummary(TypedDict):
     id: str
     name: str
     state: str
-    list: Reference
+    list: Reference | None
+    audience: dict[str, Any] | None
     template: Reference
     domain: str
     stream: str
@@ -306,6 +336,10 @@ class CampaignSummary(TypedDict):
     from_name: str
     reply_to: str | None
     subject: str
+    starts_at: str | None
+    blocked_by: str
+    is_archived: bool
+    has_experiment: bool
     created_at: str
 
 
@@ -323,6 +357,16 @@ class CertificateShown(TypedDict):
     expires_at: str
     is_trusted: bool
     is_named: bool
+
+
+class ChangesShown(TypedDict):
+    """Against one's last campaigns: `usual` is their median score."""
+
+    compared: int
+    usual: float
+    difference: float
+    new: list[str]
+    gone: list[str]
 
 
 class CheckFindingShown(TypedDict):
@@ -360,6 +404,102 @@ class CheckWanted(TypedDict):
     fresh: NotRequired[bool]
 
 
+class ChoiceWanted(TypedDict):
+    """The variant that everybody else gets."""
+
+    variant: str
+
+
+class ChoicesWanted(TypedDict):
+    """Other choices; what contacts have stays."""
+
+    choices: list[str]
+
+
+class ClickersListed(TypedDict):
+    """The list, and how many were not on it before."""
+
+    list: str
+    name: str
+    added: int
+
+
+class ClickersWanted(TypedDict):
+    """Which contacts to put on which list."""
+
+    list: str
+    link: NotRequired[int | None]
+    with_probable: NotRequired[bool]
+
+
+class ColumnShown(TypedDict):
+    """A column, and what it is taken for."""
+
+    name: str
+    use: str
+
+
+class ContactChangeBody(TypedDict):
+    """What to change; what is left out stays. A field that is null is taken away; an empty text takes away, too."""
+
+    fields: NotRequired[dict[str, str | int | float | bool | None] | None]
+    locale: NotRequired[str | None]
+    time_zone: NotRequired[str | None]
+    tracking: NotRequired[Literal["", "off", "aggregate", "last_open", "full"] | None]
+
+
+class ContactShown(TypedDict):
+    """A contact."""
+
+    id: str
+    address: str
+    fields: dict[str, Any]
+    lists: list[MembershipShown]
+    tags: list[str]
+    locale: str | None
+    time_zone: str | None
+    tracking: str | None
+    archived_at: str | None
+    created_at: str
+    updated_at: str
+
+
+class ContactWantedBody(TypedDict):
+    """A contact to make; where there is one with that address, it is brought up to date."""
+
+    address: str
+    fields: NotRequired[dict[str, str | int | float | bool | None]]
+    lists: NotRequired[list[str]]
+    tags: NotRequired[list[str]]
+    locale: NotRequired[str]
+    time_zone: NotRequired[str]
+
+
+class CopyWanted(TypedDict):
+    """The name of the copy."""
+
+    name: str
+
+
+class CountShown(TypedDict):
+    """How many contacts are in a tree now."""
+
+    contacts: int
+    sentence: str
+
+
+class CountedShown(TypedDict):
+    """A number of a contact after it was moved on."""
+
+    value: int | float
+
+
+class CounterWanted(TypedDict):
+    """By how much a number is moved on; it may be negative."""
+
+    by: NotRequired[int | float]
+
+
 class Counts(TypedDict):
     """Where the recipients stand; `deferred_ever` and `ambiguous_ever` count those who were so at any time."""
 
@@ -368,6 +508,53 @@ class Counts(TypedDict):
     by_state: dict[str, int]
     deferred_ever: int
     ambiguous_ever: int
+
+
+class DayList(TypedDict):
+    """Days by provider, in order."""
+
+    data: list[DayShown]
+
+
+class DayShown(TypedDict):
+    """A day with a provider, in messages, by the day on which it came back; `null`: not known."""
+
+    provider: str
+    day: str
+    attempts: int
+    sent: int
+    deferrals: int
+    blocks: dict[str, int]
+    hard_bounces: int
+    complaints: int
+    engaged: int | None
+    reported_spam_rate: float | None
+    reputation: str | None
+
+
+class DecisionShown(TypedDict):
+    """What was decided about a ramp on a day, and why."""
+
+    id: str
+    decided_at: str
+    decided_by: str
+    decision: dict[str, Any]
+
+
+class DecisionWanted(TypedDict):
+    """A decision with its reason, about one provider or about all."""
+
+    provider: NotRequired[str | None]
+    note: str
+
+
+class DefinedShown(TypedDict):
+    """A field that was defined, and how many values were brought over to its kind."""
+
+    name: str
+    kind: str
+    choices: list[str]
+    brought_over: int
 
 
 class DestinationShown(TypedDict):
@@ -452,7 +639,6 @@ class DomainShown(TypedDict):
     state: str
     return_path_host: str
     tracking_host: str
-    ramp_plan: str | None
     created_at: str
     verified_at: str | None
     checked_at: str | None
@@ -471,7 +657,6 @@ class DomainSummary(TypedDict):
     state: str
     return_path_host: str
     tracking_host: str
-    ramp_plan: str | None
     created_at: str
     verified_at: str | None
     checked_at: str | None
@@ -482,6 +667,34 @@ class DomainWaiting(TypedDict):
 
     domain: str
     waiting: int
+
+
+class EmbeddedForm(TypedDict):
+    """The HTML that puts the form on another page; it needs no script."""
+
+    html: str
+
+
+class Enabling(TypedDict):
+    """Where to go on."""
+
+    skip_missed: NotRequired[bool]
+
+
+class EndWanted(TypedDict):
+    """Why the warm-up ends."""
+
+    note: str
+
+
+class EntryShown(TypedDict):
+    """Something that happened to a contact; `what` is the list, the tag, the scope or the campaign, `why` in words."""
+
+    at: str
+    kind: str
+    event: str
+    what: str
+    why: str
 
 
 class EventShown(TypedDict):
@@ -505,6 +718,39 @@ class EvidenceShown(TypedDict):
     answer: str
 
 
+class ExperimentShown(TypedDict):
+    """A test. `verdict` is what the last look, or the decision, said."""
+
+    run: str
+    state: str
+    metric: str
+    mode: str
+    variants: list[str]
+    varied: list[str]
+    started_at: str | None
+    deadline: str | None
+    decided_at: str | None
+    winner: str | None
+    decided_by: str
+    verdict: dict[str, Any]
+
+
+class ExperimentWanted(TypedDict):
+    """A test of two to five variants on a part of the audience; the rest gets the winner."""
+
+    variants: list[VariantWanted]
+    share: NotRequired[float]
+    metric: NotRequired[Literal["click", "open", "goal"]]
+    wait_hours: NotRequired[float]
+    earliest_hours: NotRequired[float]
+    default: NotRequired[int]
+    on_winner: NotRequired[Literal["send", "ask"]]
+    at_deadline: NotRequired[Literal["send_default", "ask"]]
+    mode: NotRequired[Literal["ab", "aa"]]
+    alpha: NotRequired[float]
+    margin: NotRequired[float]
+
+
 class FailureWanted(TypedDict):
     """What is to be given up, and why: the note becomes the reason that stands with each delivery."""
 
@@ -523,15 +769,106 @@ class FaultShown(TypedDict):
     next_step: str
 
 
-class FindingShown(TypedDict):
-    """One thing that was looked for."""
+class FieldList(TypedDict):
+    """All fields that have a kind, by name."""
 
-    code: str
-    severity: str
-    state: str
-    sentence: str
-    next_step: str
-    evidence: list[EvidenceShown]
+    data: list[FieldShown]
+
+
+class FieldShown(TypedDict):
+    """A field with a kind."""
+
+    name: str
+    kind: str
+    choices: list[str]
+
+
+class FieldWanted(TypedDict):
+    """A field to define; what contacts have in it already is brought over where it fits."""
+
+    name: str
+    kind: str
+    choices: NotRequired[list[str]]
+
+
+class FiguresWanted(TypedDict):
+    """What a provider's own pages say of a day."""
+
+    provider: str
+    day: str
+    spam_rate: NotRequired[float | None]
+    reputation: NotRequired[Literal["high", "medium", "low", "bad"] | None]
+
+
+class FormChange(TypedDict):
+    """What to change of a form; what is left out stays. Who signed up before has agreed to the wording of then."""
+
+    name: NotRequired[str | None]
+    title: NotRequired[str | None]
+    wording: NotRequired[str | None]
+    lists: NotRequired[list[str] | None]
+    from_address: NotRequired[str | None]
+    from_name: NotRequired[str | None]
+    language: NotRequired[str | None]
+    fields: NotRequired[list[str] | None]
+    template: NotRequired[str | None]
+    return_url: NotRequired[str | None]
+
+
+class FormShown(TypedDict):
+    """A form. `url` is its page, and where the embedded one is sent to."""
+
+    id: str
+    name: str
+    title: str
+    wording: str
+    lists: list[str]
+    from_address: str
+    from_name: str
+    language: str
+    fields: list[str]
+    template: str | None
+    return_url: str
+    url: str
+    created_at: str
+    closed_at: str | None
+
+
+class GoalWanted(TypedDict):
+    """Somebody did something: `name` as you call it, with a value where it has one."""
+
+    address: str
+    name: str
+    occurred_at: NotRequired[str | None]
+    value: NotRequired[float | None]
+    message: NotRequired[str | None]
+
+
+class GoalsTaken(TypedDict):
+    """How many are in the log now, how many of them are put down to a message, and what was not taken."""
+
+    taken: int
+    attributed: int
+    refused: list[ProblemItem]
+
+
+class GoalsWanted(TypedDict):
+    """Up to a thousand at once."""
+
+    events: list[GoalWanted]
+
+
+class HealthShown(TypedDict):
+    """How a list does, by its mails of the last 30 days."""
+
+    list: str
+    name: str
+    contacts: int
+    health: str
+    cause: str
+    sent: int
+    bounces: RateShown
+    complaints: RateShown
 
 
 class ImportShown(TypedDict):
@@ -548,6 +885,7 @@ class ImportShown(TypedDict):
     updated: int
     refused: int
     refused_by_code: dict[str, int]
+    flagged: int
     cause: str
     created_at: str
     finished_at: str | None
@@ -590,6 +928,21 @@ class KeyShown(TypedDict):
     last_used_at: str | None
 
 
+class LevelWanted(TypedDict):
+    """The level to go on from; the one beyond the last is "warm"."""
+
+    provider: str
+    level: int
+    note: str
+
+
+class LimitWanted(TypedDict):
+    """Whoever got `mails` in the last `days` gets nothing of this campaign."""
+
+    mails: int
+    days: int
+
+
 class LimitsShown(TypedDict):
     """What replies have taken off the configured limits; `null`: as configured."""
 
@@ -598,13 +951,38 @@ class LimitsShown(TypedDict):
     rate: float | None
 
 
+class LintShown(TypedDict):
+    """`is_clean` where no error was found. `unknown_fields` are merge fields that no contact has."""
+
+    is_clean: bool
+    findings: list[PostwrightApiPreviewsFindingShown]
+    unknown_fields: list[ProblemItem]
+
+
+class ListChange(TypedDict):
+    """What to change of a list; what is left out stays. An empty tracking: as the workspace says."""
+
+    name: NotRequired[str | None]
+    tracking: NotRequired[Literal["", "off", "aggregate", "last_open", "full"] | None]
+
+
 class ListShown(TypedDict):
     """A list of contacts."""
 
     id: str
     name: str
     contacts: int
+    tracking: str
     created_at: str
+
+
+class LookWanted(TypedDict):
+    """For whom and as whose mail a template is looked at. Without contact and data: an invented reader."""
+
+    contact: NotRequired[str | None]
+    data: NotRequired[dict[str, Any] | None]
+    from_address: NotRequired[str]
+    stream: NotRequired[str]
 
 
 class MailHostShown(TypedDict):
@@ -617,12 +995,40 @@ class MailHostShown(TypedDict):
     findings: list[CheckFindingShown]
 
 
+class ManyShown(TypedDict):
+    """How many contacts were meant."""
+
+    contacts: int
+
+
+class ManyWanted(TypedDict):
+    """Who is changed, by ids or by a segment tree, and how."""
+
+    contacts: NotRequired[list[str] | None]
+    tree: NotRequired[dict[str, Any] | None]
+    archived: NotRequired[bool]
+    add_tags: NotRequired[list[str]]
+    remove_tags: NotRequired[list[str]]
+    add_lists: NotRequired[list[str]]
+    remove_lists: NotRequired[list[str]]
+    fields: NotRequired[dict[str, str | int | float | bool | None]]
+    archive: NotRequired[bool | None]
+
+
 class MarkShown(TypedDict):
     """A record, one character an octet, and the half-open range in it that is at fault."""
 
     text: str
     start: int
     end: int
+
+
+class MembershipShown(TypedDict):
+    """A list that a contact is on, since when, and where that came from."""
+
+    list: Reference
+    joined_at: str
+    source: str
 
 
 class MessageForm(TypedDict):
@@ -689,23 +1095,47 @@ class MessageWithHistory(TypedDict):
 
 
 class NewCampaign(TypedDict):
-    """A mail to a list. `subject` empty: the template's own."""
+    """A mail to many. `subject` empty: the template's own.
+
+    It goes to `list`, to `audience` (a segment tree), or to those in both, and to nobody in `without`.
+    Unsubscribing is from `list`, or from the whole stream where there is none.
+    """
 
     name: str
-    list: str
+    list: NotRequired[str | None]
+    audience: NotRequired[dict[str, Any] | None]
+    without: NotRequired[list[dict[str, Any]]]
     template: str
     from_address: str
     from_name: NotRequired[str]
     reply_to: NotRequired[str | None]
     subject: NotRequired[str]
     stream: NotRequired[str]
+    plan: NotRequired[PostwrightApiCampaignBodiesPlanWanted]
+    frequency_limit: NotRequired[LimitWanted | None]
+    experiment: NotRequired[ExperimentWanted | None]
+    longest_hours: NotRequired[float | None]
 
 
 class NewDomain(TypedDict):
     """A domain to send from."""
 
     name: str
-    ramp_plan: NotRequired[str | None]
+
+
+class NewFormWanted(TypedDict):
+    """A form to make."""
+
+    name: str
+    title: str
+    wording: str
+    lists: list[str]
+    from_address: str
+    from_name: NotRequired[str]
+    language: NotRequired[str]
+    fields: NotRequired[list[str]]
+    template: NotRequired[str | None]
+    return_url: NotRequired[str]
 
 
 class NewKey(TypedDict):
@@ -727,11 +1157,23 @@ class NewListWanted(TypedDict):
     name: str
 
 
+class NewSegmentWanted(TypedDict):
+    """A segment to store."""
+
+    name: str
+    tree: dict[str, Any]
+
+
 class NewSuppressionWanted(TypedDict):
     """An address that may not be written to any more."""
 
     address: str
     reason: NotRequired[str]
+    scope: NotRequired[Literal["all", "stream", "list"]]
+    stream: NotRequired[Literal["marketing", "transactional"]]
+    list: NotRequired[str | None]
+    expires_at: NotRequired[str | None]
+    note: NotRequired[str]
 
 
 class NewTemplate(TypedDict):
@@ -745,10 +1187,56 @@ class NewTemplate(TypedDict):
     plain_text: NotRequired[str | None]
 
 
+class NewWebhook(TypedDict):
+    """An endpoint to make."""
+
+    url: str
+    description: NotRequired[str]
+    kinds: NotRequired[list[str]]
+
+
+class NumbersShown(TypedDict):
+    """Contacts who get ordinary mail, and what became of their mails of the last 90 days."""
+
+    contacts: int
+    sent: int
+    bounced: int
+    opened: int
+    open_rate: float | None
+    bounce_rate: float | None
+
+
+class OpinionShown(TypedDict):
+    """What a filter of the operator's says on its own scale, or (`cause`) why it could not be asked."""
+
+    source: str
+    score: float | None
+    spam_from: float | None
+    is_spam: bool | None
+    rules: list[str]
+    cause: str | None
+
+
 class PageCampaignSummary(TypedDict):
     """See docs/openapi.json, PageCampaignSummary."""
 
     data: list[CampaignSummary]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PageContactShown(TypedDict):
+    """See docs/openapi.json, PageContactShown."""
+
+    data: list[ContactShown]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PageDecisionShown(TypedDict):
+    """See docs/openapi.json, PageDecisionShown."""
+
+    data: list[DecisionShown]
     has_more: bool
     next_cursor: str | None
 
@@ -777,6 +1265,22 @@ class PageEventShown(TypedDict):
     next_cursor: str | None
 
 
+class PageFormShown(TypedDict):
+    """See docs/openapi.json, PageFormShown."""
+
+    data: list[FormShown]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PageImportShown(TypedDict):
+    """See docs/openapi.json, PageImportShown."""
+
+    data: list[ImportShown]
+    has_more: bool
+    next_cursor: str | None
+
+
 class PageKeyShown(TypedDict):
     """See docs/openapi.json, PageKeyShown."""
 
@@ -801,6 +1305,14 @@ class PageMessageShown(TypedDict):
     next_cursor: str | None
 
 
+class PagePlanShown(TypedDict):
+    """See docs/openapi.json, PagePlanShown."""
+
+    data: list[PlanShown]
+    has_more: bool
+    next_cursor: str | None
+
+
 class PageRefusedRow(TypedDict):
     """See docs/openapi.json, PageRefusedRow."""
 
@@ -813,6 +1325,38 @@ class PageReportSummary(TypedDict):
     """See docs/openapi.json, PageReportSummary."""
 
     data: list[ReportSummary]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PageSegmentContact(TypedDict):
+    """See docs/openapi.json, PageSegmentContact."""
+
+    data: list[SegmentContact]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PageSegmentShown(TypedDict):
+    """See docs/openapi.json, PageSegmentShown."""
+
+    data: list[SegmentShown]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PageSignUpShown(TypedDict):
+    """See docs/openapi.json, PageSignUpShown."""
+
+    data: list[SignUpShown]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PageStepShown(TypedDict):
+    """See docs/openapi.json, PageStepShown."""
+
+    data: list[StepShown]
     has_more: bool
     next_cursor: str | None
 
@@ -833,6 +1377,197 @@ class PageTemplateSummary(TypedDict):
     next_cursor: str | None
 
 
+class PageWarmUpSummary(TypedDict):
+    """See docs/openapi.json, PageWarmUpSummary."""
+
+    data: list[WarmUpSummary]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PageWebhookDeliveryShown(TypedDict):
+    """See docs/openapi.json, PageWebhookDeliveryShown."""
+
+    data: list[WebhookDeliveryShown]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PageWebhookShown(TypedDict):
+    """See docs/openapi.json, PageWebhookShown."""
+
+    data: list[WebhookShown]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PersonErased(TypedDict):
+    """How much was forgotten."""
+
+    had_contact: bool
+    deliveries: int
+    events: int
+    messages: int
+    engagements: int
+
+
+class PersonExport(TypedDict):
+    """Everything that is kept of the person, by kind, as it is stored."""
+
+    address: str
+    erased: bool
+    records: dict[str, Any]
+
+
+class PersonWanted(TypedDict):
+    """The person, by address."""
+
+    address: str
+
+
+class PlaceShown(TypedDict):
+    """A place in what is sent."""
+
+    part: str
+    line: int
+    column: int
+    excerpt: str
+
+
+class PlanShown(TypedDict):
+    """A plan. It is made, applied and undone in the background; ask again for how far it is."""
+
+    id: str
+    sentence: str
+    state: str
+    list: str | None
+    win_back_list: str | None
+    terms: dict[str, Any]
+    before: NumbersShown
+    after: NumbersShown
+    dormant: int
+    doubt: str
+    moves: dict[str, int]
+    steps: dict[str, int]
+    made_at: str
+    applied_at: str | None
+    undone_at: str | None
+
+
+class PostwrightApiCampaignBodiesPlanWanted(TypedDict):
+    """When it goes out. Without `starts_at`: as soon as it is sent."""
+
+    starts_at: NotRequired[str | None]
+    zone: NotRequired[str]
+    window: NotRequired[WindowWanted | None]
+    local_time: NotRequired[bool]
+
+
+class PostwrightApiDomainsFindingShown(TypedDict):
+    """One thing that was looked for."""
+
+    code: str
+    severity: str
+    state: str
+    sentence: str
+    next_step: str
+    evidence: list[EvidenceShown]
+
+
+class PostwrightApiHygienePlanWanted(TypedDict):
+    """Whom a plan is about, and what it does with those who are dormant."""
+
+    preset: NotRequired[str]
+    tree: NotRequired[dict[str, Any] | None]
+    rhythm: NotRequired[Literal["auto", "daily", "mid", "weekly", "monthly"] | None]
+    removal: NotRequired[Literal["archive", "suppress"]]
+    ask_first: NotRequired[bool]
+    mails: NotRequired[Literal[2, 3]]
+    apart_days: NotRequired[int]
+    patience_days: NotRequired[int]
+    protect_tags: NotRequired[list[str]]
+    list: NotRequired[str | None]
+
+
+class PostwrightApiImportsPreviewShown(TypedDict):
+    """A file as it would be read. `certain` is false where the encoding is a guess, which has to be confirmed."""
+
+    encoding: str
+    certain: bool
+    candidates: list[str]
+    format: str
+    delimiter: str
+    columns: list[ColumnShown]
+    rows: list[list[str]]
+
+
+class PostwrightApiPreviewsFindingShown(TypedDict):
+    """One finding. `line` and `column` are those of `part` as it was written; `times` counts the like ones."""
+
+    code: str
+    severity: str
+    message: str
+    why: str
+    next_step: str
+    part: str
+    line: int | None
+    column: int | None
+    measured: float | None
+    limit: float | None
+    unit: str
+    times: int
+
+
+class PostwrightApiPreviewsPreviewShown(TypedDict):
+    """A text looked at from all sides."""
+
+    subject: str
+    preheader: str
+    html: str
+    text: str
+    sizes: SizesShown
+    findings: list[PostwrightApiPreviewsFindingShown]
+    unknown_fields: list[ProblemItem]
+    risk: ScoreShown
+
+
+class PostwrightApiWarmUpPlanWanted(TypedDict):
+    """By which plan; a published schedule or a table of one's own."""
+
+    preset: NotRequired[str | None]
+    table: NotRequired[TableWanted | None]
+    first: NotRequired[int | None]
+    ceiling: NotRequired[int | None]
+    providers: NotRequired[dict[str, TermsWanted]]
+    hourly_share: NotRequired[str | None]
+    reserve: NotRequired[str | None]
+    zone: NotRequired[str | None]
+    quiet: NotRequired[list[int] | None]
+    weekend: NotRequired[list[int]]
+    weekend_share: NotRequired[float | None]
+    overflow: NotRequired[Literal["waits", "warm_pool", "cut"] | None]
+
+
+class PowerShown(TypedDict):
+    """How many recipients each variant needs: looked at once, and looked at whenever one likes."""
+
+    one_look: int
+    any_look: int
+    price: float
+    detectable_lift: float | None
+
+
+class PowerWanted(TypedDict):
+    """A rate as it is, and the relative lift that would be worth having."""
+
+    baseline: float
+    lift: float
+    variants: NotRequired[int]
+    power: NotRequired[float]
+    alpha: NotRequired[float]
+    recipients: NotRequired[int | None]
+
+
 class PreflightShown(TypedDict):
     """`blocking` problems keep a campaign from being sent, `advisory` ones are to be weighed."""
 
@@ -843,6 +1578,37 @@ class PreflightShown(TypedDict):
     sampled: int
     layouts: int
     largest_html: int
+
+
+class PreviewContactList(TypedDict):
+    """The contacts to look at, none where nobody has been imported."""
+
+    data: list[PreviewContactShown]
+
+
+class PreviewContactShown(TypedDict):
+    """A contact that shows what a template does; `kind`: typical, longest-name, emptiest or right-to-left."""
+
+    address: str
+    kind: str
+    detail: str
+
+
+class PreviewWanted(TypedDict):
+    """A text that is not stored. The last three are for a picture (`Accept: image/png`)."""
+
+    contact: NotRequired[str | None]
+    data: NotRequired[dict[str, Any] | None]
+    from_address: NotRequired[str]
+    stream: NotRequired[str]
+    body: str
+    body_format: NotRequired[Literal["mjml", "html"]]
+    subject: NotRequired[str]
+    preheader: NotRequired[str]
+    plain_text: NotRequired[str | None]
+    width: NotRequired[int]
+    dark: NotRequired[bool]
+    images: NotRequired[bool]
 
 
 class ProblemDocument(TypedDict):
@@ -871,6 +1637,13 @@ class ProblemItem(TypedDict):
     next_step: NotRequired[str | None]
 
 
+class PublicListWanted(TypedDict):
+    """How people see a list."""
+
+    title: str
+    description: NotRequired[str]
+
+
 class PublicationShown(TypedDict):
     """What the domain's owner wants published beside what sending needs."""
 
@@ -890,6 +1663,42 @@ class QueueChanged(TypedDict):
     deliveries: int
 
 
+class RampShown(TypedDict):
+    """Where the ramp of one provider stands."""
+
+    provider: str
+    phase: str
+    since: str | None
+    level: int
+    levels: int
+    day: WindowShown
+    hour: WindowShown
+    clean_days: int
+    needed_days: int
+    held_by: list[str]
+    note: str
+
+
+class RangeShown(TypedDict):
+    """A rate that lies somewhere from `at_least` to `at_most`; `null` where there is nothing to divide by."""
+
+    at_least: float | None
+    at_most: float | None
+
+
+class RateShown(TypedDict):
+    """One rate, how sure it is, and what follows from it."""
+
+    count: int
+    of: int
+    low: float
+    high: float
+    health: str
+    review_from: float
+    pause_from: float
+    cause: str
+
+
 class Rates(TypedDict):
     """Parts from 0 to 1, none where there is nothing to divide by.
 
@@ -902,6 +1711,18 @@ class Rates(TypedDict):
     failed: float | None
     bounced: float | None
     unsubscribed: float | None
+
+
+class ReasonShown(TypedDict):
+    """One thing that moved the score by `weight` points; below zero where it speaks for the mail."""
+
+    code: str
+    block: str
+    weight: float
+    sentence: str
+    mend: str
+    place: PlaceShown | None
+    is_calibrated: bool
 
 
 class RecipientWanted(TypedDict):
@@ -966,12 +1787,41 @@ class RefusedRecipient(TypedDict):
 
 
 class RefusedRow(TypedDict):
-    """A row that was not imported; `row` is its line in the file, the header being line 1."""
+    """A row that was not imported as it stood; `row` is its line in the file, the header being line 1."""
 
     row: int
+    outcome: str
     value: str
     code: str
     reason: str
+    suggestion: str
+
+
+class RenderShown(TypedDict):
+    """What a contact would get, with links as they were written."""
+
+    subject: str
+    preheader: str
+    html: str
+    text: str
+    sizes: SizesShown
+
+
+class ReplayShown(TypedDict):
+    """A replay: it tells of events recorded from `since` to `until`, and has come to `reached`."""
+
+    until: str
+    reached: str
+    failures: int
+    next_attempt_at: str | None
+
+
+class ReplayWanted(TypedDict):
+    """What to tell again: a range of times at which events were recorded, or the event of one delivery."""
+
+    since: NotRequired[str | None]
+    until: NotRequired[str | None]
+    delivery: NotRequired[str | None]
 
 
 class ReportShown(TypedDict):
@@ -1021,6 +1871,113 @@ class RunShown(TypedDict):
     finished_at: str | None
 
 
+class ScoreShown(TypedDict):
+    """The spam risk from 0 to 10: a signal, and no forecast of the inbox. `unknown` counts for nothing."""
+
+    score: float
+    band: str
+    blocks: dict[str, float]
+    reasons: list[ReasonShown]
+    unknown: list[str]
+    changes: ChangesShown | None
+    second_opinions: list[OpinionShown]
+
+
+class SecretMade(TypedDict):
+    """A new secret, shown this one time; the old ones sign as well until the overlap is over."""
+
+    secret: str
+
+
+class SecretRotation(TypedDict):
+    """How long webhooks are signed with the old secret as well."""
+
+    overlap_hours: NotRequired[float]
+
+
+class SegmentChange(TypedDict):
+    """What to change of a segment; what is left out stays."""
+
+    name: NotRequired[str | None]
+    tree: NotRequired[dict[str, Any] | None]
+
+
+class SegmentContact(TypedDict):
+    """A contact in a segment."""
+
+    id: str
+    address: str
+    fields: dict[str, Any]
+
+
+class SegmentShown(TypedDict):
+    """A stored segment; contacts enter and leave it by themselves."""
+
+    id: str
+    name: str
+    tree: dict[str, Any]
+    sentence: str
+    created_at: str
+    updated_at: str
+
+
+class SettingsShown(TypedDict):
+    """How a workspace keeps its lists clean."""
+
+    soft_bounces: str
+    sets_tags: bool
+    is_scheduled: bool
+    applies_plans: bool
+    look_every: int
+    prune_every: int
+    time_zone: str
+    plan: dict[str, Any]
+    next_chore: str | None
+    next_at: str | None
+
+
+class SettingsWanted(TypedDict):
+    """What to change; what is left out stays."""
+
+    soft_bounces: NotRequired[str | None]
+    sets_tags: NotRequired[bool | None]
+    is_scheduled: NotRequired[bool | None]
+    applies_plans: NotRequired[bool | None]
+    look_every: NotRequired[int | None]
+    prune_every: NotRequired[int | None]
+    time_zone: NotRequired[str | None]
+    plan: NotRequired[PostwrightApiHygienePlanWanted | None]
+
+
+class SignUpShown(TypedDict):
+    """Somebody who filled in the form. Who never confirms is forgotten after seven days."""
+
+    id: str
+    address: str
+    state: str
+    cause: str
+    created_at: str
+    confirmed_at: str | None
+
+
+class SizesShown(TypedDict):
+    """Octets as sent; `image_share` is a part of the area (0 to 1), none where an image's size is not known."""
+
+    html: int | None
+    message: int | None
+    html_limit: int
+    image_share: float | None
+    words: int
+    images: int
+    links: int
+
+
+class Skipped(TypedDict):
+    """Whether an event was given up; there is nothing to skip where the last one was taken."""
+
+    skipped: bool
+
+
 class SlowedShown(TypedDict):
     """A pace below what is configured: by which rule, on what reply, and when it is raised if all stays quiet."""
 
@@ -1060,6 +2017,62 @@ class SourcesShown(TypedDict):
     data: list[SourceShown]
 
 
+class StartWanted(TypedDict):
+    """What is to be warmed up."""
+
+    subject: str
+    plan: PostwrightApiWarmUpPlanWanted
+    note: NotRequired[str]
+
+
+class StarterList(TypedDict):
+    """All of them."""
+
+    data: list[StarterShown]
+
+
+class StarterShown(TypedDict):
+    """A template to begin with."""
+
+    key: str
+    title: str
+    language: str
+
+
+class StatisticsRow(TypedDict):
+    """A part with its counts and rates; what each means stands under `definitions`."""
+
+    part: str
+    label: str
+    counts: dict[str, int]
+    reasons: dict[str, int]
+    opens: VerdictsShown
+    clicks: VerdictsShown
+    openers: VerdictsShown
+    clickers: VerdictsShown
+    rates: dict[str, float | None]
+    ranges: dict[str, RangeShown]
+
+
+class StatisticsShown(TypedDict):
+    """Statistics of some runs. Counted up to a few seconds ago; verdicts on opens and clicks settle in five minutes."""
+
+    by: By
+    runs: int
+    is_cut: bool
+    rows: list[StatisticsRow]
+    definitions: dict[str, str]
+
+
+class StepShown(TypedDict):
+    """What a plan does with one contact, and why."""
+
+    address: str
+    move: str
+    why: str
+    state: str
+
+
 class SubmissionAccepted(TypedDict):
     """A message that is stored: it is sent even if the power fails now. `refused` are those who do not get it."""
 
@@ -1087,6 +2100,8 @@ class SubmissionShown(TypedDict):
 class SuppressionImport(TypedDict):
     """What came of a file: how many were new or changed, and every row that was refused."""
 
+    form: str
+    rows: int
     added: int
     refused: int
     errors: list[ProblemItem]
@@ -1100,6 +2115,7 @@ class SuppressionShown(TypedDict):
     scope: str
     list: str | None
     reason: str
+    note: str
     created_at: str
     expires_at: str | None
 
@@ -1123,6 +2139,40 @@ class SuspensionWanted(TypedDict):
     campaign: NotRequired[str | None]
     note: NotRequired[str]
     until: NotRequired[str | None]
+
+
+class TableWanted(TypedDict):
+    """A table of one's own."""
+
+    name: NotRequired[str]
+    daily_caps: list[int]
+
+
+class TagList(TypedDict):
+    """All tags by name."""
+
+    data: list[TagShown]
+
+
+class TagShown(TypedDict):
+    """A tag with its number of contacts."""
+
+    name: str
+    contacts: int
+    created_at: str
+
+
+class TagWanted(TypedDict):
+    """A tag to make."""
+
+    name: str
+
+
+class TagsWanted(TypedDict):
+    """Tags to give and to take."""
+
+    add: NotRequired[list[str]]
+    remove: NotRequired[list[str]]
 
 
 class TargetWanted(TypedDict):
@@ -1162,6 +2212,50 @@ class TemplateSummary(TypedDict):
     version_created_at: str
 
 
+class TemplateVersionList(TypedDict):
+    """Versions, the newest first."""
+
+    data: list[TemplateVersionShown]
+
+
+class TemplateVersionShown(TypedDict):
+    """A version of a template."""
+
+    version: int
+    subject: str
+    body_format: str
+    created_at: str
+
+
+class TermsWanted(TypedDict):
+    """Where one provider's ramp starts and ends, in messages a day."""
+
+    first: NotRequired[int | None]
+    ceiling: NotRequired[int | None]
+
+
+class TestShown(TypedDict):
+    """A test that is queued: the id of its message."""
+
+    id: str
+    to: str
+
+
+class TestWanted(TypedDict):
+    """A test mail. `to` is somebody of the workspace, or an address at one of its verified sender domains."""
+
+    to: str
+    from_address: NotRequired[str]
+    from_name: NotRequired[str]
+    contact: NotRequired[str | None]
+
+
+class TimelineShown(TypedDict):
+    """What a contact went through, the newest first."""
+
+    data: list[EntryShown]
+
+
 class TlsPolicyShown(TypedDict):
     """The MTA-STS policy (RFC 8461 section 3.2): a file to serve as text/plain, announced by a TXT record."""
 
@@ -1175,6 +2269,124 @@ class TrackingWanted(TypedDict):
 
     opens: NotRequired[bool | None]
     clicks: NotRequired[bool | None]
+
+
+class TreeWanted(TypedDict):
+    """A tree that is not stored."""
+
+    tree: dict[str, Any]
+
+
+class VariantWanted(TypedDict):
+    """What differs in one variant; the rest is the campaign's."""
+
+    name: NotRequired[str | None]
+    subject: NotRequired[str | None]
+    preheader: NotRequired[str | None]
+    from_name: NotRequired[str | None]
+    template: NotRequired[str | None]
+    hour: NotRequired[int | None]
+
+
+class VerdictsShown(TypedDict):
+    """Counts by verdict: people, those of whom nobody can know, machines."""
+
+    human: int
+    probable: int
+    machine: int
+
+
+class WarmUpSummary(TypedDict):
+    """A warm-up."""
+
+    id: str
+    subject: str
+    of: str
+    started_at: str
+    started_by: str
+    plan: dict[str, Any]
+    ramps: list[RampShown]
+
+
+class WebhookChange(TypedDict):
+    """What to change of an endpoint; what is left out stays."""
+
+    url: NotRequired[str | None]
+    description: NotRequired[str | None]
+    kinds: NotRequired[list[str] | None]
+
+
+class WebhookDeliveryShown(TypedDict):
+    """What became of telling an endpoint of one event."""
+
+    id: str
+    webhook_id: str
+    kind: str
+    state: str
+    attempts: int
+    status: int | None
+    cause: str | None
+    answer: str
+    duration_ms: float
+    first_attempt_at: str
+    last_attempt_at: str
+
+
+class WebhookMade(TypedDict):
+    """A new endpoint. `secret` is shown this one time."""
+
+    id: str
+    url: str
+    description: str
+    kinds: list[str]
+    state: str
+    reason: str | None
+    reached: str
+    failures: int
+    failing_since: str | None
+    next_attempt_at: str | None
+    disabled_at: str | None
+    created_at: str
+    updated_at: str
+    replays: list[ReplayShown]
+    secret: str
+
+
+class WebhookShown(TypedDict):
+    """An endpoint. `reached`: what was recorded before has been told. `failures` in a row; then it is tried again."""
+
+    id: str
+    url: str
+    description: str
+    kinds: list[str]
+    state: str
+    reason: str | None
+    reached: str
+    failures: int
+    failing_since: str | None
+    next_attempt_at: str | None
+    disabled_at: str | None
+    created_at: str
+    updated_at: str
+    replays: list[ReplayShown]
+
+
+class WindowShown(TypedDict):
+    """What may go within a day or an hour, and what is reserved of it; `null`: no limit."""
+
+    limit: int | None
+    marketing_limit: int | None
+    used: int
+    marketing_used: int
+    ends_at: str
+
+
+class WindowWanted(TypedDict):
+    """Hours in which mail goes out, on the clock of the plan's zone."""
+
+    first: NotRequired[int]
+    end: NotRequired[int]
+    days: NotRequired[list[int]]
 
 
 BulkBody = TypedDict(
@@ -1302,15 +2514,85 @@ class Client(ClientBase):
         return answer
 
     def create_import(
-        self, content: bytes, content_type: str = "text/csv", *, list_: str, file_name: str | None = None
+        self,
+        content: bytes,
+        content_type: str = "text/csv",
+        *,
+        list_: str,
+        file_name: str | None = None,
+        encoding: str | None = None,
+        format_: Literal["", "csv", "ndjson"] | None = None,
+        delimiter: Literal["", ",", ";", "\t", "|"] | None = None,
+        map_: list[str] | None = None,
+        existing: ExistingRule | None = None,
+        refuse: list[str] | None = None,
+        accept: list[str] | None = None,
+        tag: list[str] | None = None,
+        consent_scope: Literal["", "all", "list"] | None = None,
+        consent_source: str | None = None,
+        consent_wording: str | None = None,
+        consent_at: str | None = None,
+        again: bool | None = None,
     ) -> ImportShown:
-        """Store a CSV file and start to import it. The column `email` has the addresses, all others are merge
-        fields.
+        """Store a CSV, TSV or NDJSON file and start to import it. The same file with the same options is imported
+        once.
+
+        The column `email` has the addresses and all others are merge fields, unless `map` says otherwise.
         """
         answer: ImportShown = self._call(
             "POST",
             "/v1/imports",
-            query={"list": list_, "file_name": file_name},
+            query={
+                "file_name": file_name,
+                "encoding": encoding,
+                "format": format_,
+                "delimiter": delimiter,
+                "map": map_,
+                "list": list_,
+                "existing": existing,
+                "refuse": refuse,
+                "accept": accept,
+                "tag": tag,
+                "consent_scope": consent_scope,
+                "consent_source": consent_source,
+                "consent_wording": consent_wording,
+                "consent_at": consent_at,
+                "again": again,
+            },
+            headers={"Content-Type": content_type},
+            content=content,
+        ).json()
+        return answer
+
+    def list_imports(self, *, limit: int | None = None, cursor: str | None = None) -> PageImportShown:
+        """Imports, the newest first."""
+        answer: PageImportShown = self._call("GET", "/v1/imports", query={"limit": limit, "cursor": cursor}).json()
+        return answer
+
+    def preview_import(
+        self,
+        content: bytes,
+        content_type: str = "text/csv",
+        *,
+        file_name: str | None = None,
+        encoding: str | None = None,
+        format_: Literal["", "csv", "ndjson"] | None = None,
+        delimiter: Literal["", ",", ";", "\t", "|"] | None = None,
+        map_: list[str] | None = None,
+    ) -> PostwrightApiImportsPreviewShown:
+        """How a file would be read: its encoding, what each column is taken for, and the first rows. Nothing is
+        stored.
+        """
+        answer: PostwrightApiImportsPreviewShown = self._call(
+            "POST",
+            "/v1/imports/preview",
+            query={
+                "file_name": file_name,
+                "encoding": encoding,
+                "format": format_,
+                "delimiter": delimiter,
+                "map": map_,
+            },
             headers={"Content-Type": content_type},
             content=content,
         ).json()
@@ -1330,6 +2612,10 @@ class Client(ClientBase):
         ).json()
         return answer
 
+    def get_import_report(self, import_id: str) -> bytes:
+        """Every row that did not come in as it stood, as a CSV file: line, outcome, value, code, reason, suggestion."""
+        return self._call("GET", f"/v1/imports/{in_path(import_id)}/report").content
+
     def list_lists(self, *, limit: int | None = None, cursor: str | None = None) -> PageListShown:
         """All lists with their numbers of contacts, in the order in which they were made."""
         answer: PageListShown = self._call("GET", "/v1/lists", query={"limit": limit, "cursor": cursor}).json()
@@ -1345,33 +2631,380 @@ class Client(ClientBase):
         answer: ListShown = self._call("GET", f"/v1/lists/{in_path(list_id)}").json()
         return answer
 
+    def change_list(self, list_id: str, body: ListChange) -> ListShown:
+        """Give a list another name or tracking. A list that segments name keeps its name."""
+        answer: ListShown = self._call("PATCH", f"/v1/lists/{in_path(list_id)}", body=body).json()
+        return answer
+
+    def delete_list(self, list_id: str) -> None:
+        """Delete a list; its contacts stay. One that campaigns, imports, segments or suppressions name is not
+        deleted.
+        """
+        self._call("DELETE", f"/v1/lists/{in_path(list_id)}")
+
+    def list_list_contacts(
+        self, list_id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> PageContactShown:
+        """The contacts on a list who are not archived."""
+        answer: PageContactShown = self._call(
+            "GET", f"/v1/lists/{in_path(list_id)}/contacts", query={"limit": limit, "cursor": cursor}
+        ).json()
+        return answer
+
+    def list_contacts(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        list_: str | None = None,
+        segment: str | None = None,
+        tree: str | None = None,
+        search: str | None = None,
+        archived: bool | None = None,
+    ) -> PageContactShown:
+        """Contacts in the order in which they came."""
+        answer: PageContactShown = self._call(
+            "GET",
+            "/v1/contacts",
+            query={
+                "limit": limit,
+                "cursor": cursor,
+                "list": list_,
+                "segment": segment,
+                "tree": tree,
+                "search": search,
+                "archived": archived,
+            },
+        ).json()
+        return answer
+
+    def create_contact(self, body: ContactWantedBody) -> ContactShown:
+        """Make a contact. 200 where there is one with that address: fields are merged, lists and tags are added."""
+        answer: ContactShown = self._call("POST", "/v1/contacts", body=body).json()
+        return answer
+
+    def change_contacts(self, body: ManyWanted) -> ManyShown:
+        """Do the same to up to a thousand contacts by their ids, or to everybody in a tree."""
+        answer: ManyShown = self._call("POST", "/v1/contacts/changes", body=body).json()
+        return answer
+
+    def export_contacts(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        format_: Literal["csv", "ndjson"] | None = None,
+        list_: str | None = None,
+        segment: str | None = None,
+        tree: str | None = None,
+        archived: bool | None = None,
+    ) -> bytes:
+        """All that is known of contacts, as CSV or as NDJSON; an import reads either back."""
+        return self._call(
+            "GET",
+            "/v1/contacts/export",
+            query={
+                "limit": limit,
+                "cursor": cursor,
+                "format": format_,
+                "list": list_,
+                "segment": segment,
+                "tree": tree,
+                "archived": archived,
+            },
+        ).content
+
+    def get_contact(self, contact_id: str) -> ContactShown:
+        """A contact."""
+        answer: ContactShown = self._call("GET", f"/v1/contacts/{in_path(contact_id)}").json()
+        return answer
+
+    def change_contact(self, contact_id: str, body: ContactChangeBody) -> ContactShown:
+        """Change fields, language, time zone or tracking."""
+        answer: ContactShown = self._call("PATCH", f"/v1/contacts/{in_path(contact_id)}", body=body).json()
+        return answer
+
+    def archive_contact(self, contact_id: str) -> ContactShown:
+        """Archive a contact, who gets no campaigns any more and is in no segment. Nothing is forgotten."""
+        answer: ContactShown = self._call("POST", f"/v1/contacts/{in_path(contact_id)}/archive").json()
+        return answer
+
+    def restore_contact(self, contact_id: str) -> ContactShown:
+        """Bring an archived contact back."""
+        answer: ContactShown = self._call("POST", f"/v1/contacts/{in_path(contact_id)}/restore").json()
+        return answer
+
+    def tag_contact(self, contact_id: str, body: TagsWanted) -> ContactShown:
+        """Give a contact tags, and take tags away."""
+        answer: ContactShown = self._call("POST", f"/v1/contacts/{in_path(contact_id)}/tags", body=body).json()
+        return answer
+
+    def count_contact_field(self, contact_id: str, name: str, body: CounterWanted) -> CountedShown:
+        """Move a number on. Two who do so at once both count."""
+        answer: CountedShown = self._call(
+            "POST", f"/v1/contacts/{in_path(contact_id)}/fields/{in_path(name)}/count", body=body
+        ).json()
+        return answer
+
+    def get_contact_timeline(self, contact_id: str) -> TimelineShown:
+        """The newest two hundred things that happened to a contact, with why."""
+        answer: TimelineShown = self._call("GET", f"/v1/contacts/{in_path(contact_id)}/timeline").json()
+        return answer
+
+    def list_tags(self) -> TagList:
+        """All tags by name, with their numbers of contacts."""
+        answer: TagList = self._call("GET", "/v1/tags").json()
+        return answer
+
+    def create_tag(self, body: TagWanted) -> TagList:
+        """Make a tag that nobody carries yet; all tags are answered."""
+        answer: TagList = self._call("POST", "/v1/tags", body=body).json()
+        return answer
+
+    def delete_tag(self, name: str) -> None:
+        """Delete a tag; whoever carried it does not any more."""
+        self._call("DELETE", f"/v1/tags/{in_path(name)}")
+
+    def list_fields(self) -> FieldList:
+        """The fields that have a kind; every other field is text."""
+        answer: FieldList = self._call("GET", "/v1/fields").json()
+        return answer
+
+    def create_field(self, body: FieldWanted) -> DefinedShown:
+        """Define a field. Values that do not fit its kind stay as they are, and count as none."""
+        answer: DefinedShown = self._call("POST", "/v1/fields", body=body).json()
+        return answer
+
+    def get_field(self, name: str) -> FieldShown:
+        """A field that has a kind."""
+        answer: FieldShown = self._call("GET", f"/v1/fields/{in_path(name)}").json()
+        return answer
+
+    def change_field(self, name: str, body: ChoicesWanted) -> FieldShown:
+        """Give a field of the kind choice other choices."""
+        answer: FieldShown = self._call("PATCH", f"/v1/fields/{in_path(name)}", body=body).json()
+        return answer
+
+    def delete_field(self, name: str) -> None:
+        """Forget the kind of a field: it is text again, and what contacts have stays."""
+        self._call("DELETE", f"/v1/fields/{in_path(name)}")
+
+    def create_segment(self, body: NewSegmentWanted) -> SegmentShown:
+        """Store a tree under a name. Lists, tags, fields and segments in it have to exist."""
+        answer: SegmentShown = self._call("POST", "/v1/segments", body=body).json()
+        return answer
+
+    def list_segments(self, *, limit: int | None = None, cursor: str | None = None) -> PageSegmentShown:
+        """All segments in the order in which they were made."""
+        answer: PageSegmentShown = self._call("GET", "/v1/segments", query={"limit": limit, "cursor": cursor}).json()
+        return answer
+
+    def count_segment(self, body: TreeWanted) -> CountShown:
+        """How many contacts are in a tree that is not stored."""
+        answer: CountShown = self._call("POST", "/v1/segments/count", body=body).json()
+        return answer
+
+    def get_segment(self, segment_id: str) -> SegmentShown:
+        """A segment."""
+        answer: SegmentShown = self._call("GET", f"/v1/segments/{in_path(segment_id)}").json()
+        return answer
+
+    def change_segment(self, segment_id: str, body: SegmentChange) -> SegmentShown:
+        """Give a segment another name or tree."""
+        answer: SegmentShown = self._call("PATCH", f"/v1/segments/{in_path(segment_id)}", body=body).json()
+        return answer
+
+    def delete_segment(self, segment_id: str) -> None:
+        """Delete a segment; the contacts stay. One that other segments have in them is not deleted."""
+        self._call("DELETE", f"/v1/segments/{in_path(segment_id)}")
+
+    def get_segment_count(self, segment_id: str) -> CountShown:
+        """How many contacts are in a segment now."""
+        answer: CountShown = self._call("GET", f"/v1/segments/{in_path(segment_id)}/count").json()
+        return answer
+
+    def list_segment_contacts(
+        self, segment_id: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> PageSegmentContact:
+        """The contacts who are in a segment now."""
+        answer: PageSegmentContact = self._call(
+            "GET", f"/v1/segments/{in_path(segment_id)}/contacts", query={"limit": limit, "cursor": cursor}
+        ).json()
+        return answer
+
+    def create_form(self, body: NewFormWanted) -> FormShown:
+        """Make a form that people sign up by. They are on the lists once they have confirmed it by mail."""
+        answer: FormShown = self._call("POST", "/v1/forms", body=body).json()
+        return answer
+
+    def list_forms(self, *, limit: int | None = None, cursor: str | None = None) -> PageFormShown:
+        """All forms in the order in which they were made."""
+        answer: PageFormShown = self._call("GET", "/v1/forms", query={"limit": limit, "cursor": cursor}).json()
+        return answer
+
+    def get_form(self, form_id: str) -> FormShown:
+        """A form."""
+        answer: FormShown = self._call("GET", f"/v1/forms/{in_path(form_id)}").json()
+        return answer
+
+    def change_form(self, form_id: str, body: FormChange) -> FormShown:
+        """Change a form."""
+        answer: FormShown = self._call("PATCH", f"/v1/forms/{in_path(form_id)}", body=body).json()
+        return answer
+
+    def close_form(self, form_id: str) -> None:
+        """Take nobody any more by this form. Who has been asked may still confirm."""
+        self._call("POST", f"/v1/forms/{in_path(form_id)}/close")
+
+    def embed_form(self, form_id: str) -> EmbeddedForm:
+        """The HTML that puts the form on another page."""
+        answer: EmbeddedForm = self._call("GET", f"/v1/forms/{in_path(form_id)}/embed").json()
+        return answer
+
+    def list_sign_ups(self, form_id: str, *, limit: int | None = None, cursor: str | None = None) -> PageSignUpShown:
+        """Who signed up by a form, in that order."""
+        answer: PageSignUpShown = self._call(
+            "GET", f"/v1/forms/{in_path(form_id)}/sign-ups", query={"limit": limit, "cursor": cursor}
+        ).json()
+        return answer
+
+    def export_person(self, body: PersonWanted) -> PersonExport:
+        """Everything that is kept of one person: contact, lists, tags, consents, messages, events, opens and clicks."""
+        answer: PersonExport = self._call("POST", "/v1/people/export", body=body).json()
+        return answer
+
+    def erase_person(self, body: PersonWanted) -> PersonErased:
+        """Erase one person for good. What is queued stops at once, and nothing is ever sent to the address again."""
+        answer: PersonErased = self._call("POST", "/v1/people/erase", body=body).json()
+        return answer
+
+    def publish_list(self, list_id: str, body: PublicListWanted) -> None:
+        """Let people see a list on their preference page."""
+        self._call("PUT", f"/v1/lists/{in_path(list_id)}/public", body=body)
+
+    def hide_list(self, list_id: str) -> None:
+        """Let people see a list no more."""
+        self._call("DELETE", f"/v1/lists/{in_path(list_id)}/public")
+
     def create_suppression(self, body: NewSuppressionWanted) -> SuppressionShown:
-        """Suppress an address for everything, at once and for queued mail too. 200 where it was suppressed already."""
+        """Suppress an address within a scope, at once and for queued mail too. 200 where it was suppressed already."""
         answer: SuppressionShown = self._call("POST", "/v1/suppressions", body=body).json()
         return answer
 
     def list_suppressions(
-        self, *, limit: int | None = None, cursor: str | None = None, address: str | None = None
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        address: str | None = None,
+        search: str | None = None,
+        reason: str | None = None,
+        scope: Literal["all", "stream", "list"] | None = None,
+        list_: str | None = None,
+        active: bool | None = None,
     ) -> PageSuppressionShown:
         """Suppressions in the order in which they were added."""
         answer: PageSuppressionShown = self._call(
-            "GET", "/v1/suppressions", query={"limit": limit, "cursor": cursor, "address": address}
+            "GET",
+            "/v1/suppressions",
+            query={
+                "limit": limit,
+                "cursor": cursor,
+                "address": address,
+                "search": search,
+                "reason": reason,
+                "scope": scope,
+                "list": list_,
+                "active": active,
+            },
         ).json()
         return answer
 
-    def lift_suppression(self, suppression_id: str) -> None:
+    def export_suppressions(self, *, form: FileForm | None = None) -> bytes:
+        """Everything that bars now, as CSV in the form that a provider reads."""
+        return self._call("GET", "/v1/suppressions/export", query={"form": form}).content
+
+    def lift_suppression(self, suppression_id: str, *, note: str | None = None) -> None:
         """Let an address be written to again. The event log keeps that it was suppressed; messages that it stopped
         stay so.
 
         Lift only what was wrong: who unsubscribed or complained did not ask to be asked again.
         """
-        self._call("DELETE", f"/v1/suppressions/{in_path(suppression_id)}")
+        self._call("DELETE", f"/v1/suppressions/{in_path(suppression_id)}", query={"note": note})
 
-    def import_suppressions(self, content: bytes, content_type: str = "text/csv") -> SuppressionImport:
-        """Suppress the addresses of a CSV file (`email`, `reason`). Good rows are kept whatever the others say."""
+    def import_suppressions(
+        self, content: bytes, content_type: str = "text/csv", *, scope: Literal["auto", "all", "stream"] | None = None
+    ) -> SuppressionImport:
+        """Suppress the addresses of a file: CSV with `email` and perhaps `reason`, or what other providers write.
+
+        Exports of SendGrid, Mailgun, SES, Postmark and Mailchimp (CSV, or the JSON of their APIs) are known by
+        the names of their columns. Good rows are kept whatever the others say.
+        """
         answer: SuppressionImport = self._call(
-            "POST", "/v1/suppressions/import", headers={"Content-Type": content_type}, content=content
+            "POST",
+            "/v1/suppressions/import",
+            query={"scope": scope},
+            headers={"Content-Type": content_type},
+            content=content,
         ).json()
+        return answer
+
+    def create_hygiene_plan(self, body: PostwrightApiHygienePlanWanted) -> PlanShown:
+        """Make a plan; nothing is changed by it. A plan for the same contacts that was not applied is discarded."""
+        answer: PlanShown = self._call("POST", "/v1/hygiene/plans", body=body).json()
+        return answer
+
+    def list_hygiene_plans(self, *, limit: int | None = None, cursor: str | None = None) -> PagePlanShown:
+        """Plans in the order in which they were made."""
+        answer: PagePlanShown = self._call("GET", "/v1/hygiene/plans", query={"limit": limit, "cursor": cursor}).json()
+        return answer
+
+    def get_hygiene_plan(self, plan_id: str) -> PlanShown:
+        """A plan, and how far it is."""
+        answer: PlanShown = self._call("GET", f"/v1/hygiene/plans/{in_path(plan_id)}").json()
+        return answer
+
+    def discard_hygiene_plan(self, plan_id: str) -> None:
+        """Throw a plan away that was not applied, or that was undone."""
+        self._call("DELETE", f"/v1/hygiene/plans/{in_path(plan_id)}")
+
+    def list_hygiene_steps(
+        self,
+        plan_id: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        move: Literal["reengage", "win_back", "archive", "suppress"] | None = None,
+    ) -> PageStepShown:
+        """Who, what, why, and what came of it."""
+        answer: PageStepShown = self._call(
+            "GET", f"/v1/hygiene/plans/{in_path(plan_id)}/steps", query={"limit": limit, "cursor": cursor, "move": move}
+        ).json()
+        return answer
+
+    def apply_hygiene_plan(self, plan_id: str) -> PlanShown:
+        """Apply a plan. Contacts who changed or came to life since it was made are skipped; again is no harm."""
+        answer: PlanShown = self._call("POST", f"/v1/hygiene/plans/{in_path(plan_id)}/apply").json()
+        return answer
+
+    def undo_hygiene_plan(self, plan_id: str) -> PlanShown:
+        """Bring back exactly what was before an applied plan; who was changed since then stays so."""
+        answer: PlanShown = self._call("POST", f"/v1/hygiene/plans/{in_path(plan_id)}/undo").json()
+        return answer
+
+    def get_hygiene_settings(self) -> SettingsShown:
+        """How this workspace keeps its lists clean."""
+        answer: SettingsShown = self._call("GET", "/v1/hygiene/settings").json()
+        return answer
+
+    def change_hygiene_settings(self, body: SettingsWanted) -> SettingsShown:
+        """Change it; what is left out stays."""
+        answer: SettingsShown = self._call("PATCH", "/v1/hygiene/settings", body=body).json()
+        return answer
+
+    def get_list_health(self, list_id: str) -> HealthShown:
+        """Bounces and complaints of a list in the last 30 days, and what they prove."""
+        answer: HealthShown = self._call("GET", f"/v1/lists/{in_path(list_id)}/health").json()
         return answer
 
     def create_template(self, body: NewTemplate) -> TemplateShown:
@@ -1391,6 +3024,51 @@ class Client(ClientBase):
         answer: TemplateShown = self._call("GET", f"/v1/templates/{in_path(template_id)}").json()
         return answer
 
+    def list_template_versions(self, template_id: str) -> TemplateVersionList:
+        """All versions of a template, the newest first; none of them ever changes."""
+        answer: TemplateVersionList = self._call("GET", f"/v1/templates/{in_path(template_id)}/versions").json()
+        return answer
+
+    def list_starters(self) -> StarterList:
+        """The templates of ours to begin with, each in English and in Hebrew."""
+        answer: StarterList = self._call("GET", "/v1/starters").json()
+        return answer
+
+    def begin_template(self, starter: str, body: BeginTemplate) -> TemplateShown:
+        """A new template from a starter."""
+        answer: TemplateShown = self._call("POST", f"/v1/starters/{in_path(starter)}", body=body).json()
+        return answer
+
+    def render_template(self, template_id: str, body: LookWanted) -> RenderShown:
+        """The newest version as a contact would get it."""
+        answer: RenderShown = self._call("POST", f"/v1/templates/{in_path(template_id)}/render", body=body).json()
+        return answer
+
+    def lint_template(self, template_id: str, body: LookWanted) -> LintShown:
+        """What is wrong with the newest version, with places, reasons and how to mend it."""
+        answer: LintShown = self._call("POST", f"/v1/templates/{in_path(template_id)}/lint", body=body).json()
+        return answer
+
+    def score_template(self, template_id: str, body: LookWanted) -> ScoreShown:
+        """How risky the newest version is, with reasons, and what changed against the last campaigns."""
+        answer: ScoreShown = self._call("POST", f"/v1/templates/{in_path(template_id)}/score", body=body).json()
+        return answer
+
+    def send_test(self, template_id: str, body: TestWanted) -> TestShown:
+        """Send the newest version to an own address, by the way that all mail goes; the subject begins with [test]."""
+        answer: TestShown = self._call("POST", f"/v1/templates/{in_path(template_id)}/test", body=body).json()
+        return answer
+
+    def preview(self, body: PreviewWanted) -> PostwrightApiPreviewsPreviewShown:
+        """A text that is not stored: what it becomes, what is wrong, how risky it is; or its picture (`image/png`)."""
+        answer: PostwrightApiPreviewsPreviewShown = self._call("POST", "/v1/preview", body=body).json()
+        return answer
+
+    def list_preview_contacts(self, *, list_: str | None = None) -> PreviewContactList:
+        """Contacts that break templates: the longest name, the emptiest record, one written from right to left."""
+        answer: PreviewContactList = self._call("GET", "/v1/preview-contacts", query={"list": list_}).json()
+        return answer
+
     def create_campaign(self, body: NewCampaign) -> CampaignShown:
         """Store a draft. Every field that is wrong is named."""
         answer: CampaignShown = self._call("POST", "/v1/campaigns", body=body).json()
@@ -1408,13 +3086,43 @@ class Client(ClientBase):
         answer: CampaignShown = self._call("GET", f"/v1/campaigns/{in_path(campaign_id)}").json()
         return answer
 
+    def change_campaign(self, campaign_id: str, body: NewCampaign) -> CampaignShown:
+        """Change a draft. What is not given is as in a new one."""
+        answer: CampaignShown = self._call("PUT", f"/v1/campaigns/{in_path(campaign_id)}", body=body).json()
+        return answer
+
+    def count_campaign(self, campaign_id: str) -> AudienceCount:
+        """How many contacts would get it, were it sent now; suppressions are looked at when it is."""
+        answer: AudienceCount = self._call("GET", f"/v1/campaigns/{in_path(campaign_id)}/audience").json()
+        return answer
+
+    def copy_campaign(self, campaign_id: str, body: CopyWanted) -> CampaignShown:
+        """A draft like it under another name."""
+        answer: CampaignShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/copy", body=body).json()
+        return answer
+
+    def unschedule_campaign(self, campaign_id: str) -> CampaignShown:
+        """Make a draft of a scheduled campaign again."""
+        answer: CampaignShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/unschedule").json()
+        return answer
+
+    def archive_campaign(self, campaign_id: str, body: ArchiveWanted) -> CampaignShown:
+        """Put it out of sight, or back."""
+        answer: CampaignShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/archive", body=body).json()
+        return answer
+
+    def repeat_campaign(self, campaign_id: str) -> CampaignShown:
+        """Send a finished campaign once more, to whoever is in its audience now."""
+        answer: CampaignShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/repeat").json()
+        return answer
+
     def preflight_campaign(self, campaign_id: str) -> PreflightShown:
         """What would keep the campaign from being sent, found on real contacts; nothing is changed."""
         answer: PreflightShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/preflight").json()
         return answer
 
     def send_campaign(self, campaign_id: str) -> CampaignShown:
-        """Pre-flight a draft, freeze it, and begin to send. Durable when this is answered."""
+        """Pre-flight a draft, freeze it, and begin to send, now or at its time. Durable when this is answered."""
         answer: CampaignShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/send").json()
         return answer
 
@@ -1431,6 +3139,52 @@ class Client(ClientBase):
     def cancel_campaign(self, campaign_id: str) -> CampaignShown:
         """Send no more of it, for good."""
         answer: CampaignShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/cancel").json()
+        return answer
+
+    def plan_experiment(self, body: PowerWanted) -> PowerShown:
+        """How large a sample has to be before sending, and what a list cannot detect."""
+        answer: PowerShown = self._call("POST", "/v1/experiments/power", body=body).json()
+        return answer
+
+    def get_experiment(self, run_id: str) -> ExperimentShown:
+        """Where a run's test stands."""
+        answer: ExperimentShown = self._call("GET", f"/v1/experiments/{in_path(run_id)}").json()
+        return answer
+
+    def choose_variant(self, run_id: str, body: ChoiceWanted) -> ExperimentShown:
+        """Say which variant everybody else gets, whatever the test would say."""
+        answer: ExperimentShown = self._call("POST", f"/v1/experiments/{in_path(run_id)}/choose", body=body).json()
+        return answer
+
+    def export_experiment(self, run_id: str) -> dict[str, Any]:
+        """Seed, sizes, rules and counts: what `postwright experiment decide` takes, so that anybody can recompute
+        it.
+        """
+        answer: dict[str, Any] = self._call("GET", f"/v1/experiments/{in_path(run_id)}/export").json()
+        return answer
+
+    def tell_goals(self, body: GoalsWanted) -> GoalsTaken:
+        """Tell what people did; put down to the newest message that they got in the week before, or to the one
+        named.
+        """
+        answer: GoalsTaken = self._call("POST", "/v1/events", body=body).json()
+        return answer
+
+    def list_events(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        kind: str | None = None,
+        run: str | None = None,
+        message: str | None = None,
+    ) -> PageEventShown:
+        """The event log, the oldest first. An event appears two seconds after it was recorded, so that none is
+        missed.
+        """
+        answer: PageEventShown = self._call(
+            "GET", "/v1/events", query={"limit": limit, "cursor": cursor, "kind": kind, "run": run, "message": message}
+        ).json()
         return answer
 
     def send_message(self, body: MessageBody, *, idempotency_key: str | None = None) -> SubmissionAccepted:
@@ -1535,23 +3289,6 @@ class Client(ClientBase):
         """The signed message that a test key's message (`msg_...`) would have been on the wire."""
         return self._call("GET", f"/v1/messages/{in_path(message_id)}/content").content
 
-    def list_events(
-        self,
-        *,
-        limit: int | None = None,
-        cursor: str | None = None,
-        kind: str | None = None,
-        run: str | None = None,
-        message: str | None = None,
-    ) -> PageEventShown:
-        """The event log, the oldest first. An event appears two seconds after it was recorded, so that none is
-        missed.
-        """
-        answer: PageEventShown = self._call(
-            "GET", "/v1/events", query={"limit": limit, "cursor": cursor, "kind": kind, "run": run, "message": message}
-        ).json()
-        return answer
-
     def create_key(self, body: NewKey) -> KeyMade:
         """Make an API key. The answer has the key itself, which is never shown again."""
         answer: KeyMade = self._call("POST", "/v1/api-keys", body=body).json()
@@ -1603,4 +3340,154 @@ class Client(ClientBase):
     def get_destination(self, destination_id: str) -> DestinationShown:
         """One destination: why it is slow, and when it goes on."""
         answer: DestinationShown = self._call("GET", f"/v1/destinations/{in_path(destination_id)}").json()
+        return answer
+
+    def start_warm_up(self, body: StartWanted) -> WarmUpSummary:
+        """Start a warm-up. What is queued already is counted, too.
+
+        Before that the audit of the domain has passed, one-click unsubscribe is on, and the lists have been
+        through hygiene; what is not known stands in the way, too. A note overrides that, and is kept.
+        """
+        answer: WarmUpSummary = self._call("POST", "/v1/warmup", body=body).json()
+        return answer
+
+    def list_warm_ups(self, *, limit: int | None = None, cursor: str | None = None) -> PageWarmUpSummary:
+        """The warm-ups that go on, in the order in which they were started."""
+        answer: PageWarmUpSummary = self._call("GET", "/v1/warmup", query={"limit": limit, "cursor": cursor}).json()
+        return answer
+
+    def get_warm_up(self, subject: str) -> WarmUpSummary:
+        """Where a warm-up stands, by provider."""
+        answer: WarmUpSummary = self._call("GET", f"/v1/warmup/{in_path(subject)}").json()
+        return answer
+
+    def list_warm_up_days(self, subject: str, *, days: int | None = None) -> DayList:
+        """What was sent and what came back, by day and provider."""
+        answer: DayList = self._call("GET", f"/v1/warmup/{in_path(subject)}/days", query={"days": days}).json()
+        return answer
+
+    def list_warm_up_decisions(
+        self, subject: str, *, limit: int | None = None, cursor: str | None = None, provider: str | None = None
+    ) -> PageDecisionShown:
+        """What was decided, in its order, each with its evidence."""
+        answer: PageDecisionShown = self._call(
+            "GET",
+            f"/v1/warmup/{in_path(subject)}/decisions",
+            query={"limit": limit, "cursor": cursor, "provider": provider},
+        ).json()
+        return answer
+
+    def pause_warm_up(self, subject: str, body: DecisionWanted) -> WarmUpSummary:
+        """Send nothing more until it is resumed; what is queued waits."""
+        answer: WarmUpSummary = self._call("POST", f"/v1/warmup/{in_path(subject)}/pause", body=body).json()
+        return answer
+
+    def resume_warm_up(self, subject: str, body: DecisionWanted) -> WarmUpSummary:
+        """Go on after a pause."""
+        answer: WarmUpSummary = self._call("POST", f"/v1/warmup/{in_path(subject)}/resume", body=body).json()
+        return answer
+
+    def set_warm_up_level(self, subject: str, body: LevelWanted) -> WarmUpSummary:
+        """Go on from a level of the plan."""
+        answer: WarmUpSummary = self._call("POST", f"/v1/warmup/{in_path(subject)}/level", body=body).json()
+        return answer
+
+    def import_warm_up_figures(self, subject: str, body: FiguresWanted) -> None:
+        """Keep what a provider's own pages say of a day; they are judged like what came back by mail."""
+        self._call("POST", f"/v1/warmup/{in_path(subject)}/figures", body=body)
+
+    def end_warm_up(self, subject: str, body: EndWanted) -> None:
+        """Count no more: what waits for the budget goes out."""
+        self._call("POST", f"/v1/warmup/{in_path(subject)}/end", body=body)
+
+    def create_webhook(self, body: NewWebhook) -> WebhookMade:
+        """Make an endpoint. It is told of what happens from now on; the answer has its secret, never shown again."""
+        answer: WebhookMade = self._call("POST", "/v1/webhooks", body=body).json()
+        return answer
+
+    def list_webhooks(self, *, limit: int | None = None, cursor: str | None = None) -> PageWebhookShown:
+        """All endpoints in the order in which they were made."""
+        answer: PageWebhookShown = self._call("GET", "/v1/webhooks", query={"limit": limit, "cursor": cursor}).json()
+        return answer
+
+    def get_webhook(self, webhook_id: str) -> WebhookShown:
+        """One endpoint: whether it is told, and how far."""
+        answer: WebhookShown = self._call("GET", f"/v1/webhooks/{in_path(webhook_id)}").json()
+        return answer
+
+    def change_webhook(self, webhook_id: str, body: WebhookChange) -> WebhookShown:
+        """Change URL, description or kinds. Other kinds count from where it has been told up to."""
+        answer: WebhookShown = self._call("PATCH", f"/v1/webhooks/{in_path(webhook_id)}", body=body).json()
+        return answer
+
+    def remove_webhook(self, webhook_id: str) -> None:
+        """Tell it nothing more, and forget its log."""
+        self._call("DELETE", f"/v1/webhooks/{in_path(webhook_id)}")
+
+    def rotate_webhook_secret(self, webhook_id: str, body: SecretRotation) -> SecretMade:
+        """Make a new secret. Until the overlap is over webhooks carry a signature by each, so verifying goes on."""
+        answer: SecretMade = self._call("POST", f"/v1/webhooks/{in_path(webhook_id)}/secret", body=body).json()
+        return answer
+
+    def disable_webhook(self, webhook_id: str) -> WebhookShown:
+        """Tell it nothing until it is enabled again. What happens meanwhile waits."""
+        answer: WebhookShown = self._call("POST", f"/v1/webhooks/{in_path(webhook_id)}/disable").json()
+        return answer
+
+    def enable_webhook(self, webhook_id: str, body: Enabling) -> WebhookShown:
+        """Go on at once, from where it stood; also ends the wait between two attempts."""
+        answer: WebhookShown = self._call("POST", f"/v1/webhooks/{in_path(webhook_id)}/enable", body=body).json()
+        return answer
+
+    def skip_webhook(self, webhook_id: str) -> Skipped:
+        """Give up the event that the endpoint refuses, and go on behind it."""
+        answer: Skipped = self._call("POST", f"/v1/webhooks/{in_path(webhook_id)}/skip").json()
+        return answer
+
+    def replay_webhook(self, webhook_id: str, body: ReplayWanted) -> ReplayShown:
+        """Tell it again, in order and under the same ids, beside what is new."""
+        answer: ReplayShown = self._call("POST", f"/v1/webhooks/{in_path(webhook_id)}/replay", body=body).json()
+        return answer
+
+    def list_webhook_deliveries(
+        self,
+        webhook_id: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        state: Literal["delivered", "failing", "given_up", "skipped"] | None = None,
+    ) -> PageWebhookDeliveryShown:
+        """What became of telling it, the newest first. Kept for as long as `webhooks.keep_log` says."""
+        answer: PageWebhookDeliveryShown = self._call(
+            "GET",
+            f"/v1/webhooks/{in_path(webhook_id)}/deliveries",
+            query={"limit": limit, "cursor": cursor, "state": state},
+        ).json()
+        return answer
+
+    def get_statistics(
+        self,
+        *,
+        by: By | None = None,
+        campaign: str | None = None,
+        run: str | None = None,
+        list_: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> StatisticsShown:
+        """Counts and rates by campaign, list, run, variant, provider, domain, link, day or hour; CSV where it is
+        asked for.
+
+        Days and hours are in UTC, and are those at which the event happened.
+        """
+        answer: StatisticsShown = self._call(
+            "GET",
+            "/v1/statistics",
+            query={"by": by, "campaign": campaign, "run": run, "list": list_, "since": since, "until": until},
+        ).json()
+        return answer
+
+    def list_clickers(self, run_id: str, body: ClickersWanted) -> ClickersListed:
+        """Put the contacts who clicked in a run on a list, to write to them or to make a segment of them."""
+        answer: ClickersListed = self._call("POST", f"/v1/statistics/runs/{in_path(run_id)}/clicked", body=body).json()
         return answer

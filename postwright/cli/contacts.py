@@ -1,4 +1,4 @@
-"""``postwright import``, ``postwright contacts`` and ``postwright suppress``."""
+"""``postwright import`` and ``postwright contacts``."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ import typer
 from hygiene.segments.tree import InSegment, OnList
 from mailtypes.clock import as_datetime
 from postwright.cli.exit_codes import Exit
-from postwright.cli.exits import explained, problem_text
+from postwright.cli.exits import explained
 from postwright.cli.printing import JsonOption, console, print_json
 from postwright.cli.session import print_table, run
 from postwright.services.contact_timeline import ContactTimeline, TimelineEntry
@@ -26,6 +26,7 @@ from postwright.wiring import Application
 
 _SHOWN = 20
 _MOST_ROWS = 1_000_000
+_ENDED = frozenset({"finished", "failed"})
 _MAP = typer.Option([], "--map", help="What a column is: NAME=address, NAME=field:city, =list, =tag, =locale, ...")
 _REFUSE = typer.Option([], "--refuse", help="A doubt that refuses a row: likely_typo, disposable_domain, ...")
 _ACCEPT = typer.Option([], "--accept", help="A doubt that is not worth a word.")
@@ -67,18 +68,22 @@ def import_contacts(
         _show_preview(file, options, as_json=as_json)
         return
 
-    async def work(application: Application, workspace: Workspace) -> tuple[ImportJob, list[Refusal]]:
+    async def work(application: Application, workspace: Workspace) -> tuple[ImportJob, list[Refusal], bool]:
         imports = application.imports
         with file.open("rb") as content:
             job_id = await imports.start(workspace.id, target, file.name, content, options)
+        is_old = (await imports.job(workspace.id, job_id)).state in _ENDED
         job = await _wait(imports, workspace.id, job_id)
         if report is not None:
             with report.open("w", encoding="utf-8", newline="") as lines:
                 async for line in imports.report_csv(workspace.id, job_id):
                     lines.write(line)
-        return job, await imports.report(workspace.id, job_id, limit=_MOST_ROWS if as_json else _SHOWN + 1)
+        limit = _MOST_ROWS if as_json else _SHOWN + 1
+        return job, await imports.report(workspace.id, job_id, limit=limit), is_old
 
-    job, findings = run(work)
+    job, findings, is_old = run(work)
+    if is_old and not as_json:
+        console.print("The file was imported before, with the same options; --again does it once more. It had:")
     _show_job(job, findings, as_json=as_json)
     if job.cause:
         raise typer.Exit(int(Exit.REFUSED))
@@ -157,7 +162,7 @@ async def _wait(imports: ContactImports, workspace_id: int, job_id: int) -> Impo
     while True:
         await imports.run_job(await imports.job(workspace_id, job_id))
         job = await imports.job(workspace_id, job_id)
-        if job.state in {"finished", "failed"}:
+        if job.state in _ENDED:
             return job
         await asyncio.sleep(0.2)
 
@@ -295,40 +300,3 @@ def _change(addresses: list[str], change: BulkChange) -> None:
 
     number: Any = run(work)
     console.print(f"{number:,} contact{'' if number == 1 else 's'} changed.")
-
-
-suppress = typer.Typer(help="Addresses that may not be written to.", no_args_is_help=True, add_completion=False)
-
-
-@suppress.command("add")
-def suppress_add(
-    address: str = typer.Argument(help="The address."), reason: str = typer.Option("manual", help="Why.")
-) -> None:
-    """Suppress an address for everything, at once and for queued mail too."""
-    added = run(lambda application, workspace: application.suppression_list.add(workspace.id, address, reason))
-    console.print("Suppressed." if added else "It was suppressed already.")
-
-
-@suppress.command("import")
-def suppress_import(file: Path = typer.Argument(help="A CSV file with a column 'email' and perhaps 'reason'.")) -> None:
-    """Suppress the addresses of a file."""
-    with explained():
-        content = file.read_bytes()
-    added, problems = run(lambda application, workspace: application.suppression_list.import_csv(workspace.id, content))
-    console.print(f"{added:,} new, {len(problems):,} refused.")
-    for problem in problems:
-        console.print(problem_text(problem), markup=False)
-
-
-@suppress.command("list")
-def suppress_list(as_json: bool = JsonOption) -> None:
-    """List suppressed addresses."""
-    found = run(lambda application, workspace: application.suppression_list.list(workspace.id, limit=100_000))
-    if as_json:
-        for one in found:
-            print_json({name: getattr(one, name) for name in type(one).__slots__ if name != "id"})
-        return
-    rows = [
-        (one.address, one.scope, one.reason, as_datetime(one.created_at).isoformat("T", "seconds")) for one in found
-    ]
-    print_table(("address", "scope", "reason", "since"), rows, empty="Nobody is suppressed.")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, TextClause, bindparam, text, update
 
 from hygiene.segments.parse import parse
 from mailtypes.clock import DAY, Microseconds
-from postwright.store import consents, contacts, events, segments, suppressions, workspaces
+from postwright.store import consents, contacts, events, hygiene, segments, suppressions, workspaces
 from postwright.store.campaigns import Run
 from postwright.store.public_ids import delivery_id
 from postwright.store.records import fetch_one, table
@@ -20,6 +20,8 @@ UNDECIDED = -1
 """The variant of whoever waits for the end of a test."""
 TOO_OFTEN = "frequency_cap"
 """Why somebody was left out who had enough mail lately."""
+WON_BACK_ELSEWHERE = "win_back"
+"""Why somebody was left out whom a re-engagement campaign is trying to win back."""
 
 Chunk = Sequence[tuple[int, str]]
 """Ids and address keys of contacts."""
@@ -94,16 +96,17 @@ def _barred(connection: Connection, run: Run, chunk: Chunk, now: Microseconds) -
         cap = json.loads(run.frequency_cap)
         counted = _received_since(connection, [contact for contact, _ in chunk], (now // DAY) - int(cap["days"]) + 1)
         found = {key: TOO_OFTEN for contact, key in chunk if counted.get(contact, 0) >= int(cap["mails"])}
-    found |= _had_what_they_want(connection, run, chunk, now)
+    stream = workspaces.get_stream(connection, run.stream_id)
+    if stream is not None and stream.kind == "marketing":
+        found |= _had_what_they_want(connection, chunk, now)
+        reserved = hygiene.reserved_for_winning_back(connection, [one for one, _ in chunk], run.list_id)
+        found |= {key: WON_BACK_ELSEWHERE for one, key in chunk if one in reserved}
     return found | suppressions.reasons(connection, run.workspace_id, keys, (run.stream_id, run.list_id), now)
 
 
-def _had_what_they_want(connection: Connection, run: Run, chunk: Chunk, now: Microseconds) -> Mapping[str, str]:
-    """Who asked for less mail on the preference page and has had that much, by address key; marketing alone counts."""
+def _had_what_they_want(connection: Connection, chunk: Chunk, now: Microseconds) -> Mapping[str, str]:
+    """Who asked for less mail on the preference page and has had that much, by address key."""
     wishes = consents.preferences_among(connection, [contact for contact, _ in chunk])
-    stream = workspaces.get_stream(connection, run.stream_id) if wishes else None
-    if stream is None or stream.kind != "marketing":
-        return {}
     had: dict[int, int] = {}
     for days in {wish.within_days for wish in wishes.values()}:
         asking = [contact for contact, wish in wishes.items() if wish.within_days == days]

@@ -119,8 +119,9 @@ class SendingServices(DomainServices, AudienceServices, EngagementServices, Warm
         kept = RetentionTerms(self.settings.retention.messages, self.settings.retention.test_mailbox)
         activity = ContactActivity(self.database, self.clock)
         retention = Retention(self.database, self.clock, kept)
-        steps: tuple[SideStep, ...] = (self.campaigns, self.experiment_runs, notices, retention, self.verdicts, activity, self.confirmations)
-        steps += (*self.hygiene_steps, self.warm_up_days, self.statistics, self.webhook_deliveries)
+        own = (self.campaigns, self.experiment_runs, notices, retention, self.verdicts, activity, self.confirmations)
+        counting = (self.warm_up_days, self.statistics, self.webhook_deliveries)
+        steps: tuple[SideStep, ...] = (*own, *self.hygiene_steps, *counting)
         beside = SideWork(self.domain_watch, steps, self.warm_up_release)
         return Scheduler(self.database, self.clock, router, self.imports, wait, beside)
 

@@ -130,9 +130,7 @@ def test_domains(postwright: Command, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("dns_checks.driver.Resolver.ask", ask)
         found = postwright("domain", "verify", "news.acme.test", "--json")
         assert (found.code, found.objects[0]["state"]) == (code, "pending" if code else "verified"), found.out
-    assert postwright("domain", "list", "--json").objects == [
-        {"name": "news.acme.test", "state": "verified"}
-    ]
+    assert postwright("domain", "list", "--json").objects == [{"name": "news.acme.test", "state": "verified"}]
 
 
 @pytest.mark.parametrize(
@@ -155,9 +153,11 @@ def test_an_import_tells_line_and_reason(postwright: Command, tmp_path: Path) ->
     assert (found.code, document["created"], document["updated"], document["refused"]) == (0, 1, 0, 2)
     assert [(one["row_number"], one["code"]) for one in document["refusals"]] == [(3, "no_at_sign"), (4, "duplicate")]
     rows = list(csv.reader((tmp_path / "report.csv").read_text().splitlines()))
-    assert rows[0] == ["line", "value", "code", "reason"]
+    assert rows[0] == ["line", "outcome", "value", "code", "reason", "suggestion"]
     assert [row[0] for row in rows[1:]] == ["3", "4"]
-    told = postwright("import", file, "--list", "Gardeners")
+    same = postwright("import", file, "--list", "Gardeners")
+    assert "was imported before" in same.out
+    told = postwright("import", file, "--list", "Gardeners", "--again")
     assert "0 new, 1 known, 2 refused" in told.out
     assert "nobody" in told.out
 
