@@ -95,7 +95,7 @@ def test_a_killed_role_comes_back(running) -> None:
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ("", "return-path.key|token.key|master.key"),
+        ("", "return-path.key|token.key|master.key|deliver.egress"),
         ("[deliver]\nsmtp_prot = 25\n", "smtp_prot"),
     ],
 )

@@ -4,6 +4,7 @@ import gzip
 import re
 import smtplib
 import ssl
+import time
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from urllib.parse import urlsplit
@@ -93,6 +94,14 @@ def kinds(here, address: str) -> list[str]:
     return sorted(event["kind"] for event in events(here, address))
 
 
+def await_kinds(here, address: str, expected: list[str]) -> None:
+    """What is in the journal of the tracking role reaches the log a moment later."""
+    deadline = time.monotonic() + 20
+    while kinds(here, address) != expected:
+        assert time.monotonic() < deadline, (kinds(here, address), expected)
+        time.sleep(0.1)
+
+
 @pytest.fixture
 def return_paths(sent):
     smtp = read_settings(sent.config).smtp
@@ -171,7 +180,8 @@ def test_one_click_unsubscribes_from_the_list_and_nothing_else_does(sent, web) -
     for _ in range(2):  # providers try again
         assert web("POST", url, content=b"List-Unsubscribe=One-Click", headers=form).status_code == 200
     assert suppressions(sent, received.rcpt) == [("list", "unsubscribed")]
-    assert [event["data"].get("way") for event in events(sent, received.rcpt)][-2:] == ["one_click"] * 2
+    left = [event["data"]["way"] for event in events(sent, received.rcpt) if event["kind"] == "unsubscribed"]
+    assert left == ["one_click"]  # done and logged once
 
 
 def test_one_click_as_multipart(sent, web) -> None:
@@ -204,7 +214,7 @@ def test_a_click_leads_to_the_link_of_the_template(sent, web) -> None:
     template = (sent.job._examples / "newsletter.mjml").read_text("utf-8")
     assert len(targets) > 5
     assert all(f'href="{target}"' in template for target in targets)
-    assert kinds(sent, received.rcpt) == [*["clicked"] * (len(urls) - 1), "delivered"]
+    await_kinds(sent, received.rcpt, [*["clicked"] * (len(urls) - 1), "delivered"])
 
 
 def test_the_pixel_is_an_image_and_an_open(sent, web) -> None:
@@ -213,4 +223,4 @@ def test_the_pixel_is_an_image_and_an_open(sent, web) -> None:
     answer = web("GET", pixel)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
     assert answer.content.startswith(b"GIF89a")
-    assert kinds(sent, received.rcpt) == ["delivered", "opened"]
+    await_kinds(sent, received.rcpt, ["delivered", "opened"])
