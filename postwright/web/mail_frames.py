@@ -47,7 +47,16 @@ def framed(html: str, text: str, wish: FrameWish) -> str:
         return _as_text(text, wish, direction="auto")
     if wish.view == "source":
         return _as_text(unmarked(html), wish, direction="ltr")
-    return _marked(_in_scheme(html, dark=wish.dark), wish)
+    return _marked(_in_scheme(_without_sheets(html), dark=wish.dark), wish)
+
+
+_LINKED = re.compile(r"<link\b[^<>]{0,2000}>", re.IGNORECASE)
+_IMPORTED = re.compile(r"@import\b[^;<>]{0,2000};", re.IGNORECASE)
+
+
+def _without_sheets(html: str) -> str:
+    """Without style sheets and fonts of elsewhere, which the frame's policy would only stop, loudly."""
+    return _IMPORTED.sub("", _LINKED.sub("", html))
 
 
 def _in_scheme(html: str, *, dark: bool) -> str:

@@ -103,4 +103,4 @@ async def test_the_report_has_rates_charts_and_their_numbers(browser: Any, pages
         assert (await browser.get(pages["finished"] + f"/charts/{name}.svg")).status_code == 404
     table = await browser.get(pages["finished"] + "/report.csv?by=hour")
     assert table.headers["content-type"].startswith("text/csv")
-    assert table.text.splitlines()[0].startswith("key,label,accepted")
+    assert table.text.splitlines()[0].startswith("part,label,accepted")
