@@ -173,8 +173,9 @@ def seconds(piece: str, part: str, octets: int) -> float:
 @pytest.mark.parametrize("part", ["html", "plain_text"])
 def test_hostile_input_takes_linear_time(piece: str, part: str) -> None:
     seconds(piece, part, 1_000)
-    small, large = seconds(piece, part, 20_000), seconds(piece, part, 160_000)
-    assert large < max(0.5, 32 * small)  # quadratic would be 64 times
+    # Quadratic would be 64 times; another program's turn on the core may spoil some of the pairs, not all.
+    pairs = ((seconds(piece, part, 20_000), seconds(piece, part, 160_000)) for _ in range(8))
+    assert any(large < max(0.5, 32 * small) for small, large in pairs)
 
 
 @pytest.mark.parametrize(("piece", "part"), [("<b>", "html"), ("x@a.", "plain_text")])
