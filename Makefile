@@ -19,15 +19,12 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: env
 	$(BIN)/postwright demo $(ARGS)
 
-# What starts whole process trees has the machine to itself; everything else runs on every core.
-TREES := tests/serving tests/chaos tests/demo tests/submission_clients
-
+# Files are shared out among the workers in the order of tests/conftest.py.
 test: env
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n auto --dist loadfile $(addprefix --ignore=,$(TREES))
-	$(BIN)/python -m pytest $(TREES)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 endif
 
 check: env

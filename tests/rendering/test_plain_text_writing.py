@@ -79,11 +79,11 @@ HOSTILE = [
 @pytest.mark.parametrize("begin", ["", "x" * 150_000, "<p>" * 600, "<div dir=rtl><a href='https://a.test'>"])
 def test_hostile_html_takes_linear_time(begin: str) -> None:
     for unit in HOSTILE:
-        html = begin + unit * (60_000 // len(unit))
+        html = begin + unit * (30_000 // len(unit))
         begun = time.process_time()
         text_of(html)
         sum(1 for _ in scan(html))
-        assert time.process_time() - begun < 3, unit
+        assert time.process_time() - begun < 2, unit
 
 
 @given(st.lists(st.sampled_from([*HOSTILE, "x", "שלום ", "</p>", "</table>", "<br>", "</li>", "\n"]), max_size=40))

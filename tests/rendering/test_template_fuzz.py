@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -128,13 +129,16 @@ anything = st.recursive(
 @settings(max_examples=25, deadline=None)
 def test_filters_meet_any_data_with_a_value_or_a_merge_error(filter_name, three) -> None:
     v, w, x = three
-    for arguments in ("", ": w", ": w, x"):
-        for form in ("{{% if true %}}{}{{% endif %}}", "{}"):
-            with contextlib.suppress(MergeValueError):
-                template = parse_template(
-                    TemplateSource("b", "html", form.format(f"{{{{ v | {filter_name}{arguments} }}}}"))
-                )
-                template.fill({"v": v, "w": w, "x": x})
+    for template in _filtered(filter_name):
+        with contextlib.suppress(MergeValueError):
+            template.fill({"v": v, "w": w, "x": x})
+
+
+@cache
+def _filtered(filter_name):
+    forms = ("{{% if true %}}{}{{% endif %}}", "{}")
+    values = [f"{{{{ v | {filter_name}{arguments} }}}}" for arguments in ("", ": w", ": w, x")]
+    return [parse_template(TemplateSource("b", "html", form.format(value))) for form in forms for value in values]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("en", "dark"), ("he", "light")])
+@pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("he", "dark")])
 def test_axe_finds_nothing_serious(
     chromium: Browser, site: tuple[str, Any], install_in: Any, language: str, theme: str
 ) -> None:
@@ -74,7 +74,7 @@ def test_axe_finds_nothing_serious(
 
     def look(name: str, address: str) -> None:
         page.goto(address)
-        for fault in axe.run(page).response["violations"]:
+        for fault in axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]:
             if fault["impact"] in GRAVE:
                 places = [node["html"][:160] for node in fault["nodes"][:3]]
                 found.append(f"{name}: {fault['id']}: {fault['help']}: {places}")
