@@ -21,12 +21,13 @@ from dns_checks.dnsbl_lists import (
 from dns_checks.findings import CheckFinding, Evidence, absent, present, unknown, warning
 from mailtypes.domain import DomainName
 from mailtypes.questions import AddressRecord, DnsAnswer, DnsEvaluation, DnsQuestion, Found, RecordType, Unanswered
+from mailtypes.saying import joined, say
 
 Listable = IPv4Address | IPv6Address | DomainName
 
 _MAX_SUBJECTS = 100
-_UNDOCUMENTED = "a code that the list does not document"
-_OWN_RESOLVER = "Ask through a resolver of your own; lists refuse or mislead public ones."
+_UNDOCUMENTED = say("a code that the list does not document")
+_OWN_RESOLVER = say("Ask through a resolver of your own; lists refuse or mislead public ones.")
 
 
 class Listing(StrEnum):
@@ -105,12 +106,16 @@ def _try_out(block_list: BlockList) -> DnsEvaluation[tuple[str, tuple[Evidence, 
     answer = yield question
     evidence: tuple[Evidence, ...] = (Evidence.of(question, answer),)
     if isinstance(answer, Unanswered):
-        return f"{block_list.zone} could not be asked: {answer.cause}", evidence
+        return say("%(zone)s could not be asked: %(cause)s", zone=block_list.zone, cause=answer.cause), evidence
     if isinstance(answer, Found):
         codes = _codes_of(answer)
         error = _error_in(block_list, codes)
-        lied = f"{question.name}, which cannot be listed, got an answer ({evidence[0].answer})"
-        return error or f"{lied}: the resolver rewrites answers, or the list names everybody", evidence
+        lied = say(
+            "%(question)s, which cannot be listed, got an answer (%(answer)s)",
+            question=question.name,
+            answer=evidence[0].answer,
+        )
+        return error or say("%(lied)s: the resolver rewrites answers, or the list names everybody", lied=lied), evidence
     if block_list.listed_entry is None:
         return "", evidence
     question = DnsQuestion(f"{block_list.listed_entry}.{block_list.zone}", RecordType.A)
@@ -119,21 +124,24 @@ def _try_out(block_list: BlockList) -> DnsEvaluation[tuple[str, tuple[Evidence, 
     control = _read(block_list, DomainName("test"), answer, evidence)
     if control.listing is Listing.LISTED:
         return "", evidence
-    silent = f"{question.name}, which is always listed, got no listing: the list is dead, or hidden from this resolver"
+    silent = say(
+        "%(question)s, which is always listed, got no listing: the list is dead, or hidden from this resolver",
+        question=question.name,
+    )
     return control.cause or silent, evidence
 
 
 def _read(block_list: BlockList, subject: Listable, answer: DnsAnswer, evidence: tuple[Evidence, ...]) -> ListAnswer:
     if isinstance(answer, Unanswered):
-        cause = f"{block_list.zone} could not be asked: {answer.cause}"
+        cause = say("%(zone)s could not be asked: %(cause)s", zone=block_list.zone, cause=answer.cause)
         return ListAnswer(block_list, subject, Listing.UNKNOWN, cause=cause, evidence=evidence)
     if not isinstance(answer, Found):
         return ListAnswer(block_list, subject, Listing.NOT_LISTED, evidence=evidence)
     codes = _codes_of(answer)
     error = _error_in(block_list, codes)
     if error or not codes:
-        cause = error or "the answer holds no address"
-        return ListAnswer(block_list, subject, Listing.UNKNOWN, codes, cause=cause, evidence=evidence)
+        why = error or say("the answer holds no address")
+        return ListAnswer(block_list, subject, Listing.UNKNOWN, codes, cause=why, evidence=evidence)
     meanings = tuple(dict.fromkeys(meaning for code in codes for meaning in _meanings(block_list, code)))
     return ListAnswer(block_list, subject, Listing.LISTED, codes, meanings, evidence=evidence)
 
@@ -147,14 +155,28 @@ def _error_in(block_list: BlockList, codes: Sequence[IPv4Address]) -> str:
     """Why these codes are no listing, empty where they are one. One such code makes the whole answer void."""
     for code in codes:
         if code in block_list.refusals:
-            return f"{block_list.zone} answered {code}: {block_list.refusals[code]}"
+            return say(
+                "%(zone)s answered %(code)s: %(refusals)s",
+                zone=block_list.zone,
+                code=code,
+                refusals=block_list.refusals[code],
+            )
         if code in ERROR_NETWORK:
-            return f"{block_list.zone} answered {code}: {ERROR_CODES.get(code, 'an error, not a listing')}"
+            return say(
+                "%(zone)s answered %(code)s: %(code_2)s",
+                zone=block_list.zone,
+                code=code,
+                code_2=ERROR_CODES.get(code, "an error, not a listing"),
+            )
         if code not in LISTING_NETWORK:
-            return f"{block_list.zone} answered {code}, which no list uses: the answer was rewritten, or the list sold"
+            return say(
+                "%(zone)s answered %(code)s, which no list uses: the answer was rewritten, or the list sold",
+                zone=block_list.zone,
+                code=code,
+            )
         if code == IPv4Address("127.0.0.1") and code not in block_list.codes:
             # RFC 5782 section 2.3 keeps 127.0.0.1 out of use: it is what misdirected names resolve to.
-            return f"{block_list.zone} answered {code}, which no list uses for a listing"
+            return say("%(zone)s answered %(code)s, which no list uses for a listing", zone=block_list.zone, code=code)
     return ""
 
 
@@ -174,12 +196,26 @@ def _finding(answer: ListAnswer) -> CheckFinding:
     name = answer.block_list.name
     match answer.listing:
         case Listing.NOT_LISTED:
-            return present("dnsbl.not_listed", answer.evidence, f"{answer.subject} is not listed by {name}.")
+            return present(
+                "dnsbl.not_listed",
+                answer.evidence,
+                say("%(subject)s is not listed by %(name)s.", subject=answer.subject, name=name),
+            )
         case Listing.UNKNOWN:
-            sentence = f"Whether {answer.subject} is listed by {name} could not be found out: {answer.cause}."
+            sentence = say(
+                "Whether %(subject)s is listed by %(name)s could not be found out: %(cause)s.",
+                subject=answer.subject,
+                name=name,
+                cause=answer.cause,
+            )
             return unknown("dnsbl.unknown", answer.evidence, sentence, _OWN_RESOLVER)
         case Listing.LISTED:
-            sentence = f"{answer.subject} is listed by {name}: {'; '.join(answer.meanings)}."
-            step = f"Find and end the cause, then ask for removal: {answer.block_list.removal}"
-            say = absent if answer.block_list.weighs else warning
-            return say("dnsbl.listed", answer.evidence, sentence, step)
+            sentence = say(
+                "%(subject)s is listed by %(name)s: %(meanings)s.",
+                subject=answer.subject,
+                name=name,
+                meanings=joined(answer.meanings, "; "),
+            )
+            step = say("Find and end the cause, then ask for removal: %(removal)s", removal=answer.block_list.removal)
+            judged = absent if answer.block_list.weighs else warning
+            return judged("dnsbl.listed", answer.evidence, sentence, step)

@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 
+from mailtypes.saying import say
+
 LISTING_NETWORK = IPv4Network("127.0.0.0/8")  # RFC 5782 section 2.3: an answer outside of it is no listing
 ERROR_NETWORK = IPv4Network("127.255.255.0/24")
 
 ERROR_CODES: Mapping[IPv4Address, str] = {
-    IPv4Address("127.255.255.252"): "the name of the list is misspelt",
-    IPv4Address("127.255.255.254"): "the query came through a public or open resolver, which the list does not serve",
-    IPv4Address("127.255.255.255"): "too many queries came from this resolver",
+    IPv4Address("127.255.255.252"): say("the name of the list is misspelt"),
+    IPv4Address("127.255.255.254"): say(
+        "the query came through a public or open resolver, which the list does not serve"
+    ),
+    IPv4Address("127.255.255.255"): say("too many queries came from this resolver"),
 }
 """Spamhaus' error codes (https://www.spamhaus.org/faqs/dnsbl-usage/); others have taken up the same range."""
 
@@ -63,13 +67,13 @@ SPAMHAUS_ZEN = BlockList(
     source="https://docs.spamhaus.com/datasets/docs/source/10-data-type-documentation/datasets/040-zones.html",
     codes=_codes(
         {
-            "127.0.0.2": "SBL: a source of spam",
-            "127.0.0.3": "CSS: a source of low-reputation mail, found automatically",
-            "127.0.0.4": "XBL: a hijacked or infected machine",
-            "127.0.0.9": "DROP: a hijacked network, or one run by criminals",
-            "127.0.0.10": "PBL: the provider says that this address sends no mail by itself",
-            "127.0.0.11": "PBL: Spamhaus says that this address sends no mail by itself",
-            "127.0.0.30": "BCL: a botnet controller",
+            "127.0.0.2": say("SBL: a source of spam"),
+            "127.0.0.3": say("CSS: a source of low-reputation mail, found automatically"),
+            "127.0.0.4": say("XBL: a hijacked or infected machine"),
+            "127.0.0.9": say("DROP: a hijacked network, or one run by criminals"),
+            "127.0.0.10": say("PBL: the provider says that this address sends no mail by itself"),
+            "127.0.0.11": say("PBL: Spamhaus says that this address sends no mail by itself"),
+            "127.0.0.30": say("BCL: a botnet controller"),
         }
     ),
     has_ip6=True,
@@ -84,18 +88,18 @@ SPAMHAUS_DBL = BlockList(
     source="https://docs.spamhaus.com/datasets/docs/source/10-data-type-documentation/datasets/040-zones.html",
     codes=_codes(
         {
-            "127.0.1.2": "a domain of low reputation",
+            "127.0.1.2": say("a domain of low reputation"),
             "127.0.1.4": "phishing",
             "127.0.1.5": "malware",
-            "127.0.1.6": "a botnet controller",
-            "127.0.1.102": "a legitimate domain that is abused for spam",
-            "127.0.1.103": "a redirector that is abused for spam",
-            "127.0.1.104": "a legitimate domain that is abused for phishing",
-            "127.0.1.105": "a legitimate domain that is abused for malware",
-            "127.0.1.106": "a legitimate domain that is abused by a botnet controller",
+            "127.0.1.6": say("a botnet controller"),
+            "127.0.1.102": say("a legitimate domain that is abused for spam"),
+            "127.0.1.103": say("a redirector that is abused for spam"),
+            "127.0.1.104": say("a legitimate domain that is abused for phishing"),
+            "127.0.1.105": say("a legitimate domain that is abused for malware"),
+            "127.0.1.106": say("a legitimate domain that is abused by a botnet controller"),
         }
     ),
-    refusals=_codes({"127.0.1.255": "the list takes domains only, not addresses"}),
+    refusals=_codes({"127.0.1.255": say("the list takes domains only, not addresses")}),
     listed_entry="dbltest.com",
     weighs=True,
     removal="https://check.spamhaus.org/",
@@ -106,7 +110,7 @@ SPAMCOP = BlockList(
     zone="bl.spamcop.net",
     subject=Subject.ADDRESS,
     source="https://www.spamcop.net/bl.shtml",
-    codes=_codes({"127.0.0.2": "a source of mail that people reported as spam"}),
+    codes=_codes({"127.0.0.2": say("a source of mail that people reported as spam")}),
     removal="https://www.spamcop.net/bl.shtml",
 )
 
@@ -115,7 +119,7 @@ BARRACUDA = BlockList(
     zone="b.barracudacentral.org",
     subject=Subject.ADDRESS,
     source="https://www.barracudacentral.org/rbl/how-to-use",
-    codes=_codes({"127.0.0.2": "a source of spam"}),
+    codes=_codes({"127.0.0.2": say("a source of spam")}),
     removal="https://www.barracudacentral.org/rbl/removal-request",
 )
 
@@ -124,7 +128,7 @@ PSBL = BlockList(
     zone="psbl.surriel.com",
     subject=Subject.ADDRESS,
     source="https://psbl.org/",
-    codes=_codes({"127.0.0.2": "a source of mail to spam traps"}),
+    codes=_codes({"127.0.0.2": say("a source of mail to spam traps")}),
     removal="https://psbl.org/remove",
 )
 
@@ -133,7 +137,7 @@ UCEPROTECT = BlockList(
     zone="dnsbl-1.uceprotect.net",
     subject=Subject.ADDRESS,
     source="https://www.uceprotect.net/en/index.php?m=3&s=3",
-    codes=_codes({"127.0.0.2": "a source of mail to spam traps in the last seven days"}),
+    codes=_codes({"127.0.0.2": say("a source of mail to spam traps in the last seven days")}),
     removal="https://www.uceprotect.net/en/rblcheck.php",
 )
 
@@ -142,8 +146,8 @@ SURBL = BlockList(
     zone="multi.surbl.org",
     subject=Subject.DOMAIN,
     source="https://www.surbl.org/lists",
-    bits={8: "phishing", 16: "malware", 64: "abuse (spam)", 128: "a cracked site"},
-    refusals=_codes({"127.0.0.1": "the list refuses queries of this resolver"}),
+    bits={8: "phishing", 16: "malware", 64: say("abuse (spam)"), 128: say("a cracked site")},
+    refusals=_codes({"127.0.0.1": say("the list refuses queries of this resolver")}),
     listed_entry=None,
     removal="https://www.surbl.org/surbl-analysis",
 )
@@ -153,8 +157,12 @@ URIBL = BlockList(
     zone="multi.uribl.com",
     subject=Subject.DOMAIN,
     source="https://uribl.com/about.shtml#implementation",
-    bits={2: "black: spammers' own", 4: "grey: bulk mail that people may not want", 8: "red: very new or hidden"},
-    refusals=_codes({"127.0.0.1": "the list refuses queries of this resolver (https://uribl.com/refused.shtml)"}),
+    bits={
+        2: say("black: spammers' own"),
+        4: say("grey: bulk mail that people may not want"),
+        8: say("red: very new or hidden"),
+    },
+    refusals=_codes({"127.0.0.1": say("the list refuses queries of this resolver (https://uribl.com/refused.shtml)")}),
     removal="https://admin.uribl.com/",
 )
 

@@ -14,11 +14,12 @@ from mailtypes.questions import (
     HttpFetch,
     Unanswered,
 )
+from mailtypes.saying import say
 
 T = TypeVar("T")
 
-NO_WEB = "nothing may be fetched from the web here"
-FETCH_LATER = "Check again where the web may be asked (not offline)."
+NO_WEB = say("nothing may be fetched from the web here")
+FETCH_LATER = say("Check again where the web may be asked (not offline).")
 """The next step after ``NO_WEB``."""
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dns_checks.findings import printable
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 MAX_OCTETS = 4096
 _WHITE_SPACE = " \t"
@@ -59,7 +60,7 @@ def read_fields(text: str) -> list[Field] | FieldFault:
             fields.append(field)
         elif number < len(parts) - 1:
             span = Span(start, start + len(part) + 1)
-            return FieldFault("there is an empty field", span, "Remove the extra semicolon.")
+            return FieldFault(say("there is an empty field"), span, say("Remove the extra semicolon."))
         start += len(part) + 1
     return fields
 
@@ -71,19 +72,27 @@ def _read_field(part: str, start: int) -> Field | FieldFault:
     name_span = Span(name_start, name_start + len(name))
     if not equals:
         return FieldFault(
-            f"'{printable(name[:40])}' has no =", name_span, "Write each field as name=value, separated by ;."
+            say("'%(name)s' has no =", name=printable(name[:40])),
+            name_span,
+            say("Write each field as name=value, separated by ;."),
         )
     if not _NAME.match(name):
         return FieldFault(
-            f"'{printable(name[:40])}' is not a field name", name_span, "Use letters, digits and hyphens only."
+            say("'%(name)s' is not a field name", name=printable(name[:40])),
+            name_span,
+            say("Use letters, digits and hyphens only."),
         )
     value = value_text.strip(_WHITE_SPACE)
     value_start = start + len(name_text) + 1 + len(value_text) - len(value_text.lstrip(_WHITE_SPACE))
     value_span = Span(value_start, value_start + len(value))
     if not value:
-        return FieldFault(f"{name}= has no value", name_span, "Give it a value or remove it.")
+        return FieldFault(say("%(name)s= has no value", name=name), name_span, say("Give it a value or remove it."))
     if not _VALUE.match(value):
-        return FieldFault(f"{name}= holds characters that are not allowed", value_span, "Use printable ASCII only.")
+        return FieldFault(
+            say("%(name)s= holds characters that are not allowed", name=name),
+            value_span,
+            say("Use printable ASCII only."),
+        )
     return Field(name, value, name_span, value_span)
 
 
@@ -93,7 +102,11 @@ def first_of_each(fields: list[Field]) -> tuple[dict[str, Field], list[RecordRem
     remarks = []
     for field in fields:
         if named.setdefault(field.name, field) is not field:
-            remark = RecordRemark(f"{field.name}= occurs twice; the first counts", field.name_span, "Keep one of them.")
+            remark = RecordRemark(
+                say("%(field)s= occurs twice; the first counts", field=field.name),
+                field.name_span,
+                say("Keep one of them."),
+            )
             remarks.append(remark)
     return named, remarks
 

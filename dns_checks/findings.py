@@ -18,8 +18,9 @@ from mailtypes.questions import (
     TxtRecord,
     Unanswered,
 )
+from mailtypes.saying import say
 
-ASK_AGAIN = "Check again in a few minutes; if it stays so, ask whoever runs the domain's name servers."
+ASK_AGAIN = say("Check again in a few minutes; if it stays so, ask whoever runs the domain's name servers.")
 _MAX_SHOWN = 2_000
 
 
@@ -121,10 +122,12 @@ def marked(finding: CheckFinding, text: str, span: Span) -> CheckFinding:
 def answer_text(answer: DnsAnswer) -> str:
     """An answer as people read it."""
     if isinstance(answer, Unanswered):
-        return f"could not be found out: {answer.cause}"
+        return say("could not be found out: %(cause)s", cause=answer.cause)
     if isinstance(answer, Absent):
-        return f"no such record ({answer.absence})"
-    return ("; ".join(_record_text(record) for record in answer.records) or "no record")[:_MAX_SHOWN]
+        return say("no such record (%(absence)s)", absence=answer.absence)
+    if not answer.records:
+        return say("no record")
+    return "; ".join(_record_text(record) for record in answer.records)[:_MAX_SHOWN]
 
 
 def printable(chosen: bytes | str) -> str:

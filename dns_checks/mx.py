@@ -19,6 +19,7 @@ from mailtypes.questions import (
     RecordType,
     Unanswered,
 )
+from mailtypes.saying import say
 
 _MAX_HOSTS = 50  # no real domain comes near; a hostile one could name thousands
 
@@ -90,9 +91,13 @@ def find_mail_hosts(domain: DomainName) -> DnsEvaluation[MailRoute]:
     answer = yield DnsQuestion(domain.ascii, RecordType.MX)
     match answer:
         case Unanswered(cause):
-            return MailRoute(domain, RouteResult.UNKNOWN, cause=f"{domain} MX: {cause}")
+            return MailRoute(
+                domain, RouteResult.UNKNOWN, cause=say("%(domain)s MX: %(cause)s", domain=domain, cause=cause)
+            )
         case Absent(Absence.NO_SUCH_NAME, ttl):
-            return MailRoute(domain, RouteResult.NO_SUCH_DOMAIN, cause=f"{domain} does not exist", ttl=ttl)
+            return MailRoute(
+                domain, RouteResult.NO_SUCH_DOMAIN, cause=say("%(domain)s does not exist", domain=domain), ttl=ttl
+            )
         case Absent(_, ttl):
             return (yield from _implicit_route(domain, ttl))
         case Found():
@@ -102,7 +107,9 @@ def find_mail_hosts(domain: DomainName) -> DnsEvaluation[MailRoute]:
 def _route_of(domain: DomainName, found: Found) -> MailRoute:
     records = [record for record in found.records if isinstance(record, MxRecord)]
     if records and all(not record.exchange for record in records):
-        return MailRoute(domain, RouteResult.NULL_MX, cause=f"{domain} takes no mail (null MX)", ttl=found.ttl)
+        return MailRoute(
+            domain, RouteResult.NULL_MX, cause=say("%(domain)s takes no mail (null MX)", domain=domain), ttl=found.ttl
+        )
     preferences: dict[str, int] = {}
     for record in sorted(records, key=lambda one: one.preference):
         host = _as_host_name(record.exchange)
@@ -110,7 +117,10 @@ def _route_of(domain: DomainName, found: Found) -> MailRoute:
             preferences.setdefault(host, record.preference)
     if not preferences:
         return MailRoute(
-            domain, RouteResult.NO_MAIL_HOST, cause=f"no MX record of {domain} names a host", ttl=found.ttl
+            domain,
+            RouteResult.NO_MAIL_HOST,
+            cause=say("no MX record of %(domain)s names a host", domain=domain),
+            ttl=found.ttl,
         )
     best = list(preferences.items())[:_MAX_HOSTS]
     groups = tuple(tuple(host for host, _ in group) for _, group in groupby(best, key=lambda pair: pair[1]))
@@ -126,7 +136,10 @@ def _implicit_route(domain: DomainName, mx_ttl: int) -> DnsEvaluation[MailRoute]
             return MailRoute(domain, RouteResult.HOSTS, ((domain.ascii,),), implicit=True, ttl=ttl)
         case HostResult.ABSENT:
             return MailRoute(
-                domain, RouteResult.NO_MAIL_HOST, cause=f"{domain} has neither MX nor address records", ttl=ttl
+                domain,
+                RouteResult.NO_MAIL_HOST,
+                cause=say("%(domain)s has neither MX nor address records", domain=domain),
+                ttl=ttl,
             )
         case HostResult.UNKNOWN:
             return MailRoute(domain, RouteResult.UNKNOWN, cause=host.cause)
@@ -150,7 +163,7 @@ def resolve_host(host: str) -> DnsEvaluation[HostAddresses]:
     ip4 = tuple(address for address in _addresses(answer4) if isinstance(address, IPv4Address))
     answers = {RecordType.AAAA: answer6, RecordType.A: answer4}
     failures = "; ".join(
-        f"{host} {record_type}: {answer.cause}"
+        say("%(host)s %(record_type)s: %(cause)s", host=host, record_type=record_type, cause=answer.cause)
         for record_type, answer in answers.items()
         if isinstance(answer, Unanswered)
     )
@@ -159,7 +172,7 @@ def resolve_host(host: str) -> DnsEvaluation[HostAddresses]:
         return HostAddresses(host, HostResult.FOUND, ip6, ip4, failures, ttl)
     if failures:
         return HostAddresses(host, HostResult.UNKNOWN, cause=failures)
-    return HostAddresses(host, HostResult.ABSENT, cause=f"{host} has no address", ttl=ttl)
+    return HostAddresses(host, HostResult.ABSENT, cause=say("%(host)s has no address", host=host), ttl=ttl)
 
 
 def _addresses(answer: DnsAnswer) -> tuple[IPv4Address | IPv6Address, ...]:

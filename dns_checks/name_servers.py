@@ -13,6 +13,7 @@ from mailtypes.questions import (
     RecordType,
     Unanswered,
 )
+from mailtypes.saying import say
 
 _MAX_SERVERS = 13
 _MAX_ADDRESSES = 4
@@ -63,7 +64,7 @@ def authority_of(question: DnsQuestion) -> DnsEvaluation[Authority | Unanswered]
             for host in names[:_MAX_SERVERS]:
                 servers += (NameServer(host, (yield from _addresses(host))),)
             return Authority(name, servers)
-    return Unanswered(f"no zone holds {name}")
+    return Unanswered(say("no zone holds %(name)s", name=name))
 
 
 def _addresses(host: str) -> DnsEvaluation[tuple[IPv4Address | IPv6Address, ...]]:

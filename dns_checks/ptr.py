@@ -8,6 +8,7 @@ from dns_checks.findings import CheckFinding, Evidence, absent, present, printab
 from mailtypes.auth import Finding
 from mailtypes.domain import DomainName, DomainSyntaxError
 from mailtypes.questions import AddressRecord, DnsEvaluation, DnsQuestion, Found, NameRecord, RecordType, Unanswered
+from mailtypes.saying import say
 
 Address = IPv4Address | IPv6Address
 
@@ -41,27 +42,37 @@ def check_ptr(address: Address, ehlo_name: DomainName | None = None) -> DnsEvalu
     answer = yield question
     evidence: tuple[Evidence, ...] = (Evidence.of(question, answer),)
     if isinstance(answer, Unanswered):
-        finding = unknown("ptr.unknown", evidence, f"The reverse name of {address} could not be looked up.")
+        finding = unknown(
+            "ptr.unknown", evidence, say("The reverse name of %(address)s could not be looked up.", address=address)
+        )
         return PtrCheck(address, Finding.UNKNOWN, (), (), (finding,))
     records = answer.records if isinstance(answer, Found) else ()
     targets = [record.target.lower() for record in records if isinstance(record, NameRecord)]
     names = tuple(dict.fromkeys(targets))[:_MAX_NAMES]
     if not names:
-        sentence = f"{address} has no reverse name; Gmail, Yahoo and Microsoft refuse or throttle such senders."
-        step = "Ask whoever gave you the address to publish a PTR record for it."
+        sentence = say(
+            "%(address)s has no reverse name; Gmail, Yahoo and Microsoft refuse or throttle such senders.",
+            address=address,
+        )
+        step = say("Ask whoever gave you the address to publish a PTR record for it.")
         if not address.is_global:
-            sentence = (
-                f"{address} has no reverse name, and is no public address: nobody outside sees mail come from it."
+            sentence = say(
+                "%(address)s has no reverse name, and is no public address: nobody outside sees mail come from it.",
+                address=address,
             )
-            step = "Name the public address that the mail leaves from."
+            step = say("Name the public address that the mail leaves from.")
         return PtrCheck(address, Finding.ABSENT, (), (), (absent("ptr.missing", evidence, sentence, step),))
     confirmed, is_certain, forward = yield from _confirm(address, names)
     evidence += forward
     state = Finding.PRESENT if confirmed else Finding.ABSENT if is_certain else Finding.UNKNOWN
     findings = [_forward_finding(address, names, confirmed, state, evidence)]
     if len(targets) > _MAX_NAMES:
-        sentence = f"{address} has {len(targets)} reverse names; receivers look at a few of them only."
-        findings.append(warning("ptr.many_names", evidence, sentence, "Leave one name."))
+        sentence = say(
+            "%(address)s has %(count)s reverse names; receivers look at a few of them only.",
+            address=address,
+            count=len(targets),
+        )
+        findings.append(warning("ptr.many_names", evidence, sentence, say("Leave one name.")))
     findings += _name_findings(address, confirmed or names, evidence)
     if ehlo_name is not None and state is Finding.PRESENT:
         findings.append(_ehlo_finding(address, confirmed, ehlo_name, evidence))
@@ -96,16 +107,24 @@ def _forward_finding(
 ) -> CheckFinding:
     shown = ", ".join(map(printable, confirmed or names))
     if state is Finding.PRESENT:
-        return present("ptr.confirmed", evidence, f"{address} is named {shown}, which leads back to it.")
+        return present(
+            "ptr.confirmed",
+            evidence,
+            say("%(address)s is named %(shown)s, which leads back to it.", address=address, shown=shown),
+        )
     if state is Finding.UNKNOWN:
-        sentence = f"Whether {shown} leads back to {address} could not be found out."
+        sentence = say(
+            "Whether %(shown)s leads back to %(address)s could not be found out.", shown=shown, address=address
+        )
         return unknown("ptr.forward_unknown", evidence, sentence)
-    sentence = f"{address} is named {shown}, but no such name leads back to it."
+    sentence = say("%(address)s is named %(shown)s, but no such name leads back to it.", address=address, shown=shown)
     host = next((name for name in names if not _is_written_address(name)), None)
-    step = "Let the PTR record name a host, such as mail.example.com, and give that host this address."
+    step = say("Let the PTR record name a host, such as mail.example.com, and give that host this address.")
     if host is not None:
-        step = (
-            f"Publish an address record for {printable(host)} with {address}, or let the PTR record name another host."
+        step = say(
+            "Publish an address record for %(host)s with %(address)s, or let the PTR record name another host.",
+            host=printable(host),
+            address=address,
         )
     return absent("ptr.not_confirmed", evidence, sentence, step)
 
@@ -121,8 +140,11 @@ def _name_findings(address: Address, names: tuple[str, ...], evidence: tuple[Evi
     generic = [name for name in names if looks_generic(name, address)]
     if not generic or len(generic) < len(names):
         return []
-    sentence = f"The reverse name {printable(generic[0])} looks like that of a dial-up or unassigned address."
-    step = "Ask for a name of your own, such as mail.example.com; many receivers distrust generic ones."
+    sentence = say(
+        "The reverse name %(generic)s looks like that of a dial-up or unassigned address.",
+        generic=printable(generic[0]),
+    )
+    step = say("Ask for a name of your own, such as mail.example.com; many receivers distrust generic ones.")
     return [warning("ptr.generic_name", evidence, sentence, step)]
 
 
@@ -130,11 +152,24 @@ def _ehlo_finding(
     address: Address, confirmed: tuple[str, ...], ehlo_name: DomainName, evidence: tuple[Evidence, ...]
 ) -> CheckFinding:
     if ehlo_name.ascii in confirmed:
-        return present("ptr.ehlo_matches", evidence, f"The EHLO name {ehlo_name} is the reverse name of {address}.")
-    sentence = (
-        f"The EHLO name {ehlo_name} is not the reverse name of {address} ({', '.join(map(printable, confirmed))})."
+        return present(
+            "ptr.ehlo_matches",
+            evidence,
+            say(
+                "The EHLO name %(ehlo_name)s is the reverse name of %(address)s.", ehlo_name=ehlo_name, address=address
+            ),
+        )
+    sentence = say(
+        "The EHLO name %(ehlo_name)s is not the reverse name of %(address)s (%(printable)s).",
+        ehlo_name=ehlo_name,
+        address=address,
+        printable=", ".join(map(printable, confirmed)),
     )
-    step = f"Say {printable(confirmed[0])} in EHLO, or let the PTR record name {ehlo_name}."
+    step = say(
+        "Say %(confirmed)s in EHLO, or let the PTR record name %(ehlo_name)s.",
+        confirmed=printable(confirmed[0]),
+        ehlo_name=ehlo_name,
+    )
     return warning("ptr.ehlo_differs", evidence, sentence, step)
 
 

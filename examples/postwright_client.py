@@ -176,7 +176,9 @@ def _error(answer: httpx.Response) -> ApiError:
 
 JsonValue = Any
 
-By = Literal["total", "campaign", "list", "run", "variant", "provider", "domain", "link", "day", "hour"]
+By = Literal[
+    "total", "campaign", "list", "run", "variant", "segment", "sender", "provider", "domain", "link", "day", "hour"
+]
 
 DeliveryState = Literal[
     "held",
@@ -196,7 +198,19 @@ DestinationState = Literal["open", "slowed", "suspended"]
 
 ExistingRule = Literal["overwrite", "fill", "keep"]
 
+ExperimentState = Literal["drawing", "assigning", "testing", "asking", "releasing", "finished"]
+
 FileForm = Literal["postwright", "sendgrid", "mailgun", "ses", "postmark", "mailchimp"]
+
+HangsOn = Literal[
+    "pace", "warm_up", "hours", "local_time", "test", "retry", "slowed", "suspended", "paused", "not_known"
+]
+
+HourMetric = Literal["click", "open"]
+
+HourVerdict = Literal["differ", "no_difference_known", "too_few"]
+
+Measure = Literal["delivery", "bounce", "complaint", "unsubscribe", "open", "click"]
 
 
 class AcceptedMessage(TypedDict):
@@ -272,6 +286,21 @@ class BeginTemplate(TypedDict):
     name: NotRequired[str]
 
 
+class BestHoursShown(TypedDict):
+    """Hours of sending compared. `best`: those that cannot be told from the highest; empty where nothing is known."""
+
+    verdict: HourVerdict
+    sentence: str
+    cause: str
+    metric: HourMetric
+    zone: str
+    best: list[int]
+    hours: list[HourShown]
+    p_value: float | None
+    campaigns: int
+    spread: int
+
+
 class BulkAccepted(TypedDict):
     """A bulk that was stored, and who of its recipients is not in it."""
 
@@ -309,6 +338,7 @@ class CampaignShown(TypedDict):
     from_address: str
     from_name: str
     reply_to: str | None
+    other_senders: list[SenderShown]
     subject: str
     starts_at: str | None
     blocked_by: str
@@ -319,6 +349,7 @@ class CampaignShown(TypedDict):
     counts: Counts | None
     rates: Rates | None
     events: dict[str, int]
+    expected_end: ExpectedEndShown | None
 
 
 class CampaignSummary(TypedDict):
@@ -335,6 +366,7 @@ class CampaignSummary(TypedDict):
     from_address: str
     from_name: str
     reply_to: str | None
+    other_senders: list[SenderShown]
     subject: str
     starts_at: str | None
     blocked_by: str
@@ -437,6 +469,17 @@ class ColumnShown(TypedDict):
 
     name: str
     use: str
+
+
+class ComparisonShown(TypedDict):
+    """This campaign against the last ten of its stream that were finished and had 50 recipients or more."""
+
+    run: str
+    age_hours: int | None
+    segment: Reference | None
+    earlier: list[EarlierCampaign]
+    measures: list[MeasureShown]
+    by_provider: list[ProviderCompared]
 
 
 class ContactChangeBody(TypedDict):
@@ -669,6 +712,14 @@ class DomainWaiting(TypedDict):
     waiting: int
 
 
+class EarlierCampaign(TypedDict):
+    """A campaign that is compared with."""
+
+    campaign: Reference
+    run: str
+    created_at: str
+
+
 class EmbeddedForm(TypedDict):
     """The HTML that puts the form on another page; it needs no script."""
 
@@ -718,6 +769,16 @@ class EvidenceShown(TypedDict):
     answer: str
 
 
+class ExpectedEndShown(TypedDict):
+    """When the last waiting recipient is tried, as far as can be foreseen, and what that hangs on."""
+
+    at: str | None
+    hangs_on: HangsOn
+    sentence: str
+    waiting: int
+    is_too_late: bool
+
+
 class ExperimentShown(TypedDict):
     """A test. `verdict` is what the last look, or the decision, said."""
 
@@ -733,6 +794,22 @@ class ExperimentShown(TypedDict):
     winner: str | None
     decided_by: str
     verdict: dict[str, Any]
+
+
+class ExperimentSummary(TypedDict):
+    """A test in a list. `verdict` is left out; `GET /v1/experiments/{run}` has it."""
+
+    run: str
+    campaign: Reference
+    state: ExperimentState
+    metric: str
+    mode: str
+    variants: list[str]
+    started_at: str | None
+    deadline: str | None
+    decided_at: str | None
+    winner: str | None
+    decided_by: str
 
 
 class ExperimentWanted(TypedDict):
@@ -869,6 +946,17 @@ class HealthShown(TypedDict):
     sent: int
     bounces: RateShown
     complaints: RateShown
+
+
+class HourShown(TypedDict):
+    """An hour of the day. `rate` is drawn towards the overall one; it lies from `low` to `high` (95 in 100)."""
+
+    hour: int
+    campaigns: int
+    observed: float
+    rate: float
+    low: float
+    high: float
 
 
 class ImportShown(TypedDict):
@@ -1023,6 +1111,17 @@ class MarkShown(TypedDict):
     end: int
 
 
+class MeasureShown(TypedDict):
+    """One measure. Opens have two ends: `found` has those who surely are people, `at_most` all who may be."""
+
+    measure: Measure
+    place: Literal["below", "within", "above", "unknown"]
+    cause: str
+    found: UsualShown
+    at_most: UsualShown | None
+    earlier: list[float]
+
+
 class MembershipShown(TypedDict):
     """A list that a contact is on, since when, and where that came from."""
 
@@ -1109,6 +1208,7 @@ class NewCampaign(TypedDict):
     from_address: str
     from_name: NotRequired[str]
     reply_to: NotRequired[str | None]
+    other_senders: NotRequired[list[SenderWanted]]
     subject: NotRequired[str]
     stream: NotRequired[str]
     plan: NotRequired[PostwrightApiCampaignBodiesPlanWanted]
@@ -1217,6 +1317,38 @@ class OpinionShown(TypedDict):
     cause: str | None
 
 
+class OverrideShown(TypedDict):
+    """A finding that somebody overruled: who, why, when, and by whom it was withdrawn. `sentence` is what it said."""
+
+    code: str
+    sentence: str
+    who: str
+    note: str
+    made_at: str
+    withdrawn_at: str | None
+    withdrawn_by: str | None
+
+
+class OverrideWanted(TypedDict):
+    """The codes of blocking findings, and why the campaign may be sent against them."""
+
+    codes: list[str]
+    note: str
+
+
+class OverridesShown(TypedDict):
+    """Everything that was ever overruled for a campaign, the newest first."""
+
+    items: list[OverrideShown]
+
+
+class OverruledShown(TypedDict):
+    """A finding that would block, and the override by which it does not."""
+
+    problem: ProblemItem
+    override: OverrideShown
+
+
 class PageCampaignSummary(TypedDict):
     """See docs/openapi.json, PageCampaignSummary."""
 
@@ -1261,6 +1393,14 @@ class PageEventShown(TypedDict):
     """See docs/openapi.json, PageEventShown."""
 
     data: list[EventShown]
+    has_more: bool
+    next_cursor: str | None
+
+
+class PageExperimentSummary(TypedDict):
+    """See docs/openapi.json, PageExperimentSummary."""
+
+    data: list[ExperimentSummary]
     has_more: bool
     next_cursor: str | None
 
@@ -1574,6 +1714,9 @@ class PreflightShown(TypedDict):
     may_send: bool
     blocking: list[ProblemItem]
     advisory: list[ProblemItem]
+    overridable: list[str]
+    overruled: list[OverruledShown]
+    lapsed: list[OverrideShown]
     recipients: int
     sampled: int
     layouts: int
@@ -1635,6 +1778,13 @@ class ProblemItem(TypedDict):
     pointer: NotRequired[str | None]
     place: NotRequired[str | None]
     next_step: NotRequired[str | None]
+
+
+class ProviderCompared(TypedDict):
+    """The measures at one provider; empty where it is not known."""
+
+    provider: str
+    measures: list[MeasureShown]
 
 
 class PublicListWanted(TypedDict):
@@ -1919,6 +2069,24 @@ class SegmentShown(TypedDict):
     sentence: str
     created_at: str
     updated_at: str
+
+
+class SenderShown(TypedDict):
+    """Who sends a part of it, beside `from_address` with a share of 1."""
+
+    address: str
+    name: str
+    reply_to: str | None
+    share: float
+
+
+class SenderWanted(TypedDict):
+    """Somebody at the same sender domain who sends a part of it."""
+
+    address: str
+    name: NotRequired[str]
+    reply_to: NotRequired[str | None]
+    share: NotRequired[float]
 
 
 class SettingsShown(TypedDict):
@@ -2275,6 +2443,30 @@ class TreeWanted(TypedDict):
     """A tree that is not stored."""
 
     tree: dict[str, Any]
+
+
+class TrialShown(TypedDict):
+    """What the endpoint said to a test. `taken`: it would count as told (2xx)."""
+
+    webhook_id: str
+    taken: bool
+    status: int | None
+    cause: str | None
+    answer: str
+    duration_ms: float
+
+
+class UsualShown(TypedDict):
+    """A rate among the earlier ones. `low` to `high` is usual for a campaign of this size (95 in 100 lie within)."""
+
+    place: Literal["below", "within", "above", "unknown"]
+    rate: float
+    usual: float | None
+    low: float | None
+    high: float | None
+    higher_than: int
+    among: int
+    cause: str
 
 
 class VariantWanted(TypedDict):
@@ -3091,6 +3283,17 @@ class Client(ClientBase):
         answer: CampaignShown = self._call("PUT", f"/v1/campaigns/{in_path(campaign_id)}", body=body).json()
         return answer
 
+    def compare_campaign(self, campaign_id: str, *, segment: str | None = None) -> ComparisonShown:
+        """Where the campaign lies among one's own last ten: delivery, bounces, complaints, unsubscribes, opens,
+        clicks.
+
+        In all, and by provider; or of the recipients who are in a segment now. Too few earlier campaigns say so.
+        """
+        answer: ComparisonShown = self._call(
+            "GET", f"/v1/campaigns/{in_path(campaign_id)}/comparison", query={"segment": segment}
+        ).json()
+        return answer
+
     def count_campaign(self, campaign_id: str) -> AudienceCount:
         """How many contacts would get it, were it sent now; suppressions are looked at when it is."""
         answer: AudienceCount = self._call("GET", f"/v1/campaigns/{in_path(campaign_id)}/audience").json()
@@ -3116,11 +3319,6 @@ class Client(ClientBase):
         answer: CampaignShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/repeat").json()
         return answer
 
-    def preflight_campaign(self, campaign_id: str) -> PreflightShown:
-        """What would keep the campaign from being sent, found on real contacts; nothing is changed."""
-        answer: PreflightShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/preflight").json()
-        return answer
-
     def send_campaign(self, campaign_id: str) -> CampaignShown:
         """Pre-flight a draft, freeze it, and begin to send, now or at its time. Durable when this is answered."""
         answer: CampaignShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/send").json()
@@ -3141,9 +3339,44 @@ class Client(ClientBase):
         answer: CampaignShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/cancel").json()
         return answer
 
+    def preflight_campaign(self, campaign_id: str) -> PreflightShown:
+        """What would keep the campaign from being sent, found on real contacts; nothing is changed."""
+        answer: PreflightShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/preflight").json()
+        return answer
+
+    def list_preflight_overrides(self, campaign_id: str) -> OverridesShown:
+        """Who overruled what, and why; what was withdrawn stays on record."""
+        answer: OverridesShown = self._call("GET", f"/v1/campaigns/{in_path(campaign_id)}/overrides").json()
+        return answer
+
+    def overrule_preflight(self, campaign_id: str, body: OverrideWanted) -> PreflightShown:
+        """Let a campaign be sent against findings, in the name of the key. A changed template or subject voids it.
+
+        Scheduled and repeated starts go by it, too. Refused for what cannot be sent at all and for what law asks
+        for.
+        """
+        answer: PreflightShown = self._call("POST", f"/v1/campaigns/{in_path(campaign_id)}/overrides", body=body).json()
+        return answer
+
+    def withdraw_preflight_override(self, campaign_id: str, code: str) -> PreflightShown:
+        """Take back what was overruled: it blocks again."""
+        answer: PreflightShown = self._call(
+            "DELETE", f"/v1/campaigns/{in_path(campaign_id)}/overrides/{in_path(code)}"
+        ).json()
+        return answer
+
     def plan_experiment(self, body: PowerWanted) -> PowerShown:
         """How large a sample has to be before sending, and what a list cannot detect."""
         answer: PowerShown = self._call("POST", "/v1/experiments/power", body=body).json()
+        return answer
+
+    def list_experiments(
+        self, *, limit: int | None = None, cursor: str | None = None, state: ExperimentState | None = None
+    ) -> PageExperimentSummary:
+        """Tests of campaigns, the newest first; with `state=asking` those that wait for a person's word."""
+        answer: PageExperimentSummary = self._call(
+            "GET", "/v1/experiments", query={"limit": limit, "cursor": cursor, "state": state}
+        ).json()
         return answer
 
     def get_experiment(self, run_id: str) -> ExperimentShown:
@@ -3444,6 +3677,14 @@ class Client(ClientBase):
         answer: Skipped = self._call("POST", f"/v1/webhooks/{in_path(webhook_id)}/skip").json()
         return answer
 
+    def try_webhook(self, webhook_id: str) -> TrialShown:
+        """Post an event of the kind `webhook_test` at once, signed like every other, and tell what came back.
+
+        It stands in no log, and changes nothing: a disabled endpoint can be tried before it is enabled.
+        """
+        answer: TrialShown = self._call("POST", f"/v1/webhooks/{in_path(webhook_id)}/test").json()
+        return answer
+
     def replay_webhook(self, webhook_id: str, body: ReplayWanted) -> ReplayShown:
         """Tell it again, in order and under the same ids, beside what is new."""
         answer: ReplayShown = self._call("POST", f"/v1/webhooks/{in_path(webhook_id)}/replay", body=body).json()
@@ -3472,18 +3713,39 @@ class Client(ClientBase):
         campaign: str | None = None,
         run: str | None = None,
         list_: str | None = None,
+        segment: str | None = None,
         since: str | None = None,
         until: str | None = None,
     ) -> StatisticsShown:
-        """Counts and rates by campaign, list, run, variant, provider, domain, link, day or hour; CSV where it is
-        asked for.
+        """Counts and rates by campaign, list, run, variant, segment, sender, provider, domain, link, day or hour; or
+        CSV.
 
-        Days and hours are in UTC, and are those at which the event happened.
+        Segments have the recipients who are in them now; those of a million recipients are counted at most. Days
+        and hours are in UTC, and are those at which the event happened.
         """
         answer: StatisticsShown = self._call(
             "GET",
             "/v1/statistics",
-            query={"by": by, "campaign": campaign, "run": run, "list": list_, "since": since, "until": until},
+            query={
+                "by": by,
+                "campaign": campaign,
+                "run": run,
+                "list": list_,
+                "segment": segment,
+                "since": since,
+                "until": until,
+            },
+        ).json()
+        return answer
+
+    def get_best_hours(
+        self, *, metric: HourMetric | None = None, zone: str | None = None, list_: str | None = None
+    ) -> BestHoursShown:
+        """Which hours of sending went best in the campaigns of the last year, with intervals, or that nobody can
+        say.
+        """
+        answer: BestHoursShown = self._call(
+            "GET", "/v1/statistics/best-hours", query={"metric": metric, "zone": zone, "list": list_}
         ).json()
         return answer
 

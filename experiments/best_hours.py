@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from experiments.comparison import check_counted
 from experiments.confidence_sequence import Counted
 from experiments.errors import ExperimentSyntaxError
+from mailtypes.saying import say
 
 MIN_CAMPAIGNS = 12
 MIN_HOURS = 3
@@ -81,11 +82,16 @@ def best_hours(campaigns: Sequence[SentAt]) -> BestHours:
         for hour in sorted(by_hour)
     )
     if p_value > _LEVEL:
-        cause = f"Not enough data: hours that make no difference look as different as these with p = {p_value:.2g}."
+        cause = say(
+            "Not enough data: hours that make no difference look as different as these with p = %(p_value)s.",
+            p_value=f"{p_value:.2g}",
+        )
         return BestHours((), rates, p_value, dispersion, cause)
     ordered = sorted(rates, key=lambda one: one.rate, reverse=True)
     best = tuple(one.hour for one in ordered if one.high >= ordered[0].rate)
-    cause = f"Hours differ (p = {p_value:.2g}); those named cannot be told from the highest."
+    cause = say(
+        "Hours differ (p = %(p_value)s); those named cannot be told from the highest.", p_value=f"{p_value:.2g}"
+    )
     return BestHours(best, rates, p_value, dispersion, cause)
 
 
@@ -108,13 +114,25 @@ def _missing(by_hour: dict[int, list[Counted]]) -> str:
     failures = sum(one.recipients - one.successes for group in by_hour.values() for one in group)
     repeated = sum(len(group) > 1 for group in by_hour.values())
     if count < MIN_CAMPAIGNS:
-        return f"Not enough data: {count} campaigns; from {MIN_CAMPAIGNS} on hours can be compared."
+        return say(
+            "Not enough data: %(count)s campaigns; from %(min_campaigns)s on hours can be compared.",
+            count=count,
+            min_campaigns=MIN_CAMPAIGNS,
+        )
     if len(by_hour) < MIN_HOURS:
-        return f"Not enough data: {len(by_hour)} different hours; {MIN_HOURS} are needed."
+        return say(
+            "Not enough data: %(count)s different hours; %(min_hours)s are needed.",
+            count=len(by_hour),
+            min_hours=MIN_HOURS,
+        )
     if repeated < MIN_HOURS:
-        return "Not enough data: too few hours had two campaigns, so an hour cannot be told from its campaign."
+        return say("Not enough data: too few hours had two campaigns, so an hour cannot be told from its campaign.")
     if min(successes, failures) < MIN_SUCCESSES:
-        return f"Not enough data: {successes} successes; {MIN_SUCCESSES} are needed."
+        return say(
+            "Not enough data: %(successes)s successes; %(min_successes)s are needed.",
+            successes=successes,
+            min_successes=MIN_SUCCESSES,
+        )
     return ""
 
 

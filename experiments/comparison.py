@@ -15,6 +15,7 @@ from statistics import median
 
 from experiments.confidence_sequence import Counted
 from experiments.errors import ExperimentSyntaxError
+from mailtypes.saying import say
 
 LAST = 10
 MIN_EARLIER = 5
@@ -70,9 +71,14 @@ def compare_with_own(
     low, high = _rate(centre - reach), _rate(centre + reach)
     position = log_odds(now)
     place = Place.BELOW if position < centre - reach else Place.ABOVE if position > centre + reach else Place.WITHIN
-    cause = (
-        f"{100 * now.rate:.3g} %; usual for this size are {100 * low:.3g} to {100 * high:.3g} %"
-        f" (the last {len(usable)} campaigns); higher than {higher_than} of them."
+    cause = say(
+        "%(rate)s %%; usual for this size are %(low)s to %(high)s %% (the last %(count)s "
+        "campaigns); higher than %(higher_than)s of them.",
+        rate=f"{100 * now.rate:.3g}",
+        low=f"{100 * low:.3g}",
+        high=f"{100 * high:.3g}",
+        count=len(usable),
+        higher_than=higher_than,
     )
     return Comparison(place, now.rate, _rate(centre), low, high, higher_than, len(usable), cause)
 
@@ -104,9 +110,17 @@ def log_odds(one: Counted) -> float:
 
 def _missing(now: Counted, usable: int) -> str:
     if now.recipients < MIN_RECIPIENTS:
-        return f"Not enough data: {now.recipients} recipients; from {MIN_RECIPIENTS} on a rate says something."
+        return say(
+            "Not enough data: %(recipients)s recipients; from %(min_recipients)s on a rate says something.",
+            recipients=now.recipients,
+            min_recipients=MIN_RECIPIENTS,
+        )
     if usable < MIN_EARLIER:
-        return f"Not enough data: {usable} earlier campaigns of {MIN_RECIPIENTS} recipients or more; five are needed."
+        return say(
+            "Not enough data: %(usable)s earlier campaigns of %(min_recipients)s recipients or more; five are needed.",
+            usable=usable,
+            min_recipients=MIN_RECIPIENTS,
+        )
     return ""
 
 

@@ -16,6 +16,7 @@ from experiments.confidence_sequence import Counted, Difference, compare
 from experiments.guard_rails import RailCount, RailFinding, check_rail
 from experiments.observations import Look, Mode, Rules, VariantCount
 from experiments.sample_ratio import RatioState, RatioVerdict, check_sample_ratio
+from mailtypes.saying import joined, say
 
 _RAILS = ("unsubscribes", "complaints")
 
@@ -219,15 +220,21 @@ def _seeming_winner(standing: _Standing) -> str:
 
 
 def _sentence(cause: Cause, who: str, margin: float, ratio: RatioVerdict, findings: Sequence[RailFinding]) -> str:
-    points = f"{100 * margin:.2g} percentage points"
+    points = say("%(margin)s percentage points", margin=f"{100 * margin:.2g}")
     texts = {
-        Cause.BEATS_ALL: f"{who} is better than every other variant.",
-        Cause.WITHIN_MARGIN: f"{who} differ by less than {points}, the margin worth having.",
-        Cause.UNDECIDED: "A difference of either sign is still possible; wait, or let the deadline decide.",
-        Cause.TOO_FEW: "Too few successes for any answer.",
-        Cause.SAMPLE_RATIO: f"The sample is not what was drawn, so rates cannot be compared. {ratio.cause}",
-        Cause.BOUNDS_DISAGREE: "The lower and the upper bound of the metric give different answers.",
-        Cause.SAME_CONTENT: "The variants are the same and yet differ: look for a fault, or for the chance of alpha.",
-        Cause.GUARD_RAIL: "The variant with the best rate is stopped by a guard rail.",
+        Cause.BEATS_ALL: say("%(who)s is better than every other variant.", who=who),
+        Cause.WITHIN_MARGIN: say(
+            "%(who)s differ by less than %(points)s, the margin worth having.", who=who, points=points
+        ),
+        Cause.UNDECIDED: say("A difference of either sign is still possible; wait, or let the deadline decide."),
+        Cause.TOO_FEW: say("Too few successes for any answer."),
+        Cause.SAMPLE_RATIO: say(
+            "The sample is not what was drawn, so rates cannot be compared. %(cause)s", cause=ratio.cause
+        ),
+        Cause.BOUNDS_DISAGREE: say("The lower and the upper bound of the metric give different answers."),
+        Cause.SAME_CONTENT: say(
+            "The variants are the same and yet differ: look for a fault, or for the chance of alpha."
+        ),
+        Cause.GUARD_RAIL: say("The variant with the best rate is stopped by a guard rail."),
     }
-    return " ".join([texts[cause], *(finding.sentence for finding in findings)])
+    return joined([texts[cause], *(finding.sentence for finding in findings)], " ")

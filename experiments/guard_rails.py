@@ -7,10 +7,11 @@ that this may be looked at as often as the metric.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.confidence_sequence import Counted
+from mailtypes.saying import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,9 @@ class RailCount:
 
     name: str
     counted: Counted
+
+
+_NAMES: Mapping[str, str] = {"unsubscribes": say("unsubscribes"), "complaints": say("complaints")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,15 @@ class RailFinding:
     @property
     def sentence(self) -> str:
         """The finding in words and numbers."""
-        return (
-            f"{self.variant} has more {self.rail} than {self.other}: {100 * self.rate:.3g} % against"
-            f" {100 * self.other_rate:.3g} % (p = {self.p_value:.2g}), so it cannot win."
+        return say(
+            "%(variant)s has more %(rail)s than %(other)s: %(rate)s %% against %(other_rate)s %% "
+            "(p = %(p_value)s), so it cannot win.",
+            variant=self.variant,
+            rail=_NAMES.get(self.rail, self.rail),
+            other=self.other,
+            rate=f"{100 * self.rate:.3g}",
+            other_rate=f"{100 * self.other_rate:.3g}",
+            p_value=f"{self.p_value:.2g}",
         )
 
 

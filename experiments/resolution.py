@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from experiments.decision import Answer, Verdict
 from mailtypes.clock import Microseconds
+from mailtypes.saying import say
 
 
 class OnWinner(StrEnum):
@@ -64,7 +65,9 @@ Resolution = SendVariant | AskPerson | KeepWaiting
 def resolve(policy: Policy, verdict: Verdict, now: Microseconds, deadline: Microseconds) -> Resolution:
     """The next thing for the rest of the audience. After the deadline it is never ``KeepWaiting``."""
     if now < deadline and policy.earliest is not None and now < policy.earliest:
-        return KeepWaiting(min(policy.earliest, deadline), "It is too early: the quickest readers are not all readers.")
+        return KeepWaiting(
+            min(policy.earliest, deadline), say("It is too early: the quickest readers are not all readers.")
+        )
     if verdict.answer is Answer.WINNER and verdict.winner is not None:
         if policy.on_winner is OnWinner.SEND:
             return SendVariant(verdict.winner, verdict.sentence)
@@ -82,7 +85,9 @@ def resolve(policy: Policy, verdict: Verdict, now: Microseconds, deadline: Micro
 def _at_deadline(policy: Policy, verdict: Verdict) -> Resolution:
     stopped = next((one for one in verdict.guard_rails if one.variant == policy.default), None)
     if stopped is not None:  # what a guard rail stops goes out by a person's word alone
-        return AskPerson(None, f"The deadline has come, and the default is stopped. {stopped.sentence}")
+        return AskPerson(
+            None, say("The deadline has come, and the default is stopped. %(sentence)s", sentence=stopped.sentence)
+        )
     if policy.at_deadline is AtDeadline.ASK:
-        return AskPerson(policy.default, f"The deadline has come. {verdict.sentence}")
-    return SendVariant(policy.default, f"The deadline has come. {verdict.sentence}")
+        return AskPerson(policy.default, say("The deadline has come. %(sentence)s", sentence=verdict.sentence))
+    return SendVariant(policy.default, say("The deadline has come. %(sentence)s", sentence=verdict.sentence))

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mailtypes.saying import say
+
 MISMATCH_LEVEL = 0.001
 _MIN_EXPECTED = 5  # below it, the chi-square distribution is no description of the counts
 
@@ -34,17 +36,26 @@ class RatioVerdict:
 def check_sample_ratio(counts: Sequence[int], planned: Sequence[float] | None) -> RatioVerdict:
     """Compare ``counts`` (people reached, by variant) with ``planned`` (sizes or weights, all above 0)."""
     if planned is None:
-        return RatioVerdict(RatioState.UNKNOWN, None, "The planned sizes are not given.")
+        return RatioVerdict(RatioState.UNKNOWN, None, say("The planned sizes are not given."))
     total, weight = sum(counts), sum(planned)
     expected = [total * share / weight for share in planned]
     if min(expected) < _MIN_EXPECTED:
-        return RatioVerdict(RatioState.UNKNOWN, None, "Too few people for a check.")
+        return RatioVerdict(RatioState.UNKNOWN, None, say("Too few people for a check."))
     from scipy.stats import chisquare  # noqa: PLC0415  # takes a second to load
 
     p_value = float(chisquare(list(counts), expected).pvalue)
     shown = " : ".join(f"{count:,}" for count in counts)
     wanted = " : ".join(f"{one:,.0f}" for one in expected)
     if p_value < MISMATCH_LEVEL:
-        cause = f"{shown} people were reached where {wanted} were due; chance alone does that with p = {p_value:.2g}."
+        cause = say(
+            "%(shown)s people were reached where %(wanted)s were due; chance alone does that with p = %(p_value)s.",
+            shown=shown,
+            wanted=wanted,
+            p_value=f"{p_value:.2g}",
+        )
         return RatioVerdict(RatioState.MISMATCH, p_value, cause)
-    return RatioVerdict(RatioState.BALANCED, p_value, f"{shown} people were reached, {wanted} were due.")
+    return RatioVerdict(
+        RatioState.BALANCED,
+        p_value,
+        say("%(shown)s people were reached, %(wanted)s were due.", shown=shown, wanted=wanted),
+    )

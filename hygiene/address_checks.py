@@ -16,6 +16,7 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 
 from mailtypes.address import AddressSyntaxError, EmailAddress
 from mailtypes.domain import DomainName, DomainSyntaxError
+from mailtypes.saying import begun, joined, say
 
 _MAX_TEXT = 512  # characters; an address has at most 254 octets, the rest would only burden report and log
 
@@ -103,9 +104,13 @@ def plain_address(text: str) -> EmailAddress | None:
 def check_any_address(text: str, *, test_environment: bool = False) -> AddressCheck:
     """``check_address`` the long way, which judges every address."""
     if not text.strip():
-        return AddressCheck(None, AddressRefusal.EMPTY, "The address is empty.")
+        return AddressCheck(None, AddressRefusal.EMPTY, say("The address is empty."))
     if len(text) > _MAX_TEXT:
-        return AddressCheck(None, AddressRefusal.TOO_LONG, f"The address is longer than {_MAX_TEXT} characters.")
+        return AddressCheck(
+            None,
+            AddressRefusal.TOO_LONG,
+            say("The address is longer than %(max_text)s characters.", max_text=_MAX_TEXT),
+        )
     try:
         address = EmailAddress.parse(text)
     except AddressSyntaxError as error:
@@ -120,7 +125,7 @@ def check_any_address(text: str, *, test_environment: bool = False) -> AddressCh
             test_environment=test_environment,
         )
     except EmailNotValidError as error:
-        return AddressCheck(None, AddressRefusal.UNREGISTRABLE, _sentence(str(error), "Check the spelling."))
+        return AddressCheck(None, AddressRefusal.UNREGISTRABLE, _sentence(str(error), say("Check the spelling.")))
     return AddressCheck(address, warnings=_warnings_of(address))
 
 
@@ -144,5 +149,6 @@ def _warnings_of(address: EmailAddress) -> tuple[AddressWarning, ...]:
 
 
 def _sentence(message: str, next_step: str) -> str:
-    first = message[:1].upper() + message[1:].rstrip(".") + "."
-    return f"{first} {next_step}".strip()
+    first = begun(message if message[-1:] != "." else message.rstrip("."))
+    sentence = say("%(sentence)s.", sentence=first)
+    return joined((sentence, next_step), " ") if next_step else sentence

@@ -15,6 +15,7 @@ from hygiene.duplicate_addresses import DuplicateFinder
 from hygiene.keyboard_layout import meant_in_latin
 from hygiene.mail_domains import DomainMail, DomainMailVerdict
 from mailtypes.address import EmailAddress
+from mailtypes.saying import say
 
 _MAX_MENDED = 320  # characters; longer texts are no slip of the finger
 _MAX_DOMAINS = 100_000  # domains whose judgement is kept
@@ -139,7 +140,7 @@ class AddressJudge:
             meant = meant_in_latin(text)
             if meant is not None:
                 codes.append(AddressCode.HEBREW_LAYOUT)
-                sentences.append("It looks as if the keyboard was set to Hebrew.")
+                sentences.append(say("It looks as if the keyboard was set to Hebrew."))
             suggestion = self._accepted(meant or _mended(text))
             if suggestion is not None and meant is None:
                 codes.append(AddressCode.LIKELY_TYPO)
@@ -154,14 +155,21 @@ class AddressJudge:
         if meant is not None:
             suggestion = self._accepted(meant)
             codes.append(AddressCode.HEBREW_LAYOUT)
-            sentences.append("It looks as if the keyboard was set to Hebrew.")
+            sentences.append(say("It looks as if the keyboard was set to Hebrew."))
         elif facts.typo is not None:
             suggestion = f"{address.local_part}@{facts.typo.meant}"
             codes.append(AddressCode.LIKELY_TYPO)
-            sentences.append(f"{facts.typo.typed} is probably {facts.typo.meant}: {facts.typo.how}.")
+            sentences.append(
+                say(
+                    "%(typed)s is probably %(meant)s: %(how)s.",
+                    typed=facts.typo.typed,
+                    meant=facts.typo.meant,
+                    how=facts.typo.how,
+                )
+            )
         if facts.is_disposable:
             codes.append(AddressCode.DISPOSABLE_DOMAIN)
-            sentences.append(f"{address.domain} gives out addresses that are thrown away.")
+            sentences.append(say("%(domain)s gives out addresses that are thrown away.", domain=address.domain))
         for warning in check.warnings:
             codes.append(_OF_WARNING[warning])
             sentences.append(_SENTENCES[warning])
@@ -174,9 +182,12 @@ class AddressJudge:
         if found is None:
             return verdict
         if found.is_exact:
-            code, sentence = AddressCode.DUPLICATE, f"The same address came in row {found.first}."
+            code, sentence = AddressCode.DUPLICATE, say("The same address came in row %(first)s.", first=found.first)
         else:
-            code, sentence = AddressCode.LIKELY_DUPLICATE, f"It is most likely the mailbox of row {found.first}."
+            code, sentence = (
+                AddressCode.LIKELY_DUPLICATE,
+                say("It is most likely the mailbox of row %(first)s.", first=found.first),
+            )
         codes, sentences = (*verdict.codes, code), (*verdict.sentences, sentence)
         value = self.rules.value_of(codes)
         return replace(verdict, value=value, codes=codes, sentences=sentences, duplicate_of=found.first)
@@ -199,8 +210,8 @@ class AddressJudge:
 
 
 _SENTENCES = {
-    AddressWarning.ROLE_ADDRESS: "Several people read a role address, and nobody of them asked for your mail.",
-    AddressWarning.NEEDS_SMTPUTF8: "Hosts without SMTPUTF8 (RFC 6531) cannot take an address with such letters.",
+    AddressWarning.ROLE_ADDRESS: say("Several people read a role address, and nobody of them asked for your mail."),
+    AddressWarning.NEEDS_SMTPUTF8: say("Hosts without SMTPUTF8 (RFC 6531) cannot take an address with such letters."),
 }
 
 
@@ -210,9 +221,11 @@ def with_domain_mail(verdict: AddressVerdict, found: DomainMailVerdict, rules: A
     if code is None or verdict.address is None:
         return verdict
     if code is AddressCode.DOMAIN_UNKNOWN:
-        sentence = f"Could not find out whether {found.domain} takes mail: {found.cause}."
+        sentence = say(
+            "Could not find out whether %(domain)s takes mail: %(cause)s.", domain=found.domain, cause=found.cause
+        )
     else:
-        sentence = f"{found.domain} takes no mail: {found.cause}."
+        sentence = say("%(domain)s takes no mail: %(cause)s.", domain=found.domain, cause=found.cause)
     codes, sentences = (*verdict.codes, code), (*verdict.sentences, sentence)
     return replace(verdict, value=rules.value_of(codes), codes=codes, sentences=sentences)
 

@@ -16,6 +16,7 @@ from hygiene.consequences import BounceKind, consequence_of
 from mailtypes.bounce import BounceReason
 from mailtypes.clock import Microseconds, microseconds
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 _MOST_KEPT = 64
 """Moments that a history keeps; no policy may ask for more in a row."""
@@ -108,14 +109,29 @@ def decide(history: SoftBounceHistory, policy: SoftBouncePolicy, *, is_active: b
     count = len(history.soft_at)
     limit = policy.in_a_row_if_active if is_active else policy.in_a_row
     if count < limit:
-        return SoftBounceDecision(BounceAction.KEEP, count, limit, f"{count} of {limit} soft bounces in a row")
+        return SoftBounceDecision(
+            BounceAction.KEEP,
+            count,
+            limit,
+            say("%(count)s of %(limit)s soft bounces in a row", count=count, limit=limit),
+        )
     spread = timedelta(microseconds=history.soft_at[-1] - history.soft_at[0])
     if microseconds(spread) < microseconds(policy.spread):
-        cause = f"{count} soft bounces in a row, but only {_days(spread)} apart; {_days(policy.spread)} are asked for"
+        cause = say(
+            "%(count)s soft bounces in a row, but only %(days)s apart; %(asked)s are asked for",
+            count=count,
+            days=_days(spread),
+            asked=_days(policy.spread),
+        )
         return SoftBounceDecision(BounceAction.KEEP, count, limit, cause)
-    cause = f"{count} soft bounces in a row over {_days(spread)}, and no delivery since ({policy.name})"
+    cause = say(
+        "%(count)s soft bounces in a row over %(days)s, and no delivery since (%(policy)s)",
+        count=count,
+        days=_days(spread),
+        policy=policy.name,
+    )
     return SoftBounceDecision(BounceAction.SUPPRESS, count, limit, cause)
 
 
 def _days(duration: timedelta) -> str:
-    return f"{duration / timedelta(days=1):.3g} days"
+    return say("%(duration)s days", duration=f"{duration / timedelta(days=1):.3g}")

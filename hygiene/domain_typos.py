@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from hygiene.known_domains import KNOWN_DOMAINS, TYPO_TARGETS, WRONG_DOMAINS, WRONG_ENDINGS
+from mailtypes.saying import say
 
 _ROWS = ("1234567890-", "qwertyuiop", "asdfghjkl", "zxcvbnm")
 _MAX_LABELS_OF_ENDING = 3
@@ -34,11 +35,11 @@ class DomainTypo:
 
 
 _WORDS = {
-    Slip.SWAPPED: "two letters are swapped",
-    Slip.LEFT_OUT: "a letter is missing",
-    Slip.ONE_TOO_MANY: "there is a letter too many",
-    Slip.NEIGHBOUR_KEY: "a neighbouring key was hit",
-    Slip.OTHER_KEY: "one letter is wrong",
+    Slip.SWAPPED: say("two letters are swapped"),
+    Slip.LEFT_OUT: say("a letter is missing"),
+    Slip.ONE_TOO_MANY: say("there is a letter too many"),
+    Slip.NEIGHBOUR_KEY: say("a neighbouring key was hit"),
+    Slip.OTHER_KEY: say("one letter is wrong"),
 }
 
 
@@ -80,9 +81,9 @@ def find_typo(domain: str) -> DomainTypo | None:
     if domain in KNOWN_DOMAINS:
         return None
     if domain.startswith("www.") and domain[4:] in KNOWN_DOMAINS:
-        return DomainTypo(domain, domain[4:], "a web address is no mail address")
+        return DomainTypo(domain, domain[4:], say("a web address is no mail address"))
     if domain in WRONG_DOMAINS:
-        return DomainTypo(domain, WRONG_DOMAINS[domain], "the provider has another domain")
+        return DomainTypo(domain, WRONG_DOMAINS[domain], say("the provider has another domain"))
     slip = _nearest_provider(domain)
     if slip is not None:
         return slip
@@ -90,7 +91,7 @@ def find_typo(domain: str) -> DomainTypo | None:
     if mended is None:
         return None
     further = find_typo(mended)
-    return DomainTypo(domain, further.meant if further else mended, "there is no such ending")
+    return DomainTypo(domain, further.meant if further else mended, say("there is no such ending"))
 
 
 def _nearest_provider(domain: str) -> DomainTypo | None:

@@ -26,6 +26,7 @@ from hygiene.segments.tree import (
 )
 from mailtypes.clock import DAY, Microseconds
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import joined, say
 
 _MOST_DAYS = 3650
 _MOST_MAILS = 1000
@@ -188,6 +189,15 @@ class Condition(StrEnum):
     NO_ACTION = "no_action"
 
 
+_NAMES = {
+    Condition.ENOUGH_MAILS: say("enough_mails"),
+    Condition.NO_OPEN: say("no_open"),
+    Condition.NO_CLICK: say("no_click"),
+    Condition.MAILS_UNCLICKED: say("mails_unclicked"),
+    Condition.NO_ACTION: say("no_action"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class DormancyVerdict:
     """``held`` and ``failed`` are the rule's conditions, ``cause`` the sentence for people."""
@@ -208,11 +218,14 @@ def judge_contact(
     failed = tuple(condition for condition, holds in found if not holds)
     standing, cause = Standing.DORMANT, _told(engagement, rule)
     if failed:
-        standing, cause = Standing.ACTIVE, f"does not meet: {', '.join(failed)}"
+        standing, cause = (
+            Standing.ACTIVE,
+            say("does not meet: %(failed)s", failed=joined(_NAMES[one] for one in failed)),
+        )
     elif (protected := _protected_because(engagement, rule, now, tags)) is not None:
         standing, cause = Standing.PROTECTED, protected
     elif engagement.joined_at is None:
-        standing, cause = Standing.UNKNOWN, "it is not known since when the contact has been on the list"
+        standing, cause = Standing.UNKNOWN, say("it is not known since when the contact has been on the list")
     return DormancyVerdict(standing, rule.name, held, failed, cause)
 
 
@@ -242,24 +255,34 @@ def _protected_because(
 ) -> str | None:
     protection = rule.protection
     if _is_within(engagement.joined_at, rule.shortest_wait, now):
-        return f"new: on the list for less than {rule.shortest_wait} days"
+        return say("new: on the list for less than %(shortest_wait)s days", shortest_wait=rule.shortest_wait)
     if protection.acted_days and _is_within(engagement.last_action_at, protection.acted_days, now):
-        return f"bought or came within {protection.acted_days} days"
+        return say("bought or came within %(acted_days)s days", acted_days=protection.acted_days)
     guarding = sorted(protection.tags & tags)
-    return f"carries the tag {guarding[0]}" if guarding else None
+    return say("carries the tag %(guarding)s", guarding=guarding[0]) if guarding else None
 
 
 def _told(engagement: Engagement, rule: DormancyRule) -> str:
     parts = []
     if rule.no_open_days is not None:
-        parts.append(f"{engagement.received_since_opened} mails and {rule.no_open_days} days without an open")
+        parts.append(
+            say(
+                "%(received_since_opened)s mails and %(no_open_days)s days without an open",
+                received_since_opened=engagement.received_since_opened,
+                no_open_days=rule.no_open_days,
+            )
+        )
     if rule.no_click_days is not None:
-        parts.append(f"no click in {rule.no_click_days} days")
+        parts.append(say("no click in %(no_click_days)s days", no_click_days=rule.no_click_days))
     if rule.mails_unclicked is not None:
-        parts.append(f"no click in {engagement.received_since_clicked} mails")
+        parts.append(
+            say(
+                "no click in %(received_since_clicked)s mails", received_since_clicked=engagement.received_since_clicked
+            )
+        )
     if rule.no_action_days is not None:
-        parts.append(f"no purchase or visit in {rule.no_action_days} days")
-    return ", ".join(parts)
+        parts.append(say("no purchase or visit in %(no_action_days)s days", no_action_days=rule.no_action_days))
+    return joined(parts)
 
 
 def as_tree(rule: DormancyRule) -> Node:

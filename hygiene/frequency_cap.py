@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from mailtypes.clock import Microseconds, microseconds
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 _MOST_MAILS = 1000
 _LONGEST = timedelta(days=366)
@@ -63,5 +64,7 @@ def may_send(caps: Iterable[FrequencyCap], recent: Sequence[Microseconds], now: 
     if hindering is None:
         return FrequencyDecision(True, now)
     days = hindering.within / timedelta(days=1)
-    cause = f"{hindering.mails} mails in {days:g} days is the most, and so many were sent"
+    cause = say(
+        "%(mails)s mails in %(days)s days is the most, and so many were sent", mails=hindering.mails, days=f"{days:g}"
+    )
     return FrequencyDecision(False, earliest, hindering, cause)

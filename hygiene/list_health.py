@@ -10,6 +10,7 @@ from math import sqrt
 from statistics import NormalDist
 
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 
 class ListHealthError(InputSyntaxError):
@@ -122,8 +123,8 @@ def judge_list(counts: ListCounts, policy: HealthPolicy | None = None) -> ListHe
     bounces = wilson_rate(counts.bounced, counts.sent, policy.confidence)
     complaints = wilson_rate(counts.complained, counts.sent - counts.bounced, policy.confidence)
     evidence = (
-        _judge_rate("bounces", bounces, policy.bounces, policy),
-        _judge_rate("complaints", complaints, policy.complaints, policy),
+        _judge_rate(say("bounces"), bounces, policy.bounces, policy),
+        _judge_rate(say("complaints"), complaints, policy.complaints, policy),
     )
     worst = max(evidence, key=lambda one: _GRAVITY.index(one.health))
     return ListHealthVerdict(worst.health, worst.cause, evidence)
@@ -146,12 +147,35 @@ def wilson_rate(count: int, of: int, confidence: float = 0.95) -> Rate:
 def _judge_rate(name: str, rate: Rate, threshold: Threshold, policy: HealthPolicy) -> RateVerdict:
     is_enough = rate.of >= policy.least_sent and rate.count >= policy.least_count
     if is_enough and rate.low >= threshold.pause:
-        health, cause = Health.PAUSE, f"more than {rate.low:.2%} {name}: pause from {threshold.pause:.2%}"
+        health, cause = (
+            Health.PAUSE,
+            say(
+                "more than %(low)s %(name)s: pause from %(pause)s",
+                low=f"{rate.low:.2%}",
+                name=name,
+                pause=f"{threshold.pause:.2%}",
+            ),
+        )
     elif is_enough and rate.low >= threshold.review:
-        health, cause = Health.REVIEW, f"more than {rate.low:.2%} {name}: review from {threshold.review:.2%}"
+        health, cause = (
+            Health.REVIEW,
+            say(
+                "more than %(low)s %(name)s: review from %(review)s",
+                low=f"{rate.low:.2%}",
+                name=name,
+                review=f"{threshold.review:.2%}",
+            ),
+        )
     elif rate.high < threshold.review:
-        health, cause = Health.HEALTHY, f"less than {rate.high:.2%} {name}"
+        health, cause = Health.HEALTHY, say("less than %(high)s %(name)s", high=f"{rate.high:.2%}", name=name)
     else:
         health = Health.UNKNOWN
-        cause = f"{rate.count:,} {name} of {rate.of:,} may be {rate.low:.2%} or {rate.high:.2%}: too few to tell"
+        cause = say(
+            "%(count)s %(name)s of %(of)s may be %(low)s or %(high)s: too few to tell",
+            count=f"{rate.count:,}",
+            name=name,
+            of=f"{rate.of:,}",
+            low=f"{rate.low:.2%}",
+            high=f"{rate.high:.2%}",
+        )
     return RateVerdict(name, health, rate, threshold, cause)

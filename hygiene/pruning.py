@@ -14,6 +14,7 @@ from hygiene.dormancy import DormancyVerdict, Engagement, Standing, low_engageme
 from hygiene.reengagement import Reengagement, ReengagementPolicy, ReengagementStage, next_step
 from mailtypes.clock import Microseconds
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 LOW_ENGAGEMENT_TAG = "low_engagement"
 
@@ -176,7 +177,11 @@ def doubt_about(dormant: int, numbers: ListNumbers, policy: PruningPolicy) -> st
     """Why a plan should not be believed without a look, where so many are dormant; empty where nothing speaks so."""
     if dormant <= policy.doubtful_share * numbers.contacts:
         return ""
-    return f"{dormant:,} of {numbers.contacts:,} contacts are dormant: make sure that opens and clicks were recorded."
+    return say(
+        "%(dormant)s of %(contacts)s contacts are dormant: make sure that opens and clicks were recorded.",
+        dormant=f"{dormant:,}",
+        contacts=f"{numbers.contacts:,}",
+    )
 
 
 def _step(candidate: Candidate, policy: PruningPolicy, now: Microseconds) -> PruningStep | None:
@@ -198,11 +203,14 @@ def _step_on_list(candidate: Candidate, policy: PruningPolicy, now: Microseconds
     if is_low == (LOW_ENGAGEMENT_TAG in state.tags):
         return None
     if is_low:
-        why = f"{candidate.engagement.received_since_opened} mails in a row neither opened nor clicked"
+        why = say(
+            "%(received_since_opened)s mails in a row neither opened nor clicked",
+            received_since_opened=candidate.engagement.received_since_opened,
+        )
         after = replace(state, tags=state.tags | {LOW_ENGAGEMENT_TAG})
         return PruningStep(candidate.contact_id, Move.TAG, why, state, after)
     after = replace(state, tags=state.tags - {LOW_ENGAGEMENT_TAG})
-    return PruningStep(candidate.contact_id, Move.UNTAG, "opened or clicked lately", state, after)
+    return PruningStep(candidate.contact_id, Move.UNTAG, say("opened or clicked lately"), state, after)
 
 
 def _step_reengaging(candidate: Candidate, policy: PruningPolicy, now: Microseconds) -> PruningStep | None:
@@ -211,13 +219,13 @@ def _step_reengaging(candidate: Candidate, policy: PruningPolicy, now: Microseco
     step = next_step(progress, candidate.engagement, policy.reengagement, now)
     back = replace(state, place=Place.ON_LIST, reengagement=None)
     if step.stage is ReengagementStage.WON_BACK:
-        why = "opened, clicked or bought since the re-engagement began"
+        why = say("opened, clicked or bought since the re-engagement began")
         return PruningStep(candidate.contact_id, Move.WIN_BACK, why, state, back)
     if verdict.standing is not Standing.DORMANT:  # protected by now, or the rule was changed
         return PruningStep(candidate.contact_id, Move.WIN_BACK, verdict.cause, state, back)
     if step.stage is not ReengagementStage.GIVEN_UP:
         return None
-    why = f"{verdict.cause}; no sign of life after {progress.sent} re-engagement mails"
+    why = say("%(cause)s; no sign of life after %(sent)s re-engagement mails", cause=verdict.cause, sent=progress.sent)
     after = replace(state, place=_REMOVES[policy.removal], reengagement=None)
     return PruningStep(candidate.contact_id, policy.removal, why, state, after)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from mailtypes.domain import DomainName, DomainSyntaxError
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 _MAX_LOCAL_OCTETS = 64  # RFC 5321 section 4.5.3.1.1
 _MAX_PATH_OCTETS = 254  # RFC 5321 section 4.5.3.1.3: 256 with the angle brackets
@@ -46,7 +47,7 @@ class EmailAddress:
         local_part, at, domain_text = address.rpartition("@")
         if not at:
             raise AddressSyntaxError(
-                "there is no @ in the address", source=text, next_step="Write it as name@example.com."
+                say("there is no @ in the address"), source=text, next_step=say("Write it as name@example.com.")
             )
         _check_local_part(text, address, local_part)
         try:
@@ -59,12 +60,15 @@ class EmailAddress:
             raise AddressSyntaxError(error.message, source=text, span=span, next_step=error.next_step) from error
         if domain_text != domain_text.strip() or "_" in domain.ascii or "." not in domain.ascii:
             raise AddressSyntaxError(
-                f"'{domain_text}' is not a domain that receives mail",
+                say("'%(domain_text)s' is not a domain that receives mail", domain_text=domain_text),
                 source=text,
-                next_step="Write a full host name such as example.com after the @.",
+                next_step=say("Write a full host name such as example.com after the @."),
             )
         if len(local_part.encode()) + 1 + len(domain.ascii) > _MAX_PATH_OCTETS:
-            raise AddressSyntaxError(f"the address is longer than {_MAX_PATH_OCTETS} octets", source=text)
+            raise AddressSyntaxError(
+                say("the address is longer than %(max_path_octets)s octets", max_path_octets=_MAX_PATH_OCTETS),
+                source=text,
+            )
         return cls(address, local_part, domain)
 
     @property
@@ -90,22 +94,25 @@ def _check_local_part(source: str, address: str, local_part: str) -> None:
     start = source.find(address)
     if len(local_part.encode("utf-8", "surrogatepass")) > _MAX_LOCAL_OCTETS:
         raise AddressSyntaxError(
-            f"the part before the @ is longer than {_MAX_LOCAL_OCTETS} octets",
+            say("the part before the @ is longer than %(max_local_octets)s octets", max_local_octets=_MAX_LOCAL_OCTETS),
             source=source,
             span=Span(start, start + len(local_part)),
         )
     for position, character in enumerate(local_part):
         if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}:
             raise AddressSyntaxError(
-                f"the address has a character that is not allowed: {unicodedata.name(character, repr(character))}",
+                say(
+                    "the address has a character that is not allowed: %(character)s",
+                    character=unicodedata.name(character, repr(character)),
+                ),
                 source=source,
                 span=Span(start + position, start + position + 1),
-                next_step="Remove it; invisible characters often come with copied text.",
+                next_step=say("Remove it; invisible characters often come with copied text."),
             )
     if not _DOT_STRING.match(local_part):
         raise AddressSyntaxError(
-            f"'{local_part}' cannot stand before the @",
+            say("'%(local_part)s' cannot stand before the @", local_part=local_part),
             source=source,
             span=Span(start, start + len(local_part)),
-            next_step="Letters, digits and !#$%&'*+/=?^_`{|}~- are allowed, with single dots between them.",
+            next_step=say("Letters, digits and !#$%&'*+/=?^_`{|}~- are allowed, with single dots between them."),
         )

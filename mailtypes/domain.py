@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import idna
 
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
 _MAX_NAME_OCTETS = 253  # RFC 1035 section 2.3.4: 255 octets on the wire are 253 in text
@@ -29,11 +30,18 @@ class DomainName:
         """Read a name in A-labels or U-labels, with or without a trailing dot; raise ``DomainSyntaxError``."""
         name = text.strip().removesuffix(".")
         if not name:
-            raise DomainSyntaxError("the domain is empty", source=text, next_step="Write a name such as example.com.")
+            raise DomainSyntaxError(
+                say("the domain is empty"), source=text, next_step=say("Write a name such as example.com.")
+            )
         ascii_name = name.lower() if name.isascii() else _to_a_labels(text, name)
         if len(ascii_name) > _MAX_NAME_OCTETS:
             raise DomainSyntaxError(
-                f"the domain is {len(ascii_name)} octets long, at most {_MAX_NAME_OCTETS} are allowed", source=text
+                say(
+                    "the domain is %(count)s octets long, at most %(max_name_octets)s are allowed",
+                    count=len(ascii_name),
+                    max_name_octets=_MAX_NAME_OCTETS,
+                ),
+                source=text,
             )
         for label in ascii_name.split("."):
             if not _LABEL.match(label):
@@ -72,10 +80,10 @@ def _to_a_labels(source: str, name: str) -> str:
         return idna.encode(name, uts46=True, transitional=False).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError) as error:
         raise DomainSyntaxError(
-            f"not an internationalized domain name: {error}",
+            say("not an internationalized domain name: %(error)s", error=error),
             source=source,
             span=Span(0, len(source)),
-            next_step="Check the letters of each label; letters of several scripts may not be mixed freely.",
+            next_step=say("Check the letters of each label; letters of several scripts may not be mixed freely."),
         ) from error
 
 
@@ -83,14 +91,14 @@ def _bad_label(source: str, label: str) -> DomainSyntaxError:
     start = max(0, source.lower().find(label)) if label else max(0, source.find(".."))
     if not label:
         return DomainSyntaxError(
-            "the domain has an empty label",
+            say("the domain has an empty label"),
             source=source,
             span=Span(start, min(start + 2, len(source))),
-            next_step="Remove the doubled, leading or trailing dot.",
+            next_step=say("Remove the doubled, leading or trailing dot."),
         )
     return DomainSyntaxError(
-        f"'{label}' is not a label of a domain name",
+        say("'%(label)s' is not a label of a domain name", label=label),
         source=source,
         span=Span(start, min(start + len(label), len(source))),
-        next_step="A label has 1 to 63 letters, digits or hyphens and neither begins nor ends with a hyphen.",
+        next_step=say("A label has 1 to 63 letters, digits or hyphens and neither begins nor ends with a hyphen."),
     )

@@ -66,6 +66,18 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
+class Intervals:
+    """Values with the bounds that each of them lies within, for what is only known so far."""
+
+    label: str
+    x: Sequence[X]
+    y: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    tone: Tone = Tone.ACTUAL
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """Something that happened at ``x``: a sign above the plot with a short text; its shape tells it apart as well."""
 
@@ -74,7 +86,7 @@ class Mark:
     tone: Tone = Tone.ATTENTION
 
 
-Series = Line | Bars | Band
+Series = Line | Bars | Band | Intervals
 
 
 class ChartError(ValueError):
@@ -104,7 +116,9 @@ class ChartSpec:
         if not self.series or not all(len(one.x) for one in self.series):
             raise ChartError("a chart has at least one series with at least one point")
         for one in self.series:
-            heights = (one.low, one.high) if isinstance(one, Band) else (one.y,)
+            heights = (one.low, one.high) if isinstance(one, Band | Intervals) else (one.y,)
+            if isinstance(one, Intervals) and len(one.y) != len(one.x):
+                raise ChartError(f"'{one.label}': as many values as places")
             if any(len(height) != len(one.x) for height in heights) or len(one.x) > _MOST_POINTS:
                 raise ChartError(f"'{one.label}': as many values as places, at most {_MOST_POINTS:,}")
         if not all(100 <= side <= 4_000 for side in self.size):

@@ -21,6 +21,7 @@ from postwright.chart_spec import (
     Bars,
     ChartError,
     ChartSpec,
+    Intervals,
     Line,
     Mark,
     Palette,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Band", "Bars", "ChartError", "ChartSpec", "Line", "Mark", "Series", "Theme", "Tone", "draw"]
+__all__ = ["Band", "Bars", "ChartError", "ChartSpec", "Intervals", "Line", "Mark", "Series", "Theme", "Tone", "draw"]
 
 _DOTS = 144  # per inch in a PNG: twice the 72 of an SVG's user units
 _LABEL_WIDTH = 70  # pixels that labels over neighbouring ends of lines need
@@ -163,8 +164,18 @@ def _paint_band(ground: _Ground, band: Band, order: int) -> None:
     ground.axes.fill_between(places, list(band.low), list(band.high), color=colour, alpha=0.22, linewidth=0, zorder=1)
 
 
+def _paint_intervals(ground: _Ground, one: Intervals, order: int) -> None:
+    below = [max(0.0, value - low) for value, low in zip(one.y, one.low, strict=True)]
+    above = [max(0.0, high - value) for value, high in zip(one.y, one.high, strict=True)]
+    places: Any = list(one.x)
+    style: Any = {"color": ground.palette.tones[one.tone], "zorder": 10 + order, "label": one.label}
+    ground.axes.errorbar(
+        places, list(one.y), yerr=[below, above], fmt="o", markersize=6, capsize=5, elinewidth=1.8, **style
+    )
+
+
 _PAINTERS: Mapping[type, Callable[..., None]] = MappingProxyType(
-    {Line: _paint_line, Bars: _paint_bars, Band: _paint_band}
+    {Line: _paint_line, Bars: _paint_bars, Band: _paint_band, Intervals: _paint_intervals}
 )
 
 

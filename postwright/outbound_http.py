@@ -28,6 +28,8 @@ _MAX_REDIRECTS = 3
 _MAX_ADDRESSES = 4
 _MAX_URL = 2_048
 _MAX_CONTENT_TYPE = 200
+TOO_LONG = "the answer is longer than"
+"""Begins the cause where more octets came than were asked for."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -287,7 +289,7 @@ async def _read(response: httpx.Response, max_bytes: int) -> HttpFetched:
     coding = response.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise _RefusedError("the answer is compressed although that was not asked for")
-    too_long = f"the answer is longer than {max_bytes} octets"
+    too_long = f"{TOO_LONG} {max_bytes} octets"
     announced = response.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and (len(announced) > 18 or int(announced) > max_bytes):
         raise _RefusedError(too_long)

@@ -94,6 +94,7 @@ class TrackSettings(Section):
 
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8026, ge=0, le=65535, description="The port to listen on.")
+    processes: int = Field(1, ge=1, le=64, description="How many tracking processes `serve` starts, on one port.")
     hostname: str = Field("localhost", description="The host that the tracking hosts of sender domains point to.")
     public_port: int = Field(443, gt=0, le=65535, description="The port in links; 443 is left out of them.")
     certificate_file: Path | None = Field(
@@ -227,6 +228,16 @@ class RetentionSettings(Section):
         timedelta(days=30), description="Contents of API clients' messages, once all recipients are settled."
     )
     test_mailbox: Duration = Field(timedelta(days=7), description="What test keys sent.")
+    engagement: Duration = Field(
+        timedelta(days=395),
+        ge=timedelta(days=1),
+        description="The detail of opens and clicks, by which verdicts can be judged anew.",
+    )
+    events: Duration = Field(
+        timedelta(days=1_095),
+        ge=timedelta(days=30),
+        description="The event log, opens and clicks in it; counts and what is known of contacts stay.",
+    )
 
 
 class PreflightSettings(Section):
@@ -236,6 +247,11 @@ class PreflightSettings(Section):
         "never",
         description="The band of the spam risk from which a campaign is blocked, until somebody overrules it with a"
         " note; never: it is only shown.",
+    )
+    fetch_images: bool = Field(
+        True,
+        description="Fetch the images of a campaign's mails before it is sent, over HTTPS and from public addresses"
+        " only: is each there, how large is it, in which format? At most 20 a mail, within five seconds.",
     )
 
 
@@ -264,6 +280,7 @@ class WebhookSettings(Section):
 
     timeout: Duration = Field(timedelta(seconds=15), description="How long one endpoint may take for one answer.")
     concurrency: int = Field(32, ge=1, le=1000, description="How many endpoints a process tells at once.")
+    in_flight: int = Field(8, ge=1, le=64, description="How many webhooks are on their way to one endpoint at once.")
     keep_log: Duration = Field(timedelta(days=15), description="How long the log of deliveries is kept.")
     allow_private_targets: bool = Field(
         False, description="Whether endpoints may lie on loopback and private addresses; only in the sandbox."

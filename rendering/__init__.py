@@ -12,13 +12,13 @@ pieces that are transfer-encoded already::
     body = layout.render(values, MessageUrls(link_url, unsubscribe_url, pixel_url))
     message = head + b"\\r\\n" + body
 
-The room knows no tracking: links, pixel and unsubscribe address are slots that the caller's URLs fill.
+The room knows no tracking: links, pixel, unsubscribe and preference addresses are slots that the caller's URLs fill.
 """
 
 from rendering.compose import HeaderSyntaxError, MessageHeaders, compose_headers
 from rendering.layout import Layout
 from rendering.links import Link, Tracking
-from rendering.segments import LinkSlot, MergeSlot, MessageUrls, PixelSlot, SlotValues, UnsubscribeSlot
+from rendering.segments import LinkSlot, MergeSlot, MessageUrls, PixelSlot, PreferencesSlot, SlotValues, UnsubscribeSlot
 from rendering.source import MergeField, MergeValueError, TemplateSource, TemplateSyntaxError, UnknownFieldError
 from rendering.template import Layouts, Template, parse_template
 
@@ -34,6 +34,7 @@ __all__ = [
     "MessageHeaders",
     "MessageUrls",
     "PixelSlot",
+    "PreferencesSlot",
     "SlotValues",
     "Template",
     "TemplateSource",

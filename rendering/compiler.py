@@ -6,16 +6,26 @@ from dataclasses import dataclass, field
 from html import escape
 
 from mailtypes.errors import Span
+from mailtypes.saying import say
 from rendering.css import CssError, inline_css
 from rendering.layout import Layout
 from rendering.links import Edit, Link, cut
 from rendering.markers import MarkerKind, Markers
 from rendering.markup import Comment, scan
-from rendering.merge import Content, Merge, Value
+from rendering.merge import PREFERENCES_FIELD, UNSUBSCRIBE_FIELD, Content, Merge, Value
 from rendering.mjml_engine import MjmlError, mjml_to_html
 from rendering.places import NoPlaceError, Place, PlaceMap
 from rendering.plain_text import html_to_text, is_web_address, shown_address
-from rendering.segments import LinkSlot, MergeSlot, Part, Piece, PixelSlot, SlotOrigin, UnsubscribeSlot
+from rendering.segments import (
+    LinkSlot,
+    MergeSlot,
+    Part,
+    Piece,
+    PixelSlot,
+    PreferencesSlot,
+    SlotOrigin,
+    UnsubscribeSlot,
+)
 from rendering.source import BodyFormat, TemplateSyntaxError
 
 _PLACE_BY_KIND = {
@@ -23,6 +33,11 @@ _PLACE_BY_KIND = {
     MarkerKind.MERGE_URL: Place.PLAIN_URL,
     MarkerKind.MERGE_URL_PATH: Place.PLAIN_URL_PATH,
     MarkerKind.MERGE_URL_PART: Place.PLAIN_URL_PART,
+}
+_SPECIAL = {UNSUBSCRIBE_FIELD: MarkerKind.UNSUBSCRIBE, PREFERENCES_FIELD: MarkerKind.PREFERENCES}
+_SLOT_OF: dict[MarkerKind, type[UnsubscribeSlot | PreferencesSlot]] = {
+    MarkerKind.UNSUBSCRIBE: UnsubscribeSlot,
+    MarkerKind.PREFERENCES: PreferencesSlot,
 }
 _BODY_START = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
@@ -67,14 +82,7 @@ class LayoutKey:
 
 def compile_layout(parts: Parts, key: LayoutKey) -> Layout:
     """Compile one layout. Deterministic; raises ``TemplateSyntaxError`` where an engine refuses it."""
-    body_slots = parts.body.slots(key.body)
-    preheader_slots = parts.preheader.slots(key.preheader)
-    origins = [SlotOrigin(slot.field, parts.body.source, slot.span) for slot in body_slots]
-    origins += [SlotOrigin(slot.field, parts.preheader.source, slot.span) for slot in preheader_slots]
-    assembled = _assemble_body(parts, key.body)
-    html = _to_html(parts, assembled)
-    _check_no_slot_lost(parts, assembled, html, body_slots)
-    html = _with_preheader(html, _preheader(parts, key.preheader, len(body_slots)))
+    html, origins = _whole_html(parts, key)
     pieces = _html_pieces(parts, html, origins)
     if parts.plain_text is None:
         plain = html_to_text(html, lambda href: _plain_address(parts, href))
@@ -82,6 +90,24 @@ def compile_layout(parts: Parts, key: LayoutKey) -> Layout:
         plain, written = _author_text(parts, parts.plain_text, key.plain_text, len(origins))
         origins += [SlotOrigin(slot.field, parts.plain_text.source, slot.span) for slot in written]
     return Layout(Part(_plain_pieces(parts, plain), origins), Part(pieces, origins), parts.links, plain + html)
+
+
+def compile_html(parts: Parts, key: LayoutKey) -> Part:
+    """Compile the HTML part alone."""
+    html, origins = _whole_html(parts, key)
+    return Part(_html_pieces(parts, html, origins), origins)
+
+
+def _whole_html(parts: Parts, key: LayoutKey) -> tuple[str, list[SlotOrigin]]:
+    """The HTML with a marker for each slot, and where the merge values of body and preheader come from."""
+    body_slots = parts.body.slots(key.body)
+    preheader_slots = parts.preheader.slots(key.preheader)
+    origins = [SlotOrigin(slot.field, parts.body.source, slot.span) for slot in body_slots]
+    origins += [SlotOrigin(slot.field, parts.preheader.source, slot.span) for slot in preheader_slots]
+    assembled = _assemble_body(parts, key.body)
+    html = _to_html(parts, assembled)
+    _check_no_slot_lost(parts, assembled, html, body_slots)
+    return _with_preheader(html, _preheader(parts, key.preheader, len(body_slots))), origins
 
 
 def _assemble_body(parts: Parts, key: str) -> _Assembled:
@@ -107,7 +133,7 @@ def _assemble_body(parts: Parts, key: str) -> _Assembled:
 
 
 def _marker(markers: Markers, value: Value, index: int) -> str:
-    return markers.make(MarkerKind.UNSUBSCRIBE) if value.special else markers.make(MarkerKind.MERGE, index)
+    return markers.make(_SPECIAL[value.field]) if value.special else markers.make(MarkerKind.MERGE, index)
 
 
 def _to_html(parts: Parts, assembled: _Assembled) -> str:
@@ -123,9 +149,9 @@ def _to_html(parts: Parts, assembled: _Assembled) -> str:
         ) from error
     except CssError as error:
         raise TemplateSyntaxError(
-            f"the style sheets cannot be read: {error}",
+            say("the style sheets cannot be read: %(error)s", error=error),
             source=parts.body.source,
-            next_step="Check the brackets and semicolons of the style sheets and style attributes.",
+            next_step=say("Check the brackets and semicolons of the style sheets and style attributes."),
         ) from error
     return html if html.endswith("\n") else html + "\n"
 
@@ -148,10 +174,12 @@ def _check_no_slot_lost(parts: Parts, assembled: _Assembled, html: str, slots: S
         in_comment = any(comment.start <= start < comment.end for comment in comments)
         if kind is MarkerKind.MERGE and number in lost and not in_comment:
             raise TemplateSyntaxError(
-                f"the value of {slots[number].field} does not reach the compiled mail",
+                say("the value of %(field)s does not reach the compiled mail", field=slots[number].field),
                 source=parts.body.source,
                 span=slots[number].span,
-                next_step="MJML reckons with this attribute and needs a fixed number there; choose with if instead.",
+                next_step=say(
+                    "MJML reckons with this attribute and needs a fixed number there; choose with if instead."
+                ),
             )
 
 
@@ -215,12 +243,12 @@ def _html_piece(
     except NoPlaceError as error:
         origin = origins[number] if kind is MarkerKind.MERGE else None
         raise TemplateSyntaxError(
-            f"a merge value cannot stand {error}",
+            say("a merge value cannot stand %(error)s", error=error),
             source=origin.source if origin else parts.body.source,
             span=origin.span if origin else None,
-            next_step="Put it into text or between the quotes of an attribute.",
+            next_step=say("Put it into text or between the quotes of an attribute."),
         ) from error
-    return MergeSlot(number, place) if kind is MarkerKind.MERGE else UnsubscribeSlot(markup=True)
+    return MergeSlot(number, place) if kind is MarkerKind.MERGE else _SLOT_OF[kind](markup=True)
 
 
 def _plain_address(parts: Parts, href: str) -> tuple[str, str]:
@@ -258,8 +286,8 @@ def _plain_pieces(parts: Parts, text: str) -> list[Piece]:
         pieces.append(text[position:start])
         if kind is MarkerKind.LINK:
             pieces.append(LinkSlot(number, markup=False))
-        elif kind is MarkerKind.UNSUBSCRIBE:
-            pieces.append(UnsubscribeSlot(markup=False))
+        elif kind in _SLOT_OF:
+            pieces.append(_SLOT_OF[kind](markup=False))
         else:
             pieces.append(MergeSlot(number, _PLACE_BY_KIND[kind]))
         position = end

@@ -7,7 +7,7 @@ feed and NUL are refused, whoever brings them.
 import binascii
 import datetime
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,6 +28,7 @@ _LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\Z")
 _FEEDBACK_ID = re.compile(r"[!-9;-~]*(?::[!-9;-~]*){0,3}\Z")
 _LIST_URI = re.compile(r"(?:https?://|mailto:)[!-;=?-~]+\Z")
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")  # RFC 2047 section 5 (3)
+_REMEMBERED_LINES = 1024
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WRITTEN_HERE = frozenset(
@@ -95,7 +96,20 @@ def compose_headers(headers: MessageHeaders) -> bytes:
 
     Content-Type is not among them: it comes from ``Layout.content_headers``.
     """
-    return "".join(_lines(headers)).encode("ascii")
+    to_address = headers.to_address
+    lines = [
+        _address_line("From", headers.from_name, headers.from_address),
+        _address_line("To", headers.to_name, to_address)
+        if headers.to_name or to_address.needs_smtputf8
+        else f"To: {to_address.smtp}\r\n",  # each recipient's own: nothing to remember
+    ]
+    if headers.reply_to is not None:
+        lines.append(_address_line("Reply-To", "", headers.reply_to))
+    lines += content_lines(headers.subject, headers.date, headers.message_id)
+    lines += _unsubscribe_lines(headers.list_unsubscribe, headers.one_click)
+    lines += _identity_lines(headers.list_id, headers.list_name, headers.feedback_id)
+    lines += [extra_line(name, value) for name, value in headers.extra]
+    return "".join(lines).encode("ascii")
 
 
 def address_lines(header: str, mailboxes: Sequence[Mailbox]) -> str:
@@ -108,13 +122,13 @@ def address_lines(header: str, mailboxes: Sequence[Mailbox]) -> str:
     return f"{header}: " + ",\r\n ".join(written) + "\r\n"
 
 
-def content_lines(subject: str, date: Microseconds, message_id: str | None) -> Iterator[str]:
+def content_lines(subject: str, date: Microseconds, message_id: str | None) -> list[str]:
     """Subject, Date, Message-ID (``None`` leaves it out) and MIME-Version; raises ``HeaderSyntaxError``."""
-    yield f"Subject: {_text_line('Subject', subject)}\r\n"
-    yield f"Date: {_date(date // SECOND)}\r\n"
+    lines = [f"Subject: {_text_line('Subject', subject)}\r\n", f"Date: {_date(date // SECOND)}\r\n"]
     if message_id is not None:
-        yield f"Message-ID: {_matching('Message-ID', message_id, _MESSAGE_ID)}\r\n"
-    yield "MIME-Version: 1.0\r\n"
+        lines.append(f"Message-ID: {_matching('Message-ID', message_id, _MESSAGE_ID)}\r\n")
+    lines.append("MIME-Version: 1.0\r\n")
+    return lines
 
 
 def list_headers(unsubscribe_url: str, one_click: bool, list_id: str, list_name: str, feedback_id: str) -> bytes:
@@ -127,22 +141,11 @@ def list_headers(unsubscribe_url: str, one_click: bool, list_id: str, list_name:
     return "".join(lines).encode("ascii")
 
 
-def _lines(headers: MessageHeaders) -> Iterator[str]:
-    yield _address_line("From", headers.from_name, headers.from_address)
-    yield _address_line("To", headers.to_name, headers.to_address)
-    if headers.reply_to is not None:
-        yield _address_line("Reply-To", "", headers.reply_to)
-    yield from content_lines(headers.subject, headers.date, headers.message_id)
-    yield from _unsubscribe_lines(headers.list_unsubscribe, headers.one_click)
-    yield from _identity_lines(headers.list_id, headers.list_name, headers.feedback_id)
-    for name, value in headers.extra:
-        yield extra_line(name, value)
-
-
-def _unsubscribe_lines(uris: tuple[str, ...], one_click: bool) -> Iterator[str]:
+def _unsubscribe_lines(uris: tuple[str, ...], one_click: bool) -> list[str]:
+    lines: list[str] = []
     if uris:
         written = [f"<{_matching('List-Unsubscribe', uri, _LIST_URI)}>" for uri in uris]
-        yield "List-Unsubscribe: " + ",\r\n ".join(written) + "\r\n"
+        lines.append("List-Unsubscribe: " + ",\r\n ".join(written) + "\r\n")
     if one_click:
         if not any(uri.startswith("https://") for uri in uris):  # RFC 8058 section 3.1
             raise HeaderSyntaxError(
@@ -150,14 +153,15 @@ def _unsubscribe_lines(uris: tuple[str, ...], one_click: bool) -> Iterator[str]:
                 header="List-Unsubscribe-Post",
                 next_step="Give the https address of the unsubscribe page.",
             )
-        yield "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+        lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")
+    return lines
 
 
-def _identity_lines(list_id: str, list_name: str, feedback_id: str) -> Iterator[str]:
-    if list_id:
-        yield _list_id_line(list_name, list_id)
+def _identity_lines(list_id: str, list_name: str, feedback_id: str) -> list[str]:
+    lines = [_list_id_line(list_name, list_id)] if list_id else []
     if feedback_id:
-        yield f"Feedback-ID: {_matching('Feedback-ID', feedback_id, _FEEDBACK_ID)}\r\n"
+        lines.append(f"Feedback-ID: {_matching('Feedback-ID', feedback_id, _FEEDBACK_ID)}\r\n")
+    return lines
 
 
 @lru_cache(maxsize=1024)
@@ -167,9 +171,19 @@ def _list_id_line(name: str, list_id: str) -> str:
     return f"List-Id: {phrase} {identifier}\r\n" if phrase else f"List-Id: {identifier}\r\n"
 
 
-@lru_cache(maxsize=4096)
+_ADDRESS_LINES: dict[tuple[str, str, str, str], str] = {}
+"""Senders recur. Threads share it; whoever finds it full empties it."""
+
+
 def _address_line(header: str, name: str, address: EmailAddress) -> str:
-    return f"{header}: {_mailbox(header, Mailbox(address, name), len(header) + 2, _MAX_LINE)}\r\n"
+    key = (header, name, address.local_part, address.domain.ascii)  # hashing the address itself costs as much again
+    line = _ADDRESS_LINES.get(key)
+    if line is None:
+        line = f"{header}: {_mailbox(header, Mailbox(address, name), len(header) + 2, _MAX_LINE)}\r\n"
+        if len(_ADDRESS_LINES) >= _REMEMBERED_LINES:
+            _ADDRESS_LINES.clear()
+        _ADDRESS_LINES[key] = line
+    return line
 
 
 def _mailbox(header: str, mailbox: Mailbox, column: int, limit: int) -> str:
@@ -202,11 +216,12 @@ def _phrase(header: str, name: str, column: int) -> str:
 
 def _text_line(header: str, text: str) -> str:
     """Unstructured text, folded, in encoded words where it is not plain ASCII."""
-    _refuse_breaks(header, text)
     first = len(header) + 2
-    if _PLAIN_TEXT.match(text) and "=?" not in text:
-        if first + len(text) <= _MAX_LINE:
-            return text
+    is_plain = _PLAIN_TEXT.match(text) is not None and "=?" not in text
+    if is_plain and first + len(text) <= _MAX_LINE:
+        return text
+    _refuse_breaks(header, text)
+    if is_plain:
         folded = _fold_at_spaces(text, first)
         if folded is not None:
             return folded
@@ -272,8 +287,9 @@ def extra_line(name: str, value: str) -> str:
 
 
 def _matching(header: str, value: str, pattern: re.Pattern[str]) -> str:
-    _refuse_breaks(header, value)
+    # None of the patterns lets a line break or another control character through.
     if not pattern.match(value) or len(header) + len(value) + 4 > _MAX_LINE_HARD:
+        _refuse_breaks(header, value)
         raise HeaderSyntaxError(
             f"'{value[:100]}' cannot stand in {header}",
             header=header,

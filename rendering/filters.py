@@ -14,6 +14,7 @@ from liquid import Environment, RenderContext
 from liquid.exceptions import FilterArgumentError
 from liquid.filter import string_filter, with_context
 
+from mailtypes.saying import say
 from rendering.localized_filters import DATE_LENGTHS, localized_date, localized_filters
 
 _NOT_OFFERED = ("safe", "escapejs", "base64_decode", "base64_url_safe_decode")
@@ -72,7 +73,7 @@ def _date(value: object, pattern: object, *, context: RenderContext, locale: obj
     if isinstance(value, str) and value in {"now", "today"}:
         value = context.resolve("now", default=None)
         if value is None:
-            raise FilterArgumentError("the merge data give no 'now'", token=None)
+            raise FilterArgumentError(say("the merge data give no 'now'"), token=None)
     moment = _as_datetime(value)
     if moment is None:
         return "" if value is None else str(value)

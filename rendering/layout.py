@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from rendering.links import Link
 from rendering.segments import Addresses, MessageUrls, Part, SlotValues
+from rendering.slot_values import EncodedValues
 
 
 class Layout:
@@ -34,11 +35,11 @@ class Layout:
         Raises ``MergeValueError`` where a value cannot stand in its place (a link that is none, for instance) and
         ``ValueError`` where ``urls`` gives an address that cannot stand in mail.
         """
-        addresses = Addresses(urls, self._numbers)
+        addresses, encoded = Addresses(urls, self._numbers), EncodedValues(values.values)
         pieces = [self._before_plain]
-        pieces += self._plain.encode(values.values, addresses)
+        pieces += self._plain.encode(encoded, addresses)
         pieces.append(self._before_html)
-        pieces += self._html.encode(values.values, addresses)
+        pieces += self._html.encode(encoded, addresses)
         pieces.append(self._end)
         return b"".join(pieces)
 
@@ -52,7 +53,7 @@ class Layout:
 
     def html_size(self, values: SlotValues, urls: MessageUrls) -> int:
         """Octets of the HTML part as sent, transfer-encoded."""
-        return sum(map(len, self._html.encode(values.values, Addresses(urls, self._numbers))))
+        return sum(map(len, self._html.encode(EncodedValues(values.values), Addresses(urls, self._numbers))))
 
 
 def _part_head(boundary: str, subtype: str, part: Part) -> bytes:

@@ -11,7 +11,7 @@ from liquid.lex import compile_liquid_rules
 from mailtypes.errors import Span
 from rendering.liquid_blocks import readable_end
 from rendering.markup import MASK, Attribute, Tag, scan
-from rendering.merge import UNSUBSCRIBE_FIELD
+from rendering.merge import ADDRESS_FIELDS
 
 OPT_OUT_ATTRIBUTE = "data-pw-track"
 _LINK_TAGS = frozenset(
@@ -29,6 +29,7 @@ _LINK_TAGS = frozenset(
     }
 )
 _LIQUID = compile_liquid_rules()
+_ADDRESS_FIELD = re.compile(rf"\{{\{{-?\s*(?:{'|'.join(ADDRESS_FIELDS)})\s*-?\}}\}}")
 _WEB_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -121,7 +122,7 @@ def _link(number: int, href: Attribute, source: str, masked: str) -> Link | None
     span = Span(href.value_start, href.value_end)
     if MASK in shown:
         is_web = shown.startswith(MASK) or _WEB_ADDRESS.match(shown)
-        if not is_web or re.fullmatch(rf"\{{\{{-?\s*{UNSUBSCRIBE_FIELD}\s*-?\}}\}}", written):
+        if not is_web or _ADDRESS_FIELD.fullmatch(written):
             return None
         return Link(number, written, span, Tracking.DYNAMIC)
     if not _WEB_ADDRESS.match(shown):

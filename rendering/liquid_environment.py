@@ -1,6 +1,6 @@
 """Python-liquid made fit for mail: limits, no files, no clock, and nodes that write marks instead of text."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from io import StringIO
 from typing import Any, TextIO
 
@@ -14,18 +14,19 @@ from liquid.exceptions import OutputStreamLimitError
 from liquid.stringify import to_liquid_string
 from liquid.utils import ReadOnlyChainMap
 
+from mailtypes.saying import say
 from rendering.filters import offer_filters
 
 Getter = Callable[[Mapping[str, object]], str | None]
 MAX_MARKS = 20_000
 """How many pieces a template may have, and put out."""
 TAGS_NOT_OFFERED = {
-    "include": "Templates cannot read files; put the text here.",
-    "render": "Templates cannot read files; put the text here.",
-    "tablerow": "Write the table with a for loop.",
-    "ifchanged": "Compare the values with if.",
-    "increment": "Count with forloop.index.",
-    "decrement": "Count with forloop.rindex.",
+    "include": say("Templates cannot read files; put the text here."),
+    "render": say("Templates cannot read files; put the text here."),
+    "tablerow": say("Write the table with a for loop."),
+    "ifchanged": say("Compare the values with if."),
+    "increment": say("Count with forloop.index."),
+    "decrement": say("Count with forloop.rindex."),
 }
 """Tags that Liquid knows and mail does not, with what to write instead."""
 
@@ -53,7 +54,7 @@ class MarkBuffer(StringIO):
         """Take one mark."""
         self.marks.append(mark)
         if len(self.marks) > MAX_MARKS:
-            raise OutputStreamLimitError("the template puts out too many pieces", token=None)
+            raise OutputStreamLimitError(say("the template puts out too many pieces"), token=None)
         return 1
 
 
@@ -145,10 +146,8 @@ def quick_getter(expression: object, local_names: Collection[str]) -> Getter | N
     """A getter without Liquid's machinery for plain paths, with or without ``default``; ``None`` is "ask Liquid"."""
     if not isinstance(expression, FilteredExpression) or not isinstance(expression.left, Path):
         return None
-    segments = expression.left.path
-    if segments[0] in local_names or not all(
-        isinstance(segment, str) and segment not in {"size", "first", "last"} for segment in segments
-    ):
+    segments = [one for one in expression.left.path if isinstance(one, str) and one not in {"size", "first", "last"}]
+    if len(segments) < len(expression.left.path) or segments[0] in local_names:
         return None
     filters = expression.filters or []
     plain_default = (
@@ -159,16 +158,39 @@ def quick_getter(expression: object, local_names: Collection[str]) -> Getter | N
     )
     if filters and not plain_default:
         return None
+    literal = filters[0].args[0].value if filters else None
+    instead = literal.value if isinstance(literal, StringLiteral) else ""
+    *above, last = segments
+    return _getter_below(above[0], above[1:], last, instead) if above else _getter(last, instead)
 
-    def get(data: Mapping[str, object]) -> str | None:
-        value: Any = data
+
+def _getter(name: str, instead: str) -> Getter:
+    def get(data: Mapping[str, Any]) -> str | None:
+        value = data.get(name)
+        if type(value) is str:
+            return value if value and not value.isspace() else instead if not value else None
+        return str(value) if type(value) is int else None if value is not None else instead
+
+    return get
+
+
+def _getter_below(first: str, middle: Sequence[str], last: str, instead: str) -> Getter:
+    """For a path of two and more names. ``instead`` stands for what is missing, nothing or empty."""
+
+    def get(data: Mapping[str, Any]) -> str | None:
         try:
-            for segment in segments:
-                value = value[segment]
-        except (KeyError, TypeError, IndexError):
+            value = data[first]
+            for name in middle:
+                value = value[name]
+            if type(value) is not dict:  # whatever answers to names in its own way is Liquid's affair
+                return None
+            value = value[last]
+        except KeyError:
+            return instead
+        except (TypeError, IndexError):
             return None
         if type(value) is str:
-            return value if value and not value.isspace() else None
-        return str(value) if type(value) is int else None
+            return value if value and not value.isspace() else instead if not value else None
+        return str(value) if type(value) is int else None if value is not None else instead
 
     return get

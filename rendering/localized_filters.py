@@ -29,6 +29,8 @@ from liquid.exceptions import FilterArgumentError
 from liquid.filter import with_context
 from liquid.undefined import is_undefined
 
+from mailtypes.saying import say
+
 if TYPE_CHECKING:
     from babel import Locale
 
@@ -82,7 +84,7 @@ def _money(value: object, currency: object = None, *, context: RenderContext, lo
     from babel.numbers import format_currency  # noqa: PLC0415
 
     if not isinstance(currency, str) or not _CURRENCY.fullmatch(currency):
-        raise FilterArgumentError('money needs a currency of three letters, such as money: "EUR"', token=None)
+        raise FilterArgumentError(say('money needs a currency of three letters, such as money: "EUR"'), token=None)
     number = _as_number(value)
     if number is None:
         return _as_it_stands(value)
@@ -109,7 +111,11 @@ def _plural(value: object, *, context: RenderContext, locale: object = None, **f
     unknown = sorted(set(forms) - set(_PLURAL_FORMS))
     if unknown or "other" not in forms:
         raise FilterArgumentError(
-            f"plural takes the forms {', '.join(_PLURAL_FORMS)}; 'other' is always needed", token=None
+            say(
+                "plural takes the forms %(plural_forms)s; 'other' is always needed",
+                plural_forms=", ".join(_PLURAL_FORMS),
+            ),
+            token=None,
         )
     number = _as_number(value)
     reader = _reader(context, locale)
@@ -132,7 +138,7 @@ def _isolate(value: object) -> str:
 def _timezone(value: object, name: object = None) -> object:
     """A moment in another time zone (a name of the IANA database); one without a zone counts as UTC."""
     if not isinstance(name, str) or (zone := _zone(name)) is None:
-        raise FilterArgumentError(f"there is no time zone '{str(name)[:60]}'", token=None)
+        raise FilterArgumentError(say("there is no time zone '%(name)s'", name=str(name)[:60]), token=None)
     if isinstance(value, str) and 0 < len(value) <= 64:
         try:
             value = datetime.datetime.fromisoformat(value)
@@ -157,7 +163,7 @@ def _reader(context: RenderContext, wanted: object) -> "Locale":
     if wanted is not None and not is_undefined(wanted):
         locale = _known_locale(str(wanted))
         if locale is None:
-            raise FilterArgumentError(f"there is no locale '{str(wanted)[:40]}'", token=None)
+            raise FilterArgumentError(say("there is no locale '%(wanted)s'", wanted=str(wanted)[:40]), token=None)
         return locale
     contact = context.resolve("contact", default=None)
     fields = contact if isinstance(contact, Mapping) else {}
@@ -207,7 +213,7 @@ def _as_number(value: object) -> Decimal | None:
 
 def _places(decimals: object) -> int:
     if isinstance(decimals, bool) or not isinstance(decimals, int) or not 0 <= decimals <= 10:
-        raise FilterArgumentError("decimals are a whole number from 0 to 10", token=None)
+        raise FilterArgumentError(say("decimals are a whole number from 0 to 10"), token=None)
     return decimals
 
 

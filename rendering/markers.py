@@ -21,6 +21,7 @@ class MarkerKind(StrEnum):
     MERGE_URL_PART = "c"
     LINK = "k"
     UNSUBSCRIBE = "s"
+    PREFERENCES = "f"
 
 
 _URL_KINDS = {
@@ -39,7 +40,7 @@ class Markers:
             self._salt = f"pw{digest[:12]}"
             if not any(self._salt in source for source in sources):
                 break
-        self._pattern = re.compile(rf"{self._salt}([muhcks])(\d+)z")
+        self._pattern = re.compile(rf"{self._salt}([muhcksf])(\d+)z")
 
     def make(self, kind: MarkerKind, number: int = 0) -> str:
         """The marker for a slot."""

@@ -7,6 +7,7 @@ compiled. From the marks alone the text of the layout is rebuilt, with slot mark
 """
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from liquid.exceptions import LiquidError, LiquidInterrupt, ResourceLimitError
 from liquid.stringify import to_liquid_string
 
 from mailtypes.errors import Span
+from mailtypes.saying import say
 from rendering.liquid_blocks import readable_end, unclosed_block
 from rendering.liquid_environment import (
     ENVIRONMENT,
@@ -35,6 +37,10 @@ from rendering.liquid_environment import (
 from rendering.source import MergeField, MergeValueError, TemplateSyntaxError
 
 UNSUBSCRIBE_FIELD = "unsubscribe_url"
+PREFERENCES_FIELD = "preferences_url"
+ADDRESS_FIELDS = (UNSUBSCRIBE_FIELD, PREFERENCES_FIELD)
+"""Addresses that are made for each recipient, and that no contact's data give."""
+_ADDRESS_FIELD = re.compile(rf"(?<![\w.])(?:{'|'.join(ADDRESS_FIELDS)})\b")
 _FIRST_MARK = 0x100
 _MAX_SOURCE_CHARACTERS = 500_000
 _MAX_VALUES_CHARACTERS = 1_000_000
@@ -50,7 +56,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A ``{{ merge value }}`` and its place; ``special`` is the unsubscribe link, which no contact's data give."""
+    """A ``{{ merge value }}`` and its place; ``special`` ones are the ``ADDRESS_FIELDS``."""
 
     field: str
     span: Span
@@ -74,6 +80,9 @@ class Merge:
         self._check_filters()
         self._getters = self._straight_getters()
         self._straight_key = "".join(self.elements)
+        elements = list(self.elements.values())
+        self._straight_pieces = [one.text if isinstance(one, Content) else "" for one in elements]
+        self._straight_places = [place for place, one in enumerate(elements) if isinstance(one, Value)]
 
     @property
     def has_control_tags(self) -> bool:
@@ -87,6 +96,8 @@ class Merge:
             if self._getters is None:
                 context = MergeContext(self._template, data)
                 return self._run(context)
+            if not self._getters:
+                return self._straight_key, []
             distinct: list[str] = []
             for quick, expression in self._getters:
                 value = quick(data) if quick is not None else None
@@ -100,18 +111,26 @@ class Merge:
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             # Filters let some of Python's own errors through, for instance where a number is too large.
             raise self._value_error(
-                LiquidError(f"a filter cannot work with a value ({type(error).__name__})", token=None)
+                LiquidError(say("a filter cannot work with a value (%(name)s)", name=type(error).__name__), token=None)
             ) from error
         self._check_size(values)
         return self._straight_key, values
 
     def text(self, key: str, values: Iterable[str]) -> str:
         """The merged text without any escaping, for headers."""
+        if key == self._straight_key and self._getters is not None:
+            return self._straight_text(values)
         iterator = iter(values)
         return "".join(
             element.text if isinstance(element, Content) else next(iterator)
             for element in map(self.elements.__getitem__, key)
         )
+
+    def _straight_text(self, values: Iterable[str]) -> str:
+        pieces = self._straight_pieces.copy()
+        for place, value in zip(self._straight_places, values, strict=True):
+            pieces[place] = value
+        return "".join(pieces)
 
     def slots(self, key: str) -> list[Value]:
         """The merge values of a layout in the order of ``evaluate``'s values."""
@@ -131,17 +150,20 @@ class Merge:
     def _parse(self) -> BoundTemplate:
         if len(self.source) > _MAX_SOURCE_CHARACTERS:
             raise TemplateSyntaxError(
-                f"the template is longer than {_MAX_SOURCE_CHARACTERS:,} characters",
-                next_step="Shorten it; mail of more than 102 KB is cut by Gmail anyway.",
+                say(
+                    "the template is longer than %(max_source_characters)s characters",
+                    max_source_characters=f"{_MAX_SOURCE_CHARACTERS:,}",
+                ),
+                next_step=say("Shorten it; mail of more than 102 KB is cut by Gmail anyway."),
                 part=self.part,
             )
         end = readable_end(self.source)
         if end < len(self.source):
             raise TemplateSyntaxError(
-                "a Liquid tag is never closed, or has hundreds of blanks in it",
+                say("a Liquid tag is never closed, or has hundreds of blanks in it"),
                 source=self.source,
                 span=self._span(end, 2),
-                next_step="Write }} or %} where it ends.",
+                next_step=say("Write }} or %} where it ends."),
                 part=self.part,
             )
         try:
@@ -158,7 +180,7 @@ class Merge:
                 start = self.source.index(node.text, node.token.start_index)  # white space control may have cut it
                 node.mark = self._mark(Content(node.text, start))
             elif isinstance(node, MarkedOutput):
-                node.special = str(node.expression) == UNSUBSCRIBE_FIELD
+                node.special = str(node.expression) in ADDRESS_FIELDS
                 node.quick = quick_getter(node.expression, self._local_names)
                 node.mark = self._mark(Value(str(node.expression), self._output_span(node), node.special))
                 self._check_special(node)
@@ -170,19 +192,22 @@ class Merge:
     def _mark(self, element: Element) -> str:
         if len(self.elements) >= MAX_MARKS:
             raise TemplateSyntaxError(
-                f"the template has more than {MAX_MARKS:,} merge values", next_step="Shorten it.", part=self.part
+                say("the template has more than %(max_marks)s merge values", max_marks=f"{MAX_MARKS:,}"),
+                next_step=say("Shorten it."),
+                part=self.part,
             )
         mark = chr(_FIRST_MARK + len(self.elements))
         self.elements[mark] = element
         return mark
 
     def _check_special(self, node: MarkedOutput) -> None:
-        if not node.special and UNSUBSCRIBE_FIELD in str(node.expression):
+        found = None if node.special else _ADDRESS_FIELD.search(str(node.expression))
+        if found is not None:
             raise TemplateSyntaxError(
-                f"{UNSUBSCRIBE_FIELD} has to stand alone",
+                say("%(found)s has to stand alone", found=found[0]),
                 source=self.source,
                 span=self._output_span(node),
-                next_step=f"Write {{{{ {UNSUBSCRIBE_FIELD} }}}} without a filter.",
+                next_step=say("Write {{ %(found)s }} without a filter.", found=found[0]),
                 part=self.part,
             )
 
@@ -192,10 +217,10 @@ class Merge:
             if isinstance(child, ContentNode) and "<" in child.text:
                 start = self.source.index("<", child.token.start_index)
                 raise TemplateSyntaxError(
-                    "capture can hold text only, not markup",
+                    say("capture can hold text only, not markup"),
                     source=self.source,
                     span=self._span(start, 1),
-                    next_step="Write the markup where it is shown, with if or for around it.",
+                    next_step=say("Write the markup where it is shown, with if or for around it."),
                     part=self.part,
                 )
 
@@ -203,10 +228,11 @@ class Merge:
         for name, places in self._template.analyze().filters.items():
             if name not in ENVIRONMENT.filters:
                 raise TemplateSyntaxError(
-                    f"there is no filter '{name}'",
+                    say("there is no filter '%(name)s'", name=name),
                     source=self.source,
                     span=self._span(places[0].index, len(name)),
-                    next_step=_did_you_mean(name, ENVIRONMENT.filters) or "Remove it; values are escaped by place.",
+                    next_step=_did_you_mean(name, ENVIRONMENT.filters)
+                    or say("Remove it; values are escaped by place."),
                     part=self.part,
                 )
 
@@ -231,7 +257,7 @@ class Merge:
             try:
                 node.render_to_output(context, buffer)
             except LiquidInterrupt as error:
-                raise LiquidError("break and continue belong inside of a for loop", token=node.token) from error
+                raise LiquidError(say("break and continue belong inside of a for loop"), token=node.token) from error
             except LiquidError as error:
                 error.token = error.token or node.token
                 raise
@@ -243,7 +269,7 @@ class Merge:
             longest = max(range(len(values)), key=lambda index: len(values[index]))
             raise MergeValueError(
                 f"the merged values are longer than {_MAX_VALUES_CHARACTERS} characters",
-                field=f"value {longest + 1}",
+                field=say("value %(longest)s", longest=longest + 1),
                 source=self.source,
             )
 
@@ -267,14 +293,15 @@ class Merge:
         message = str(error.message or "the Liquid in this template cannot be read")
         name = message.partition("unexpected tag '")[2].rstrip("'")
         span = self._token_span(error)
-        next_step = "Check the brackets and quotes at this place."
+        next_step = say("Check the brackets and quotes at this place.")
         unclosed = unclosed_block(self.source) if span is None else None
         if unclosed is not None:
             block, span = unclosed
-            message, next_step = f"the block '{block}' is not closed", f"Add {{% end{block} %}} where it ends."
+            message = say("the block '%(block)s' is not closed", block=block)
+            next_step = say("Add {%% end%(block)s %%} where it ends.", block=block)
         if name:
-            message = f"there is no tag '{name}' for mail" if name in TAGS_NOT_OFFERED else message
-            next_step = TAGS_NOT_OFFERED.get(name) or _did_you_mean(name, ENVIRONMENT.tags) or "Remove the tag."
+            message = say("there is no tag '%(name)s' for mail", name=name) if name in TAGS_NOT_OFFERED else message
+            next_step = TAGS_NOT_OFFERED.get(name) or _did_you_mean(name, ENVIRONMENT.tags) or say("Remove the tag.")
         return TemplateSyntaxError(message, source=self.source, span=span, next_step=next_step, part=self.part)
 
     def _value_error(self, error: LiquidError) -> MergeValueError:
@@ -285,7 +312,9 @@ class Merge:
             field=self.source[span.start : span.end] if span else self.part,
             source=self.source,
             span=span,
-            next_step="Shorten the list or the loop." if limit else "Check the type of the field, or give a default.",
+            next_step=say("Shorten the list or the loop.")
+            if limit
+            else say("Check the type of the field, or give a default."),
         )
 
 
@@ -294,7 +323,7 @@ def unknown_paths(fields: Iterable[MergeField], known: Collection[str]) -> Itera
 
     A path below a known one is known (``contact.first_name.size``), as is one above (``contact``).
     """
-    names = {UNSUBSCRIBE_FIELD, *known}
+    names = {*ADDRESS_FIELDS, *known}
     ancestors = {".".join(parts[:n]) for parts in (name.split(".") for name in names) for n in range(1, len(parts))}
     for field in fields:
         parts = field.path.split("[")[0].split(".")
@@ -329,4 +358,4 @@ def _descendants(node: Node, context: RenderContext) -> Iterator[Node]:
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), 1)
-    return f"Did you mean '{close[0]}'?" if close else ""
+    return say("Did you mean '%(close)s'?", close=close[0]) if close else ""

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator
 from mjml import mjml2html
 
 from mailtypes.errors import Span
+from mailtypes.saying import say
 from rendering.css import INLINE_ONLY
 from rendering.markup import VOID_TAGS, Comment, RawText, Tag, scan
 
 _POSITION = re.compile(r"at position (\d+):(\d+)")
 _NOT_SUPPORTED = {
-    "mj-html-attributes": "Write the attributes on the tags themselves.",
-    "mj-selector": "Write the attributes on the tags themselves.",
-    "mj-include": "Includes are put in from the template library before compiling; here is no library.",
+    "mj-html-attributes": say("Write the attributes on the tags themselves."),
+    "mj-selector": say("Write the attributes on the tags themselves."),
+    "mj-include": say("Includes are put in from the template library before compiling; here is no library."),
 }
 _TEXT_ONLY = frozenset({"mj-title", "mj-preview"})
 _IMAGE = re.compile(r"<img\b[^<>]*>")
@@ -47,30 +48,42 @@ def refuse_unsupported(text: str) -> None:
     """Raise ``MjmlError`` for what MJML knows and the engine does not."""
     for item in scan(text):
         if isinstance(item, Comment) and text.startswith("<![CDATA[", item.start):
-            raise MjmlError("CDATA is not supported", _span(item.start, 9), "Write &lt; and &amp; instead.")
+            raise MjmlError(say("CDATA is not supported"), _span(item.start, 9), say("Write &lt; and &amp; instead."))
         if not isinstance(item, Tag):
             continue
         if item.name in _NOT_SUPPORTED:
-            raise MjmlError(f"{item.name} is not supported", Span(item.start, item.end), _NOT_SUPPORTED[item.name])
+            raise MjmlError(
+                say("%(item)s is not supported", item=item.name), Span(item.start, item.end), _NOT_SUPPORTED[item.name]
+            )
         if item.name == "mj-raw" and any(
             a.name == "position" and text[a.value_start : a.value_end] == "file-start" for a in item.attributes
         ):
-            next_step = "Nothing can stand before the document; remove it."
-            raise MjmlError("mj-raw at the file's start is not supported", Span(item.start, item.end), next_step)
+            next_step = say("Nothing can stand before the document; remove it.")
+            raise MjmlError(say("mj-raw at the file's start is not supported"), Span(item.start, item.end), next_step)
 
 
 def _explained(text: str, reason: str) -> MjmlError:
     if "unable to find mjml element" in reason or not re.search(r"<mjml[\s>]", text):
-        return MjmlError("this is not MJML", None, "An MJML template begins with <mjml> and has an <mj-body>.")
+        return MjmlError(
+            say("this is not MJML"), None, say("An MJML template begins with <mjml> and has an <mj-body>.")
+        )
     unclosed = _unclosed(text, lambda name: name.startswith("mj"))
     if unclosed is not None:
         name = unclosed.name
         if unclosed.closing:
-            return MjmlError(f"</{name}> closes nothing", Span(unclosed.start, unclosed.end), f"Open <{name}> before.")
-        return MjmlError(f"<{name}> is never closed", Span(unclosed.start, unclosed.end), f"Write </{name}> after it.")
+            return MjmlError(
+                say("</%(name)s> closes nothing", name=name),
+                Span(unclosed.start, unclosed.end),
+                say("Open <%(name)s> before.", name=name),
+            )
+        return MjmlError(
+            say("<%(name)s> is never closed", name=name),
+            Span(unclosed.start, unclosed.end),
+            say("Write </%(name)s> after it.", name=name),
+        )
     lone = re.search(r"<(?![A-Za-z/!?])", text)
     if lone is not None:
-        return MjmlError("a lone < in the text", _span(lone.start(), 1), "Write &lt; instead.")
+        return MjmlError(say("a lone < in the text"), _span(lone.start(), 1), say("Write &lt; instead."))
     found = next(_written_otherwise(text), None)
     return found if found is not None else _in_the_engines_words(text, reason)
 
@@ -82,13 +95,21 @@ def _in_the_engines_words(text: str, reason: str) -> MjmlError:
         start, end = (len(octets[: int(place)].decode("utf-8", "ignore")) for place in position.groups())
         if reason.startswith("unexpected element"):
             name = text[start:end].lstrip("</")
-            return MjmlError(f"{name} cannot stand here", Span(start, max(start, end)), "Remove it, or move it.")
+            return MjmlError(
+                say("%(name)s cannot stand here", name=name),
+                Span(start, max(start, end)),
+                say("Remove it, or move it."),
+            )
         return MjmlError(
-            f"the MJML engine cannot read this: {reason.partition(' in ')[0]}",
+            say("the MJML engine cannot read this: %(reason)s", reason=reason.partition(" in ")[0]),
             Span(start, max(start, end)),
-            "Look for a tag in the wrong place or a quote that is missing.",
+            say("Look for a tag in the wrong place or a quote that is missing."),
         )
-    return MjmlError(f"the MJML engine refuses the template: {reason}", None, "Look for tags that are not closed.")
+    return MjmlError(
+        say("the MJML engine refuses the template: %(reason)s", reason=reason),
+        None,
+        say("Look for tags that are not closed."),
+    )
 
 
 def _written_otherwise(text: str) -> Iterator[MjmlError]:
@@ -98,27 +119,32 @@ def _written_otherwise(text: str) -> Iterator[MjmlError]:
         if isinstance(item, Comment):
             yield from _strange_comment(text, item)
         elif isinstance(item, RawText) and (at := text.find("<", item.start, item.end)) >= 0:
-            yield MjmlError("a < among the styles", _span(at, 1), "Remove it; CSS needs none.")
+            yield MjmlError(say("a < among the styles"), _span(at, 1), say("Remove it; CSS needs none."))
         elif isinstance(item, Tag):
             if not item.closing:
                 yield from _strange_tag(text, item, open_tags)
             _track(open_tags, item)
     end = text.rfind("</mjml>") + len("</mjml>")
     if end >= len("</mjml>") and (rest := text[end:].strip()):
-        yield MjmlError("nothing can stand after </mjml>", _span(text.index(rest, end), len(rest)), "Remove it.")
+        yield MjmlError(
+            say("nothing can stand after </mjml>"), _span(text.index(rest, end), len(rest)), say("Remove it.")
+        )
     judged = [_unclosed(text, lambda name: name not in VOID_TAGS, conditional) for conditional in (False, True)]
     unclosed = judged[0] or judged[1]
     if unclosed is not None and not unclosed.closing:
         yield MjmlError(
-            f"<{unclosed.name}> is never closed",
+            say("<%(unclosed)s> is never closed", unclosed=unclosed.name),
             Span(unclosed.start, unclosed.end),
-            f"Write </{unclosed.name}> where it ends, inside of the same component; MJML closes no tag by itself.",
+            say(
+                "Write </%(unclosed)s> where it ends, inside of the same component; MJML closes no tag by itself.",
+                unclosed=unclosed.name,
+            ),
         )
     elif unclosed is not None:
         yield MjmlError(
-            f"</{unclosed.name}> closes nothing",
+            say("</%(unclosed)s> closes nothing", unclosed=unclosed.name),
             Span(unclosed.start, unclosed.end),
-            f"Remove it, or open <{unclosed.name}> before.",
+            say("Remove it, or open <%(unclosed)s> before.", unclosed=unclosed.name),
         )
 
 
@@ -133,24 +159,34 @@ def _track(open_tags: list[str], tag: Tag) -> None:
 def _strange_comment(text: str, item: Comment) -> Iterator[MjmlError]:
     written = text[item.start : item.end]
     if written.startswith(("<?", "<!")) and not written.startswith(("<!--", "<![")):
-        yield MjmlError("nothing can stand before <mjml>", Span(item.start, item.end), "Remove the declaration.")
+        yield MjmlError(
+            say("nothing can stand before <mjml>"), Span(item.start, item.end), say("Remove the declaration.")
+        )
     elif written.startswith("<!--") and (at := written.find("--", 4, -3)) >= 0 and not written.startswith("<!--["):
-        yield MjmlError("two hyphens inside of a comment", _span(item.start + at, 2), "Write one hyphen, or a dash.")
+        yield MjmlError(
+            say("two hyphens inside of a comment"), _span(item.start + at, 2), say("Write one hyphen, or a dash.")
+        )
 
 
 def _strange_tag(text: str, tag: Tag, open_tags: list[str]) -> Iterator[MjmlError]:
     span = Span(tag.start, tag.end)
     if open_tags and open_tags[-1] in _TEXT_ONLY:
-        yield MjmlError(f"<{tag.name}> cannot stand inside of {open_tags[-1]}", span, "Write plain text there.")
+        yield MjmlError(
+            say("<%(tag)s> cannot stand inside of %(open_tags)s", tag=tag.name, open_tags=open_tags[-1]),
+            span,
+            say("Write plain text there."),
+        )
     position = tag.start + 1 + len(tag.name)
     for attribute in tag.attributes:
         place = Span(attribute.start, attribute.end)
         if attribute.start == position:
-            yield MjmlError("two attributes without a space between them", place, "Put a space before it.")
+            yield MjmlError(say("two attributes without a space between them"), place, say("Put a space before it."))
         if not attribute.quote and attribute.value_end > attribute.value_start:
             value = text[attribute.value_start : attribute.value_end]
             yield MjmlError(
-                f"the value of {attribute.name} has no quotes", place, f'Write {attribute.name}="{value[:60]}".'
+                say("the value of %(attribute)s has no quotes", attribute=attribute.name),
+                place,
+                say('Write %(attribute)s="%(value)s".', attribute=attribute.name, value=value[:60]),
             )
         position = attribute.end
 

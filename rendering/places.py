@@ -11,6 +11,7 @@ from enum import StrEnum
 from html import escape
 from urllib.parse import quote
 
+from mailtypes.saying import say
 from rendering.filters import BrokenLines, UrlEncoded
 from rendering.markup import Attribute, Comment, RawText, Tag, Text, scan
 
@@ -20,7 +21,7 @@ _URL_ATTRIBUTES = frozenset(
 _NO_PLACE_ATTRIBUTES = frozenset({"srcdoc", "http-equiv"})
 # C0 and C1 controls but tab and line feed; they have no place in mail (RFC 5322 section 2.2).
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_MARKUP = re.compile("[&<>\"'\n\r\t\x00-\x08\x0b-\x1f\x7f-\x9f]")
+MARKUP = re.compile("[&<>\"'\n\r\t\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CSS_VALUE = re.compile(r"[\w#%.,+ -]*(?:\b(?:rgb|rgba|hsl|hsla)\([\d.,% /]*\))?\s*\Z")
 _URL_SCHEME = re.compile(r"(?:https?://[^\s/?#]|mailto:|tel:|sms:)", re.IGNORECASE)
 _URL_SAFE = "!#$%&'()*+,/:;=?@[]~-._"
@@ -87,11 +88,11 @@ class PlaceMap:
             return Place.COMMENT
         if isinstance(item, RawText):
             if "style" not in item.tag:
-                raise NoPlaceError(f"inside of <{item.tag}>")
+                raise NoPlaceError(say("inside of <%(tag)s>", tag=item.tag))
             return self._css_place(item.start, position)
         if isinstance(item, Attribute):
             return self._attribute_place(item, position)
-        raise NoPlaceError("inside of a tag but not in a quoted attribute")
+        raise NoPlaceError(say("inside of a tag but not in a quoted attribute"))
 
     def _innermost(self, position: int) -> Tag | Text | RawText | Comment | Attribute | None:
         index = bisect_right(self._starts, position) - 1
@@ -104,7 +105,7 @@ class PlaceMap:
 
     def _attribute_place(self, attribute: Attribute, position: int) -> Place:
         if attribute.name in _NO_PLACE_ATTRIBUTES or attribute.name.startswith("on"):
-            raise NoPlaceError(f"in the attribute {attribute.name}")
+            raise NoPlaceError(say("in the attribute %(attribute)s", attribute=attribute.name))
         if attribute.name == "style":
             return self._css_place(attribute.value_start, position)
         if attribute.name in _URL_ATTRIBUTES:
@@ -123,18 +124,18 @@ class PlaceMap:
 
 
 def _text(value: str) -> str:
-    if _MARKUP.search(value) is None:
+    if MARKUP.search(value) is None:
         return value
     cleaned = escape(_clean(value))
     return cleaned.replace("\n", "<br>\n") if isinstance(value, BrokenLines) else cleaned
 
 
 def _attribute(value: str) -> str:
-    return value if _MARKUP.search(value) is None else escape(_clean(value))
+    return value if MARKUP.search(value) is None else escape(_clean(value))
 
 
 def _plain(value: str) -> str:
-    return value if _MARKUP.search(value) is None else _clean(value)
+    return value if MARKUP.search(value) is None else _clean(value)
 
 
 def _clean(value: str) -> str:
@@ -144,7 +145,7 @@ def _clean(value: str) -> str:
 def _plain_url(value: str) -> str:
     address = value.strip()
     if address and not _URL_SCHEME.match(address):
-        raise ValueError("a link has to begin with https://, http://, mailto:, tel: or sms:")
+        raise ValueError(say("a link has to begin with https://, http://, mailto:, tel: or sms:"))
     return quote(address, safe=_URL_SAFE, errors="replace")
 
 
@@ -164,7 +165,7 @@ def _url_path(value: str) -> str:
 
 def _css(value: str) -> str:
     if not _CSS_VALUE.match(value):
-        raise ValueError("a value in CSS can be a colour, a number with its unit or a word")
+        raise ValueError(say("a value in CSS can be a colour, a number with its unit or a word"))
     return value
 
 

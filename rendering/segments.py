@@ -1,15 +1,17 @@
 """A part of a message as static pieces, already transfer-encoded, and the slots between them."""
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from html import escape
 
 from mailtypes.errors import Span
+from mailtypes.saying import say
 from rendering.places import ENCODERS, Place
+from rendering.slot_values import COMMON_PLACES, EncodedValues
 from rendering.source import MergeValueError
 from rendering.transfer import (
+    MAX_LINE,
     SOFT_BREAK,
     Base64Piece,
     base64_size,
@@ -18,11 +20,12 @@ from rendering.transfer import (
     quoted_printable_value,
 )
 
-_URL = re.compile(r"[!#-;=?-~]*\Z")  # printable ASCII without quotes and angle brackets
+# Printable ASCII without double quotes and angle brackets, and the NUL that several are joined with.
+_IN_URLS = bytes(octet for octet in range(0x21, 0x7F) if octet not in b'"<>') + b"\0"
 _PIXEL = ('<img src="', '" width="1" height="1" alt="" style="display:block;border:0;width:1px;height:1px">')
 _QUOTED_PIXEL = tuple(quoted_printable(piece, slot_follows=True) for piece in _PIXEL)
 _REMEMBERED_LENGTH = 64
-_UNSUBSCRIBE = 0  # links are numbered from 1
+_UNSUBSCRIBE, _PREFERENCES = 0, -1  # links are numbered from 1
 _SHORTEST_PIECE = 3  # a base64 quantum
 
 
@@ -50,17 +53,26 @@ class UnsubscribeSlot:
 
 
 @dataclass(frozen=True, slots=True)
+class PreferencesSlot:
+    """Takes the address of the recipient's preference page."""
+
+    markup: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PixelSlot:
     """Takes the open-tracking image, or nothing where opens are not tracked."""
 
 
-Slot = MergeSlot | LinkSlot | UnsubscribeSlot | PixelSlot
-AddressSlot = LinkSlot | UnsubscribeSlot | PixelSlot
+AddressSlot = LinkSlot | UnsubscribeSlot | PreferencesSlot | PixelSlot
+Slot = MergeSlot | AddressSlot
 Piece = str | Slot
 
 
-def _number(slot: LinkSlot | UnsubscribeSlot) -> int:
-    return slot.number if isinstance(slot, LinkSlot) else _UNSUBSCRIBE
+def _number(slot: LinkSlot | UnsubscribeSlot | PreferencesSlot) -> int:
+    if isinstance(slot, LinkSlot):
+        return slot.number
+    return _UNSUBSCRIBE if isinstance(slot, UnsubscribeSlot) else _PREFERENCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,41 +85,49 @@ class SlotValues:
 
 @dataclass(frozen=True, slots=True)
 class MessageUrls:
-    """The addresses made for one message. ``link_url`` gives that of a link number; no pixel where it is ``None``."""
+    """The addresses made for one message. ``link_url`` gives that of a link number; no pixel where it is ``None``.
+
+    Where there is no preference page, its links lead to where one unsubscribes.
+    """
 
     link_url: Callable[[int], str]
     unsubscribe_url: str
     pixel_url: str | None = None
+    preferences_url: str = ""
 
 
 class Addresses:
     """The addresses of one message, asked for once and checked, for the slots of both parts."""
 
-    __slots__ = ("_has_ampersand", "_is_plain", "_links", "_pixel", "_unsubscribe", "quoted_plainly")
+    __slots__ = ("_has_ampersand", "_is_plain", "_pixel", "_urls", "quoted_plainly")
 
     def __init__(self, urls: MessageUrls, numbers: Iterable[int]) -> None:
         """``ValueError`` where an address made for the message cannot stand in mail."""
         link_url = urls.link_url
-        self._links = {number: link_url(number) for number in numbers}
-        self._unsubscribe = urls.unsubscribe_url
+        self._urls = {number: link_url(number) for number in numbers}
+        self._urls[_UNSUBSCRIBE] = urls.unsubscribe_url
+        self._urls[_PREFERENCES] = urls.preferences_url or urls.unsubscribe_url
         self._pixel = urls.pixel_url
-        given = [*self._links.values(), self._unsubscribe, self._pixel or ""]
-        together = "".join(given)
-        if not _URL.match(together):
-            raise ValueError("an address made for a message has to be ASCII without spaces, quotes and angle brackets")
+        given = [*self._urls.values(), self._pixel or ""]
+        together = "\0".join(given)
+        octets = together.encode("utf-8", "replace")
+        if not together.isascii() or octets.translate(None, _IN_URLS) or together.count("\0") >= len(given):
+            raise ValueError(
+                say("an address made for a message has to be ASCII without spaces, quotes and angle brackets")
+            )
         self._has_ampersand = "&" in together
-        self._is_plain = "=" not in together and "." not in {url[:1] for url in given} and max(map(len, given)) < 76
+        self._is_plain = "=" not in together and "\0." not in f"\0{together}" and max(map(len, given)) < MAX_LINE
         self.quoted_plainly: dict[int, bytes] | None = None
-        """By link number (the unsubscribe address under ``_UNSUBSCRIBE``), where all of them need no encoding."""
+        """By link number (the others under ``_UNSUBSCRIBE``, ``_PREFERENCES``), where all of them need no encoding."""
         if self._is_plain and not self._has_ampersand:
-            self.quoted_plainly = {number: url.encode() + SOFT_BREAK for number, url in self._links.items()}
-            self.quoted_plainly[_UNSUBSCRIBE] = self._unsubscribe.encode() + SOFT_BREAK
+            ended = octets.replace(b"\0", SOFT_BREAK + b"\0").split(b"\0")
+            self.quoted_plainly = dict(zip(self._urls, ended, strict=False))  # the last one is the pixel's
 
     def text(self, slot: "AddressSlot") -> str:
         """What goes into the slot."""
         if isinstance(slot, PixelSlot):
             return "" if self._pixel is None else escape(self._pixel).join(_PIXEL)
-        url = self._links[slot.number] if isinstance(slot, LinkSlot) else self._unsubscribe
+        url = self._urls[_number(slot)]
         return url.replace("&", "&amp;") if self._has_ampersand and slot.markup else url
 
     def quoted(self, slot: "AddressSlot") -> bytes:
@@ -148,10 +168,17 @@ class Part:
         for number, piece in enumerate(self._pieces):
             if not isinstance(piece, str):
                 positions.setdefault(piece, []).append(number)
+        merge = [(slot, where) for slot, where in positions.items() if isinstance(slot, MergeSlot)]
+        self._common = [
+            (slot.index, _encoder(slot.place, self._quoted), position)
+            for slot, where in merge
+            if slot.place in COMMON_PLACES
+            for position in where
+        ]
         self._merge = [
-            (slot.index, *_encoders(slot.place, self._quoted), position)
-            for slot, where in positions.items()
-            if isinstance(slot, MergeSlot)
+            (slot.index, _encoder(slot.place, self._quoted), position)
+            for slot, where in merge
+            if slot.place not in COMMON_PLACES
             for position in where
         ]
         self._addresses = [(slot, where) for slot, where in positions.items() if not isinstance(slot, MergeSlot)]
@@ -178,14 +205,18 @@ class Part:
         """Whether the unsubscribe address is in this part."""
         return any(isinstance(slot, UnsubscribeSlot) for slot, _ in self._addresses)
 
-    def encode(self, values: Sequence[str], addresses: Addresses) -> list[bytes]:
+    def encode(self, encoded_values: EncodedValues, addresses: Addresses) -> list[bytes]:
         """The part's body for one recipient, to be joined; raises ``MergeValueError`` naming the field."""
         out = self._statics.copy()
+        values = encoded_values.values
+        common = encoded_values.quoted if self._quoted else encoded_values.octets
         index = 0
         try:
-            for index, remembered, anew, position in self._merge:
-                value = values[index]
-                out[position] = remembered(value) if len(value) <= _REMEMBERED_LENGTH else anew(value)
+            for index, encode_value, position in self._common:
+                at_once = common[index]
+                out[position] = encode_value(values[index]) if at_once is None else at_once
+            for index, encode_value, position in self._merge:
+                out[position] = encode_value(values[index])
         except ValueError as error:
             raise self._value_error(index, error) from error
         others: Sequence[tuple[AddressSlot, list[int]]] = self._addresses
@@ -225,17 +256,17 @@ class Part:
     def _value_error(self, index: int, error: ValueError) -> MergeValueError:
         origin = self._origins[index]
         return MergeValueError(
-            f"the value of {origin.field} cannot stand here: {error}",
+            say("the value of %(field)s cannot stand here: %(error)s", field=origin.field, error=error),
             field=origin.field,
             source=origin.source,
             span=origin.span,
-            next_step="Mend the contact's field, or leave the value out with if.",
+            next_step=say("Mend the contact's field, or leave the value out with if."),
         )
 
 
 @cache
-def _encoders(place: Place, quoted: bool) -> tuple[Callable[[str], bytes], Callable[[str], bytes]]:
-    """How a value is escaped and encoded: once with a memory (names and cities recur), once without."""
+def _encoder(place: Place, quoted: bool) -> Callable[[str], bytes]:
+    """How a value is escaped and encoded at a place; short values are remembered, since names and cities recur."""
     escape_value = ENCODERS[place]
     transfer = quoted_printable_value if quoted else _crlf
 
@@ -243,7 +274,12 @@ def _encoders(place: Place, quoted: bool) -> tuple[Callable[[str], bytes], Calla
         return transfer(escape_value(value))
 
     # Typed: a value that its filter marked as encoded equals the same text without the mark.
-    return lru_cache(maxsize=4096, typed=True)(encode), encode
+    remembered = lru_cache(maxsize=4096, typed=True)(encode)
+
+    def encode_value(value: str) -> bytes:
+        return remembered(value) if len(value) <= _REMEMBERED_LENGTH else encode(value)
+
+    return encode_value
 
 
 def _crlf(text: str) -> bytes:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 BodyFormat = Literal["mjml", "html"]
 
@@ -26,11 +27,13 @@ class UnknownFieldError(TemplateSyntaxError):
 
     def __init__(self, field: str, suggestion: str, *, source: str, span: Span, part: str) -> None:
         next_step = (
-            f"Did you mean {suggestion}?"
+            say("Did you mean %(suggestion)s?", suggestion=suggestion)
             if suggestion
-            else "Write the name of a field that the contacts have, or import it first."
+            else say("Write the name of a field that the contacts have, or import it first.")
         )
-        super().__init__(f"there is no field {field}", source=source, span=span, next_step=next_step, part=part)
+        super().__init__(
+            say("there is no field %(field)s", field=field), source=source, span=span, next_step=next_step, part=part
+        )
         self.field = field
         self.suggestion = suggestion
 

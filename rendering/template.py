@@ -5,12 +5,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mailtypes.errors import Span
-from rendering.compiler import LayoutKey, Parts, compile_layout
+from mailtypes.saying import say
+from rendering.compiler import LayoutKey, Parts, compile_html, compile_layout
 from rendering.layout import Layout
 from rendering.links import Link, find_links
 from rendering.markers import Markers
 from rendering.merge import Content, Merge, Value, unknown_paths
-from rendering.segments import SlotValues
+from rendering.segments import Part, SlotValues
 from rendering.source import MergeField, MergeValueError, TemplateSource, TemplateSyntaxError, UnknownFieldError
 
 _KEY_SEPARATOR = "\x1f"
@@ -27,6 +28,7 @@ class Template:
         self.source = source
         self._parts = parts
         self._subject = subject
+        self._tried: tuple[str, Layout] | None = None
 
     @property
     def links(self) -> tuple[Link, ...]:
@@ -64,8 +66,25 @@ class Template:
 
     def compile(self, layout_key: str) -> Layout:
         """Compile the layout of a key that ``fill`` gave; ``TemplateSyntaxError`` where an engine refuses it."""
-        body, preheader, plain_text = layout_key.split(_KEY_SEPARATOR)
-        return compile_layout(self._parts, LayoutKey(body, preheader, plain_text))
+        return compile_layout(self._parts, _layout_key(layout_key))
+
+    def layout(self, layout_key: str) -> Layout:
+        """The same, but for the layout that ``parse_template`` has tried: that one is at hand."""
+        if self._tried is not None and self._tried[0] == layout_key:
+            return self._tried[1]
+        return self.compile(layout_key)
+
+    def compile_html(self, layout_key: str) -> Part:
+        """The HTML part alone of a layout."""
+        return compile_html(self._parts, _layout_key(layout_key))
+
+    def try_out(self) -> None:
+        """Compile the layout of a contact without any data; ``TemplateSyntaxError`` where an engine refuses it."""
+        try:
+            key, _ = self.fill({})
+        except MergeValueError:
+            return  # it cannot do without data; real contacts will show
+        self._tried = key, self.compile(key)
 
     def _merges(self) -> Iterable[Merge]:
         parts = self._parts
@@ -84,11 +103,14 @@ class Template:
         slots = self._subject.slots(key)
         slot = next(slot for slot, value in zip(slots, values, strict=True) if _NOT_IN_HEADERS.search(value))
         return MergeValueError(
-            f"the value of {slot.field} has a line break or another control character, and stands in the subject",
+            say(
+                "the value of %(field)s has a line break or another control character, and stands in the subject",
+                field=slot.field,
+            ),
             field=slot.field,
             source=self._subject.source,
             span=slot.span,
-            next_step="Remove the line break from the contact's field.",
+            next_step=say("Remove the line break from the contact's field."),
         )
 
 
@@ -98,24 +120,29 @@ def parse_template(source: TemplateSource) -> Template:
     The layout of a contact without any data is compiled too, so that what an engine refuses is found at once;
     branches that this contact does not take are checked when a contact takes them.
     """
+    template = read_template(source)
+    template.try_out()
+    return template
+
+
+def read_template(source: TemplateSource) -> Template:
+    """Parse and check the parts of a template one by one; whether it compiles is found when it is."""
     body = Merge(source.body, "body")
     subject = Merge(source.subject, "subject")
     preheader = Merge(source.preheader, "preheader")
     _check_header_text(subject)
-    _refuse_unsubscribe(subject)
-    _refuse_unsubscribe(preheader)
+    _refuse_addresses(subject)
+    _refuse_addresses(preheader)
     if not source.body.strip():
-        raise TemplateSyntaxError("the template is empty", next_step="Write the mail's text.")
+        raise TemplateSyntaxError(say("the template is empty"), next_step=say("Write the mail's text."))
     plain_text = None if source.plain_text is None else Merge(source.plain_text, "plain_text")
     links, edits = find_links(source.body)
     markers = Markers(source.body, source.preheader, source.plain_text or "")
-    template = Template(source, Parts(body, source.body_format, preheader, plain_text, links, edits, markers), subject)
-    try:
-        key, _ = template.fill({})
-    except MergeValueError:
-        return template  # it cannot do without data; real contacts will show
-    template.compile(key)
-    return template
+    return Template(source, Parts(body, source.body_format, preheader, plain_text, links, edits, markers), subject)
+
+
+def _layout_key(written: str) -> LayoutKey:
+    return LayoutKey(*written.split(_KEY_SEPARATOR))
 
 
 def _check_header_text(subject: Merge) -> None:
@@ -123,22 +150,22 @@ def _check_header_text(subject: Merge) -> None:
         if isinstance(element, Content) and (match := _NOT_IN_HEADERS.search(element.text)):
             start = element.start + match.start()
             raise TemplateSyntaxError(
-                "a subject has one line",
+                say("a subject has one line"),
                 source=subject.source,
                 span=Span(start, start + 1),
-                next_step="Remove the line break.",
+                next_step=say("Remove the line break."),
                 part=subject.part,
             )
 
 
-def _refuse_unsubscribe(merge: Merge) -> None:
+def _refuse_addresses(merge: Merge) -> None:
     for element in merge.elements.values():
         if isinstance(element, Value) and element.special:
             raise TemplateSyntaxError(
-                f"{element.field} cannot stand in the {merge.part}",
+                say("%(field)s cannot stand in the %(part)s", field=element.field, part=merge.part),
                 source=merge.source,
                 span=element.span,
-                next_step="Put it into a link of the body.",
+                next_step=say("Put it into a link of the body."),
                 part=merge.part,
             )
 
@@ -158,7 +185,7 @@ class Layouts:
     def __getitem__(self, layout_key: str) -> Layout:
         layout = self._compiled.get(layout_key)
         if layout is None:
-            layout = self.template.compile(layout_key)
+            layout = self.template.layout(layout_key)
             if len(self._compiled) < self.limit:
                 self._compiled[layout_key] = layout
         return layout

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_MAX_LINE = 76  # RFC 2045 section 6.7 rule 5, without CRLF
+MAX_LINE = 76  # RFC 2045 section 6.7 rule 5, without CRLF
 _PLAIN_VALUE = re.compile(r"(?!\.)[!-<>-~]+(?: [!-<>-~]+)*\Z")
 # What is not printable ASCII, "=", a space behind a space, a space at the end of a line. Written so that every match
 # begins with one class, which the regex engine finds a third quicker than alternatives.
@@ -27,16 +27,16 @@ SOFT_BREAK = b"=\r\n"
 def quoted_printable(text: str, *, slot_follows: bool) -> bytes:
     """A static piece, with LF line ends in ``text`` as CRLF; ends in a soft break where a slot goes on the line."""
     encoded = _TO_ENCODE.sub(_octet, text.encode("utf-8", "replace")).split(b"\n")
-    lines = [_fold(line, _MAX_LINE) + b"\r\n" for line in encoded[:-1]]
+    lines = [_fold(line, MAX_LINE) + b"\r\n" for line in encoded[:-1]]
     last = encoded[-1]
     if last:
-        lines.append(_fold(last, _MAX_LINE - 1) + SOFT_BREAK if slot_follows else _fold(last, _MAX_LINE))
+        lines.append(_fold(last, MAX_LINE - 1) + SOFT_BREAK if slot_follows else _fold(last, MAX_LINE))
     return b"".join(lines)
 
 
 def quoted_printable_value(text: str) -> bytes:
     """The value of a slot with the soft break behind it; nothing for an empty value."""
-    if len(text) < _MAX_LINE and _PLAIN_VALUE.match(text):
+    if len(text) < MAX_LINE and _PLAIN_VALUE.match(text):
         return text.encode("ascii") + SOFT_BREAK
     return quoted_printable(text, slot_follows=True)
 
@@ -44,9 +44,9 @@ def quoted_printable_value(text: str) -> bytes:
 def base64_lines(data: bytes) -> bytes:
     """``data`` in base64, in lines of 76 characters with CRLF (RFC 2045 section 6.8)."""
     encoded = binascii.b2a_base64(data, newline=False)
-    if len(encoded) <= _MAX_LINE:
+    if len(encoded) <= MAX_LINE:
         return encoded and encoded + b"\r\n"
-    lines = [encoded[start : start + _MAX_LINE] for start in range(0, len(encoded), _MAX_LINE)]
+    lines = [encoded[start : start + MAX_LINE] for start in range(0, len(encoded), MAX_LINE)]
     lines.append(b"")
     return b"\r\n".join(lines)
 
@@ -86,7 +86,7 @@ def join_base64(pieces: Iterable[Base64Piece | bytes]) -> list[bytes]:
 def base64_size(octets: int) -> int:
     """The length of ``base64_lines`` for that many octets."""
     characters = -(-octets // 3) * 4
-    return characters + 2 * -(-characters // _MAX_LINE)
+    return characters + 2 * -(-characters // MAX_LINE)
 
 
 def _octet(match: re.Match[bytes]) -> bytes:
@@ -100,7 +100,7 @@ def _fold(line: bytes, limit: int) -> bytes:
         return rest
     folded: list[bytes] = []
     while len(rest) > limit:
-        cut = _MAX_LINE - 1
+        cut = MAX_LINE - 1
         escape = rest.rfind(b"=", cut - 2, cut)  # an =XX stays whole
         cut = escape if escape >= 0 else cut
         folded.append(rest[:cut])

@@ -42,7 +42,7 @@ from rendering.spam_risk.message import ScoredMessage, read_message
 from rendering.spam_risk.risk import HIGH_FROM
 from rendering.spam_risk.rules import Weights, the_rules
 from rendering.spam_risk.subject_matter import SubjectMatter
-from rendering.spam_risk.words import damping, words_of
+from rendering.spam_risk.words import damping, words_in
 from rendering.whole.header_reading import header_fields
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -139,7 +139,7 @@ def _sample(name: str, group: str, octets: bytes) -> Sample:
     shingles = {stable_number(" ".join(tokens[i : i + 4])) for i in range(max(1, len(tokens) - 3))}
     strengths = tuple(rule.feature(matter).value for rule in the_rules())
     by_hand = sum((rule.points or 0.0) * value for rule, value in zip(the_rules(), strengths, strict=True))
-    return Sample(name, group, sender, message, strengths, by_hand, frozenset(words_of(matter)), frozenset(shingles))
+    return Sample(name, group, sender, message, strengths, by_hand, frozenset(words_in(matter)), frozenset(shingles))
 
 
 def stable_number(text: str) -> int:

@@ -1,28 +1,37 @@
 """The catalogues of the pages: lists what is wrong with them, and with ``--check`` fails where anything is.
 
-Messages are what ``_``, ``gettext``, ``ngettext``, ``N_`` and ``{% trans %}`` hold in ``postwright/web``. Every file
+Messages are what ``_``, ``gettext``, ``ngettext``, ``N_`` and ``{% trans %}`` hold in ``postwright/web``, what ``say``
+holds anywhere (the findings of the rooms), and the texts of the tables of rules. Every file
 ``postwright/web/locale/<language>/LC_MESSAGES/*.po`` counts; a new room of the application brings its own.
 ``--missing`` writes the untranslated messages as the beginning of such a file.
 """
 
 import argparse
+import io
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract, extract_from_dir
 from babel.messages.pofile import write_po
 
 from postwright.web.language import LANGUAGES, catalogue_files, read_catalogues
+from rendering.lint import RULES as LINT_RULES
+from rendering.lint import default_policy
+from rendering.spam_risk.rules import the_rules
 
-WEB = Path(__file__).parent.parent / "postwright" / "web"
+ROOT = Path(__file__).parent.parent
+WEB = ROOT / "postwright" / "web"
+ROOMS = ("mailtypes", "dns_checks", "rendering", "warmup", "hygiene", "experiments", "mta", "postwright")
 _METHODS = [("**.py", "python"), ("templates/**.jinja", "jinja2.ext:babel_extract")]
 _OPTIONS = {"templates/**.jinja": {"extensions": "jinja2.ext.i18n", "trimmed": "true", "trim_blocks": "true"}}
 _KEYWORDS = {"_": None, "gettext": None, "N_": None, "ngettext": (1, 2)}
+_SAYINGS = {"say": None}
 _PLACE = re.compile(r"%\((\w+)\)s")
 _TAG = re.compile(r"</?[a-z]+")
 Key = str | tuple[str, ...]
@@ -40,6 +49,7 @@ class Fault:
         return f"{self.language}: {self.kind}: {self.message}"
 
 
+@cache
 def extracted() -> dict[Key, str]:
     """All messages of the code and the templates, each with a place where it stands."""
     found: dict[Key, str] = {}
@@ -49,7 +59,26 @@ def extracted() -> dict[Key, str]:
         key: Key = tuple(message) if isinstance(message, tuple | list) else message
         if key and key != ("",):
             found.setdefault(key, f"{file_name}:{line}")
+    for text, place in findings():
+        found.setdefault(text, place)
     return found
+
+
+def findings() -> Iterator[tuple[str, str]]:
+    """The templates of all findings with the place of each; those of tables stand where the table does."""
+    for path in sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
+        source = path.read_bytes()
+        if b"say(" not in source:
+            continue
+        for line, message, *_ in extract("python", io.BytesIO(source), _SAYINGS):
+            if isinstance(message, str) and message:
+                yield message, f"{path.relative_to(ROOT).as_posix()}:{line}"
+    for lint_rule in LINT_RULES:
+        yield from ((text, f"rendering/lint/table.py ({lint_rule.code}):1") for text in (lint_rule.why, lint_rule.mend))
+    yield from ((limit.name, "rendering/lint/client_shares.toml:1") for limit in default_policy().inbox_limits)
+    for risk_rule in the_rules():
+        place = f"rendering/spam_risk/rules.toml ({risk_rule.code}):1"
+        yield from ((text, place) for text in (risk_rule.sentence, risk_rule.mend))
 
 
 def faults(language: str) -> Iterator[Fault]:

@@ -45,7 +45,7 @@ def _click(at: float, link: int, agent: AgentFamily, network: NetworkClass, *, b
     return Labelled(Fetch(FetchKind.CLICK, SENT_AT + int(at * SECOND), agent, network, link), by_person)
 
 
-def _reading_time(chance: random.Random) -> float:
+def reading_time(chance: random.Random) -> float:
     """Seconds until somebody looks: half an hour in the median, seldom within a minute."""
     return 15 + chance.lognormvariate(7.5, 1.6)
 
@@ -58,7 +58,7 @@ def _clicks_of_a_person(chance: random.Random, opened: float, network: NetworkCl
 
 
 def _direct_reader(chance: random.Random) -> Iterator[Labelled]:
-    opened = _reading_time(chance)
+    opened = reading_time(chance)
     yield _open(opened, AgentFamily.BROWSER, NetworkClass.OTHER, by_person=True)
     if chance.random() < 0.2:
         yield _open(opened + chance.uniform(60, 86_400), AgentFamily.BROWSER, NetworkClass.OTHER, by_person=True)
@@ -66,7 +66,7 @@ def _direct_reader(chance: random.Random) -> Iterator[Labelled]:
 
 
 def _reader_without_images(chance: random.Random) -> Iterator[Labelled]:
-    at = _reading_time(chance) + chance.expovariate(1 / 20)
+    at = reading_time(chance) + chance.expovariate(1 / 20)
     yield _click(at, chance.randint(1, LINKS), AgentFamily.BROWSER, NetworkClass.OTHER, by_person=True)
 
 
@@ -79,13 +79,13 @@ def _quick_reader(chance: random.Random) -> Iterator[Labelled]:
 
 
 def _reader_in_a_vpn(chance: random.Random) -> Iterator[Labelled]:
-    opened = _reading_time(chance)
+    opened = reading_time(chance)
     yield _open(opened, AgentFamily.BROWSER, NetworkClass.DATACENTER, by_person=True)
     yield from _clicks_of_a_person(chance, opened, NetworkClass.DATACENTER)
 
 
 def _desktop_reader(chance: random.Random) -> Iterator[Labelled]:
-    opened = _reading_time(chance)
+    opened = reading_time(chance)
     looked = chance.random() < 0.6
     yield _open(opened, AgentFamily.DESKTOP_CLIENT, NetworkClass.OTHER, by_person=looked)
     if looked:
@@ -96,25 +96,25 @@ def _apple_reader(chance: random.Random) -> Iterator[Labelled]:
     fetched = chance.uniform(5, 7_200)
     yield _open(fetched, AgentFamily.APPLE_MAIL_PRIVACY, NetworkClass.OTHER, by_person=False)
     if chance.random() < 0.35:
-        yield from _clicks_of_a_person(chance, max(fetched, _reading_time(chance)), NetworkClass.OTHER)
+        yield from _clicks_of_a_person(chance, max(fetched, reading_time(chance)), NetworkClass.OTHER)
 
 
 def _gmail_reader(chance: random.Random) -> Iterator[Labelled]:
     if chance.random() < 0.1:
         yield _open(chance.uniform(0.5, 20), AgentFamily.GMAIL_PREFETCH, NetworkClass.GOOGLE, by_person=False)
-    opened = _reading_time(chance)
+    opened = reading_time(chance)
     yield _open(opened, AgentFamily.GMAIL_PROXY, NetworkClass.GOOGLE, by_person=True)
     yield from _clicks_of_a_person(chance, opened, NetworkClass.OTHER)
 
 
 def _yahoo_reader(chance: random.Random) -> Iterator[Labelled]:
-    opened = _reading_time(chance)
+    opened = reading_time(chance)
     yield _open(opened, AgentFamily.YAHOO_PROXY, NetworkClass.YAHOO, by_person=True)
     yield from _clicks_of_a_person(chance, opened, NetworkClass.OTHER)
 
 
 def _outlook_reader(chance: random.Random) -> Iterator[Labelled]:
-    opened = _reading_time(chance)
+    opened = reading_time(chance)
     yield _open(opened, AgentFamily.BROWSER, NetworkClass.MICROSOFT, by_person=True)
     yield from _clicks_of_a_person(chance, opened, NetworkClass.OTHER)
 

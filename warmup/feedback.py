@@ -16,6 +16,7 @@ from typing import Any
 
 from mailtypes.bounce import BounceReason
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from warmup.bounds import lower_bound, surely_at_least
 
 _LONGEST_RULES = 200_000  # characters of a rules file
@@ -52,7 +53,8 @@ class ProviderDay:
 
     ``attempts`` counts answers, ``sent`` the messages taken, ``deferrals`` answers that put us off for our rate or
     reputation (not greylisting or a full mailbox), ``blocks`` refusals by reason. ``None`` is "not known".
-    ``reported_spam_rate`` belongs to the day that it speaks of, however late it came.
+    ``reported_spam_rate`` belongs to the day that it speaks of, however late it came. ``held_back``: messages that were
+    not even tried any more, since such deferrals had stopped us (:func:`held_back`).
     """
 
     day: date
@@ -67,10 +69,11 @@ class ProviderDay:
     dmarc_passed: int | None = None
     dmarc_failed: int | None = None
     engaged: int | None = None
+    held_back: int = 0
 
     def __post_init__(self) -> None:
-        counts = (self.attempts, self.sent, self.deferrals, self.hard_bounces, self.complaints, *self.blocks.values())
-        if min(counts) < 0:
+        counts = (self.attempts, self.sent, self.deferrals, self.hard_bounces, self.complaints, self.held_back)
+        if min(*counts, *self.blocks.values()) < 0:
             raise ValueError(f"a negative count on {self.day}")
 
     @property
@@ -79,17 +82,41 @@ class ProviderDay:
         return sum(count for reason, count in self.blocks.items() if reason in BLOCK_REASONS)
 
 
+_STRAY = 3
+
+
+def held_back(granted: int, attempts: int, deferrals: int) -> int:
+    """How many of ``granted`` (what the day's budget gave) were held back, since the provider had put us off.
+
+    A sender that stops at the first "not now" hears it a few times a day, however much it had to send; by answers alone
+    it would look welcome. Fewer than three deferrals are stray: what did not leave then had another reason.
+    """
+    return max(0, granted - (attempts - deferrals)) if deferrals >= _STRAY else 0
+
+
 class Measure(StrEnum):
     """What a rule looks at; each is a share of the messages in brackets, or a figure that is taken as it is."""
 
     COMPLAINTS = "complaints"  # of those sent
     HARD_BOUNCES = "hard_bounces"  # of the attempts
-    DEFERRALS = "deferrals"  # of the attempts
+    DEFERRALS = "deferrals"  # of the attempts, and of what was held back after deferrals
     BLOCKS = "blocks"  # of the attempts
     DMARC_FAILURES = "dmarc_failures"  # of those that the providers' reports speak of
     UNREAD = "unread"  # of those sent: neither opened nor clicked by a person
     REPORTED_SPAM_RATE = "reported_spam_rate"  # the provider's own figure, of those sent on the days it tells it for
     REPUTATION_LOSS = "reputation_loss"  # figure: 0 high, 0.5 medium, 0.8 low, 1 bad
+
+
+_NAMES: Mapping[Measure, str] = {
+    Measure.COMPLAINTS: say("complaints"),
+    Measure.HARD_BOUNCES: say("hard bounces"),
+    Measure.DEFERRALS: say("deferrals"),
+    Measure.BLOCKS: say("blocks"),
+    Measure.DMARC_FAILURES: say("dmarc failures"),
+    Measure.UNREAD: say("unread"),
+    Measure.REPORTED_SPAM_RATE: say("reported spam rate"),
+    Measure.REPUTATION_LOSS: say("reputation loss"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,19 +238,52 @@ class Evidence:
 
     def sentence(self) -> str:
         """The evidence in words."""
-        verb = "reached" if self.fired else "not yet below"
-        days = f"on {self.last_day}" if self.first_day == self.last_day else f"from {self.first_day} to {self.last_day}"
-        name = self.measure.value.replace("_", " ")
+        verb = say("reached") if self.fired else say("not yet below")
+        days = (
+            say("on %(last_day)s", last_day=self.last_day)
+            if self.first_day == self.last_day
+            else say("from %(first_day)s to %(last_day)s", first_day=self.first_day, last_day=self.last_day)
+        )
+        name = _NAMES[self.measure]
         if self.tally.figure is not None:
-            return f"{name} {self.tally.figure:.4g} {days}: {verb} {self.threshold:.4g} ({self.rule})"
-        counted = f"{self.tally.events:,} of {self.tally.trials:,}, {100 * self.tally.rate:.2f} %"
-        sure = f", surely at least {100 * self.surely:.2f} %" if self.fired and self.confidence else ""
-        return f"{name} {counted}{sure} {days}: {verb} {100 * self.threshold:.3g} % ({self.rule})"
+            return say(
+                "%(measure)s %(figure)s %(days)s: %(verb)s %(threshold)s (%(rule)s)",
+                measure=name,
+                figure=f"{self.tally.figure:.4g}",
+                days=days,
+                verb=verb,
+                threshold=f"{self.threshold:.4g}",
+                rule=self.rule,
+            )
+        counted = say(
+            "%(events)s of %(trials)s, %(rate)s %%",
+            events=f"{self.tally.events:,}",
+            trials=f"{self.tally.trials:,}",
+            rate=f"{100 * self.tally.rate:.2f}",
+        )
+        sure = (
+            say(", surely at least %(surely)s %%", surely=f"{100 * self.surely:.2f}")
+            if self.fired and self.confidence
+            else ""
+        )
+        return say(
+            "%(measure)s %(counted)s%(sure)s %(days)s: %(verb)s %(threshold)s %% (%(rule)s)",
+            measure=name,
+            counted=counted,
+            sure=sure,
+            days=days,
+            verb=verb,
+            threshold=f"{100 * self.threshold:.3g}",
+            rule=self.rule,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the days say. ``objections`` fired; ``lingering`` have not let go; ``unknown`` could not be looked at."""
+    """What the days say. ``objections`` fired, the gravest first; ``lingering`` have not let go.
+
+    ``unknown`` could not be looked at.
+    """
 
     action: Action
     alarm: bool
@@ -242,7 +302,8 @@ def judge(rules: FeedbackRules, days: Sequence[ProviderDay], held_by: frozenset[
 
     ``days`` begins after the last step down: what has led to one is spent and does not count twice.
     """
-    objections, lingering, alarm, action = [], [], False, Action.ADVANCE
+    objections: list[tuple[int, Evidence]] = []
+    lingering, alarm, action = [], False, Action.ADVANCE
     unknown: dict[Measure, None] = {}
     for rule in rules.rules:
         span = days[-rule.days :]
@@ -250,13 +311,15 @@ def judge(rules: FeedbackRules, days: Sequence[ProviderDay], held_by: frozenset[
         if tally is None:
             unknown[rule.measure] = None
         elif rule.fires(tally):
-            objections.append(_evidence(rule, tally, span, fired=True))
+            objections.append((_GRAVITY[rule.then], _evidence(rule, tally, span, fired=True)))
             alarm = alarm or rule.alarm or rule.then == Action.PAUSE
             action = max(action, rule.then, key=_GRAVITY.__getitem__)
         elif rule.name in held_by and not rule.clears(tally):
             lingering.append(_evidence(rule, tally, span, fired=False))
             action = max(action, Action.HOLD, key=_GRAVITY.__getitem__)
-    return Judgement(action, alarm, tuple(objections), tuple(lingering), tuple(unknown))
+    # Whoever reads but the first of them, as a paused ramp's note has it, reads what it was paused for.
+    objections.sort(key=lambda one: -one[0])
+    return Judgement(action, alarm, tuple(one for _, one in objections), tuple(lingering), tuple(unknown))
 
 
 def _evidence(rule: Rule, tally: Tally, span: Sequence[ProviderDay], *, fired: bool) -> Evidence:
@@ -308,7 +371,7 @@ def _loss(one: ProviderDay) -> float | None:
 _TALLIES: dict[Measure, Callable[[Sequence[ProviderDay]], Tally | None]] = {
     Measure.COMPLAINTS: _counted(lambda one: one.complaints, lambda one: one.sent),
     Measure.HARD_BOUNCES: _counted(lambda one: one.hard_bounces, lambda one: one.attempts),
-    Measure.DEFERRALS: _counted(lambda one: one.deferrals, lambda one: one.attempts),
+    Measure.DEFERRALS: _counted(lambda one: one.deferrals + one.held_back, lambda one: one.attempts + one.held_back),
     Measure.BLOCKS: _counted(lambda one: one.blocked, lambda one: one.attempts),
     Measure.DMARC_FAILURES: _dmarc,
     Measure.UNREAD: _unread,

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from mailtypes.clock import Microseconds
+from mailtypes.saying import say
 from warmup.feedback import default_rules
 from warmup.ramp import Phase, WarmUp, risen
 from warmup.terms import WarmUpPlan
 
-ASSUMPTION = "if nothing objects"
+ASSUMPTION = say("if nothing objects")
 _LONGEST = 400  # days that are looked ahead
 
 
@@ -36,10 +37,14 @@ class Forecast:
         """The forecast in words."""
         stuck = [one.provider for one in self.providers if one.ends is None]
         if stuck:
-            return f"No end in sight for {', '.join(stuck)}: the warm-up is paused, or has not begun."
+            return say(
+                "No end in sight for %(stuck)s: the warm-up is paused, or has not begun.", stuck=", ".join(stuck)
+            )
         if self.ends is None:
-            return "Nothing waits."
-        return f"Done on {self.ends} ({self.zone}), {self.assumption}."
+            return say("Nothing waits.")
+        return say(
+            "Done on %(ends)s (%(zone)s), %(assumption)s.", ends=self.ends, zone=self.zone, assumption=self.assumption
+        )
 
 
 def forecast(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from mailtypes.saying import say
+
 DAYS = 30
 
 
@@ -32,13 +34,22 @@ class Jump:
     def sentence(self) -> str:
         """The finding in words."""
         if self.is_jump is None:
-            return f"{self.today:,} today; too few days before to say what is usual."
+            return say("%(today)s today; too few days before to say what is usual.", today=f"{self.today:,}")
         if self.is_jump:
-            return (
-                f"{self.today:,} today, {self.today / self.usual:.1f} times the largest day of the last {DAYS}"
-                f" ({self.usual:,}); spread it, at most {self.allowed:,} a day."
+            return say(
+                "%(today)s today, %(times)s times the largest day of the last %(days)s "
+                "(%(usual)s); spread it, at most %(allowed)s a day.",
+                today=f"{self.today:,}",
+                times=f"{self.today / self.usual:.1f}",
+                days=DAYS,
+                usual=f"{self.usual:,}",
+                allowed=f"{self.allowed:,}",
             )
-        return f"{self.today:,} today, at most {self.usual:,} a day before: no jump."
+        return say(
+            "%(today)s today, at most %(usual)s a day before: no jump.",
+            today=f"{self.today:,}",
+            usual=f"{self.usual:,}",
+        )
 
 
 def jump(before: Sequence[int], today: int, policy: JumpPolicy | None = None) -> Jump:

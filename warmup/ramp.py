@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import joined, say
 from warmup.feedback import (
     Action,
     Evidence,
@@ -100,27 +101,41 @@ class Decision:
 
     def sentence(self) -> str:
         """The decision in words."""
-        caps = f"{_told(self.from_cap)} -> {_told(self.to_cap)} a day"
+        caps = say("%(before)s -> %(after)s a day", before=_told(self.from_cap), after=_told(self.to_cap))
         if self.from_level == self.to_level:
-            caps = f"stays at {_told(self.to_cap)} a day"
-        why = "; ".join(one.sentence() for one in self.evidence) or _WORDS[self.cause]
-        note = f" ({self.note})" if self.note else ""
-        return f"{self.day} {self.provider}: {self.action.value.replace('_', ' ')}, {caps}: {why}{note}."
+            caps = say("stays at %(cap)s a day", cap=_told(self.to_cap))
+        why = joined((one.sentence() for one in self.evidence), "; ") if self.evidence else _WORDS[self.cause]
+        note = say(" (%(note)s)", note=self.note) if self.note else ""
+        return say(
+            "%(day)s %(provider)s: %(action)s, %(caps)s: %(why)s%(note)s.",
+            day=self.day,
+            provider=self.provider,
+            action=_ACTIONS[self.action],
+            caps=caps,
+            why=why,
+            note=note,
+        )
 
 
+_ACTIONS = {
+    Action.ADVANCE: say("advance"),
+    Action.HOLD: say("hold"),
+    Action.STEP_BACK: say("step back"),
+    Action.PAUSE: say("pause"),
+}
 _WORDS = {
-    Cause.CLEAN: "nobody objected",
-    Cause.UNUSED: "the cap was not used enough to prove anything",
-    Cause.SETTLING: "more clean days are needed",
-    Cause.OBJECTION: "an objection stands",
-    Cause.IDLE: "silent for weeks, so the proven volume is halved",
-    Cause.RESTING: "it does not run",
-    Cause.OVERRIDE: "a person decided",
+    Cause.CLEAN: say("nobody objected"),
+    Cause.UNUSED: say("the cap was not used enough to prove anything"),
+    Cause.SETTLING: say("more clean days are needed"),
+    Cause.OBJECTION: say("an objection stands"),
+    Cause.IDLE: say("silent for weeks, so the proven volume is halved"),
+    Cause.RESTING: say("it does not run"),
+    Cause.OVERRIDE: say("a person decided"),
 }
 
 
 def _told(cap: int | None) -> str:
-    return "no limit" if cap is None else f"{cap:,}"
+    return say("no limit") if cap is None else f"{cap:,}"
 
 
 def daily_step(
@@ -222,14 +237,17 @@ def _wait_after(step_backs: int, settle: Settle) -> int:
 def _fallen(
     plan: WarmUpPlan, warm_up: WarmUp, today: ProviderDay, judgement: Judgement, settle: Settle, factor: float
 ) -> WarmUp:
-    """``warm_up`` lowered by ``factor``: the days until now are spent, and the wait grows with each fall."""
+    """``warm_up`` lowered by ``factor``: the days until now are spent, and the wait grows with each fall.
+
+    A wait that is still being served is not made shorter by one more objection, however long ago the others were.
+    """
     recent = (*(day for day in warm_up.step_backs if today.day - day <= timedelta(settle.forget_days)), today.day)
     volume = _volume(plan, warm_up) * factor
     return replace(
         warm_up,
         level=_lower(plan, warm_up, volume) if factor < 1.0 else warm_up.level,
         clean_days=0,
-        needed_days=_wait_after(len(recent), settle),
+        needed_days=max(warm_up.needed_days, _wait_after(len(recent), settle)),
         proven=min(warm_up.proven, int(volume)),
         objected_level=min(warm_up.level, len(plan.levels(warm_up.provider)))
         if factor < 1.0

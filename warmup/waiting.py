@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mailtypes.clock import Microseconds
+from mailtypes.saying import joined, say
 from warmup.caps import Caps, Purpose, Used, remaining
 from warmup.ramp import Phase
 from warmup.rhythm import Rhythm
@@ -36,21 +37,37 @@ class WaitingReason:
 
     def sentence(self) -> str:
         """The reason in words."""
-        whose = f"{self.provider} budget of {self.subject}" if self.subject else f"{self.provider} budget"
-        after = f"; next at {self.next_told}" if self.next_told else ""
-        used = f"{self.used:,} of {self.limit:,}"
+        whose = (
+            say("%(provider)s budget of %(subject)s", provider=self.provider, subject=self.subject)
+            if self.subject
+            else say("%(provider)s budget", provider=self.provider)
+        )
+        counted = {"whose": whose, "used": f"{self.used:,}", "limit": f"{self.limit:,}"}
         if self.wait == Wait.DAY_USED:
-            return f"{whose} of today used: {used}{after}"
+            return self._with_next(say("%(whose)s of today used: %(used)s of %(limit)s", **counted))
         if self.wait == Wait.HOUR_USED:
-            return f"{whose} of this hour used: {used}{after}"
+            return self._with_next(say("%(whose)s of this hour used: %(used)s of %(limit)s", **counted))
         if self.wait == Wait.RESERVED:
-            return f"{whose}: {used} used by marketing mail, the rest is kept for transactional mail{after}"
+            reserved = say(
+                "%(whose)s: %(used)s of %(limit)s used by marketing mail, the rest is kept for transactional mail",
+                **counted,
+            )
+            return self._with_next(reserved)
         if self.wait == Wait.CLOSED:
-            return f"Quiet hours or a day of rest: {whose} opens at {self.next_told or 'no time that could be found'}"
+            return say(
+                "Quiet hours or a day of rest: %(whose)s opens at %(next_told)s",
+                whose=whose,
+                next_told=self.next_told or say("no time that could be found"),
+            )
         if self.wait == Wait.PAUSED:
-            why = f": {self.note}" if self.note else ""
-            return f"The warm-up is paused, {whose}{why}; it goes on when somebody resumes it"
-        return f"The warm-up has not begun, {whose}; it goes on when somebody starts it"
+            why = say(": %(note)s", note=self.note) if self.note else ""
+            return say(
+                "The warm-up is paused, %(whose)s%(why)s; it goes on when somebody resumes it", whose=whose, why=why
+            )
+        return say("The warm-up has not begun, %(whose)s; it goes on when somebody starts it", whose=whose)
+
+    def _with_next(self, reason: str) -> str:
+        return joined((reason, say("next at %(time)s", time=self.next_told)), "; ") if self.next_told else reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from dns_checks.audit.report import (
 from dns_checks.findings import Severity
 from mailtypes.auth import Finding
 from mailtypes.domain import DomainName
+from mailtypes.saying import joined, say
 
 _MAILBOX_DOMAINS = (DomainName("gmail.com"), DomainName("googlemail.com"))
-_ASK = "Nobody told; look at the provider's own figures (Postmaster Tools, the feedback loop)."
+_ASK = say("Nobody told; look at the provider's own figures (Postmaster Tools, the feedback loop).")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,14 @@ def _spf(view: View) -> Measured:
     if not view.request.egress_addresses:
         broken = [one for one in view.findings(_SPF) if one.state is Finding.ABSENT]
         if not broken:
-            sentence = "No sending address is named, so whether SPF lets it send is unknown."
-            return Measured(Finding.UNKNOWN, sentence, "Name the address that mail comes from.")
-    return _of(view.findings(_SPF), "SPF was not looked at.")
+            sentence = say("No sending address is named, so whether SPF lets it send is unknown.")
+            return Measured(Finding.UNKNOWN, sentence, say("Name the address that mail comes from."))
+    return _of(view.findings(_SPF), say("SPF was not looked at."))
 
 
 def _dkim(view: View) -> Measured:
     # A key that is published in the domain's own name: what we sign with it passes, in any order of checks.
-    return _of(view.findings(_DKIM), "DKIM was not looked at.")
+    return _of(view.findings(_DKIM), say("DKIM was not looked at."))
 
 
 def _spf_or_dkim(view: View) -> Measured:
@@ -86,22 +87,22 @@ def _join(measured: Sequence[Measured]) -> Measured:
     """Absent with all that says so."""
     return Measured(
         Finding.ABSENT,
-        " ".join(one.sentence for one in measured),
-        " ".join(one.next_step for one in measured),
+        joined((one.sentence for one in measured), " "),
+        joined((one.next_step for one in measured), " "),
         tuple(finding for one in measured for finding in one.findings),
     )
 
 
 def _dkim_1024(view: View) -> Measured:
-    return _of(view.findings(_DKIM), "DKIM was not looked at.")  # dkim.key_too_short is one of them
+    return _of(view.findings(_DKIM), say("DKIM was not looked at."))  # dkim.key_too_short is one of them
 
 
 def _dkim_2048(view: View) -> Measured:
-    return _of(view.findings(_DKIM | {"dkim.key_short"}), "DKIM was not looked at.")
+    return _of(view.findings(_DKIM | {"dkim.key_short"}), say("DKIM was not looked at."))
 
 
 def _dmarc(view: View) -> Measured:
-    return _of(view.findings(_DMARC), "DMARC was not looked at.")
+    return _of(view.findings(_DMARC), say("DMARC was not looked at."))
 
 
 def _aligned(view: View) -> Measured:
@@ -112,7 +113,7 @@ def _aligned(view: View) -> Measured:
     by_dkim = _dkim(view)
     if by_dkim.state is Finding.PRESENT:
         return by_dkim
-    by_spf = _of((*view.findings(_SPF), *view.findings(_ALIGNED)), "SPF was not looked at.")
+    by_spf = _of((*view.findings(_SPF), *view.findings(_ALIGNED)), say("SPF was not looked at."))
     if not view.request.egress_addresses and by_spf.state is Finding.PRESENT:
         by_spf = _spf(view)
     if by_spf.state is Finding.PRESENT:
@@ -121,68 +122,75 @@ def _aligned(view: View) -> Measured:
 
 
 def _fcrdns(view: View) -> Measured:
-    return _of(view.findings(CONFIRMATION), "No sending address is named, so its reverse name is unknown.")
+    return _of(view.findings(CONFIRMATION), say("No sending address is named, so its reverse name is unknown."))
 
 
 def _own_reverse_name(view: View) -> Measured:
     confirmed = _fcrdns(view)
     if confirmed.state is not Finding.PRESENT:
         return confirmed
-    return _of(view.findings({"ptr.own_domain", "ptr.other_domain"}), "Reverse names were not looked at.")
+    return _of(view.findings({"ptr.own_domain", "ptr.other_domain"}), say("Reverse names were not looked at."))
 
 
 def _reply_address(view: View) -> Measured:
     found = view.findings(_MX, f"mx {view.request.domain}")
     if found and found[0].code == "mx.implicit":
         return Measured(Finding.PRESENT, found[0].sentence, findings=found)  # not good, but replies arrive
-    return _of(found, "The mail hosts were not looked at.")
+    return _of(found, say("The mail hosts were not looked at."))
 
 
 def _own_from(view: View) -> Measured:
     domain = view.request.domain
     if any(domain.is_within(one) for one in _MAILBOX_DOMAINS):
-        sentence = f"{domain} is Gmail's; mail with it in From that does not come from Gmail is quarantined."
-        return Measured(Finding.ABSENT, sentence, "Send from a domain of your own.")
-    return Measured(Finding.PRESENT, f"{domain} is not Gmail's.")
+        sentence = say(
+            "%(domain)s is Gmail's; mail with it in From that does not come from Gmail is quarantined.", domain=domain
+        )
+        return Measured(Finding.ABSENT, sentence, say("Send from a domain of your own."))
+    return Measured(Finding.PRESENT, say("%(domain)s is not Gmail's.", domain=domain))
 
 
 def _one_click(view: View) -> Measured:
     if view.request.one_click:
-        return Measured(Finding.PRESENT, "Bulk mail carries both fields of RFC 8058, covered by the signature.")
+        return Measured(Finding.PRESENT, say("Bulk mail carries both fields of RFC 8058, covered by the signature."))
     if not view.request.is_sender:
         return Measured(
-            Finding.UNKNOWN, "One-click unsubscribe shows in a message, not in the DNS.", "Check a message."
+            Finding.UNKNOWN, say("One-click unsubscribe shows in a message, not in the DNS."), say("Check a message.")
         )
-    return Measured(Finding.ABSENT, "One-click unsubscribe is switched off.", "Switch one-click unsubscribe on.")
+    return Measured(
+        Finding.ABSENT, say("One-click unsubscribe is switched off."), say("Switch one-click unsubscribe on.")
+    )
 
 
 def _tls(view: View) -> Measured:
     return _told(
         view.request.practice.offers_tls,
-        ("Mail is sent over TLS wherever the receiver offers it.", "Mail is sent without TLS."),
-        "Switch STARTTLS on.",
+        (say("Mail is sent over TLS wherever the receiver offers it."), say("Mail is sent without TLS.")),
+        say("Switch STARTTLS on."),
     )
 
 
 def _visible_link(view: View) -> Measured:
     return _told(
         view.request.practice.visible_link,
-        ("Every bulk mail shows a link to unsubscribe, honoured at once.", "Mail shows no link to unsubscribe."),
-        "Put a link to unsubscribe into the template.",
+        (
+            say("Every bulk mail shows a link to unsubscribe, honoured at once."),
+            say("Mail shows no link to unsubscribe."),
+        ),
+        say("Put a link to unsubscribe into the template."),
     )
 
 
 def _format(view: View) -> Measured:
     return _told(
         view.request.practice.valid_format,
-        ("Messages are composed by RFC 5322.", "Messages are not valid by RFC 5322."),
-        "Mend what composes them.",
+        (say("Messages are composed by RFC 5322."), say("Messages are not valid by RFC 5322.")),
+        say("Mend what composes them."),
     )
 
 
 def _told(known: bool | None, sentences: tuple[str, str], next_step: str) -> Measured:
     if known is None:
-        return Measured(Finding.UNKNOWN, "This shows in a message, not in the DNS.", "Check a message.")
+        return Measured(Finding.UNKNOWN, say("This shows in a message, not in the DNS."), say("Check a message."))
     return Measured(Finding.PRESENT if known else Finding.ABSENT, sentences[0 if known else 1], next_step)
 
 
@@ -190,10 +198,14 @@ def _spam_rate(limit: float) -> Callable[[View], Measured]:
     def measure(view: View) -> Measured:
         rate = view.request.practice.spam_rate
         if rate is None:
-            return Measured(Finding.UNKNOWN, "The spam rate is not known.", _ASK)
+            return Measured(Finding.UNKNOWN, say("The spam rate is not known."), _ASK)
         state = Finding.PRESENT if rate < limit else Finding.ABSENT
-        step = "Mail only those who asked for it and still read; pause the segments that complain."
-        return Measured(state, f"The spam rate is {rate:.2f} %, the limit {limit:.2f} %.", step)
+        step = say("Mail only those who asked for it and still read; pause the segments that complain.")
+        return Measured(
+            state,
+            say("The spam rate is %(rate)s %%, the limit %(limit)s %%.", rate=f"{rate:.2f}", limit=f"{limit:.2f}"),
+            step,
+        )
 
     return measure
 

@@ -14,6 +14,7 @@ from dns_checks.audit.measures import MEASURES, View
 from dns_checks.audit.report import AuditRequest, CheckOutcome
 from dns_checks.findings import Evidence
 from mailtypes.auth import Finding
+from mailtypes.saying import say
 
 
 class Provider(StrEnum):
@@ -54,15 +55,19 @@ PROVIDERS: Mapping[Provider, ProviderTerms] = MappingProxyType(
     {
         Provider.GMAIL: ProviderTerms(
             "Gmail",
-            "About 5,000 messages in 24 hours to personal accounts, subdomains counted together; "
-            "who was a bulk sender once stays one.",
+            say(
+                "About 5,000 messages in 24 hours to personal accounts, subdomains counted together; "
+                "who was a bulk sender once stays one."
+            ),
             5_000,
         ),
-        Provider.YAHOO: ProviderTerms("Yahoo and AOL", "No number is published.", None),
+        Provider.YAHOO: ProviderTerms(say("Yahoo and AOL"), say("No number is published."), None),
         Provider.MICROSOFT: ProviderTerms(
-            "Microsoft (outlook.com, hotmail.com, live.com, msn.com)", "More than 5,000 messages a day.", 5_001
+            "Microsoft (outlook.com, hotmail.com, live.com, msn.com)",
+            say("More than 5,000 messages a day."),
+            5_001,
         ),
-        Provider.APPLE: ProviderTerms("Apple iCloud", "No numbers; the rules are for all senders.", None),
+        Provider.APPLE: ProviderTerms("Apple iCloud", say("No numbers; the rules are for all senders."), None),
     }
 )
 
@@ -106,46 +111,46 @@ class RequirementResult:
 _OUTLOOK = ("5.7.515",)
 
 REQUIREMENTS: tuple[Requirement, ...] = (
-    Requirement(Provider.GMAIL, "spf_or_dkim", "SPF or DKIM passes", Senders.ALL, "spf_or_dkim", ("5.7.26",)),
+    Requirement(Provider.GMAIL, "spf_or_dkim", say("SPF or DKIM passes"), Senders.ALL, "spf_or_dkim", ("5.7.26",)),
     Requirement(
         Provider.GMAIL,
         "reverse_name",
-        "The sending address has a reverse name that leads back to it",
+        say("The sending address has a reverse name that leads back to it"),
         Senders.ALL,
         "fcrdns",
         ("4.7.23", "5.7.25"),
     ),
-    Requirement(Provider.GMAIL, "tls", "Mail comes over TLS", Senders.ALL, "tls", ("4.7.29", "5.7.29")),
-    Requirement(Provider.GMAIL, "format", "Messages are valid by RFC 5322", Senders.ALL, "format"),
-    Requirement(Provider.GMAIL, "own_from", "No gmail.com address stands in From", Senders.ALL, "own_from"),
+    Requirement(Provider.GMAIL, "tls", say("Mail comes over TLS"), Senders.ALL, "tls", ("4.7.29", "5.7.29")),
+    Requirement(Provider.GMAIL, "format", say("Messages are valid by RFC 5322"), Senders.ALL, "format"),
+    Requirement(Provider.GMAIL, "own_from", say("No gmail.com address stands in From"), Senders.ALL, "own_from"),
     Requirement(
-        Provider.GMAIL, "spam_rate", "The spam rate stays below 0.10 %", Senders.ALL, "spam_rate_010", ("4.7.28",)
+        Provider.GMAIL, "spam_rate", say("The spam rate stays below 0.10 %"), Senders.ALL, "spam_rate_010", ("4.7.28",)
     ),
     Requirement(
         Provider.GMAIL,
         "spam_rate_limit",
-        "The spam rate never reaches 0.30 %",
+        say("The spam rate never reaches 0.30 %"),
         Senders.ALL,
         "spam_rate_030",
         ("4.7.28",),
     ),
-    Requirement(Provider.GMAIL, "spf", "SPF passes", Senders.BULK, "spf", ("4.7.27", "5.7.27")),
-    Requirement(Provider.GMAIL, "dkim", "DKIM passes", Senders.BULK, "dkim", ("4.7.30", "5.7.30")),
+    Requirement(Provider.GMAIL, "spf", say("SPF passes"), Senders.BULK, "spf", ("4.7.27", "5.7.27")),
+    Requirement(Provider.GMAIL, "dkim", say("DKIM passes"), Senders.BULK, "dkim", ("4.7.30", "5.7.30")),
     Requirement(
         Provider.GMAIL,
         "dkim_length",
-        "The DKIM key has at least 1024 bits",
+        say("The DKIM key has at least 1024 bits"),
         Senders.BULK,
         "dkim_1024",
         ("4.7.30", "5.7.30"),
     ),
     Requirement(
-        Provider.GMAIL, "dkim_length_advised", "The DKIM key has at least 2048 bits", Senders.ADVISED, "dkim_2048"
+        Provider.GMAIL, "dkim_length_advised", say("The DKIM key has at least 2048 bits"), Senders.ADVISED, "dkim_2048"
     ),
     Requirement(
         Provider.GMAIL,
         "dmarc",
-        "A DMARC policy is published, p=none at least",
+        say("A DMARC policy is published, p=none at least"),
         Senders.BULK,
         "dmarc",
         ("4.7.31", "4.7.40", "5.7.40"),
@@ -153,7 +158,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         Provider.GMAIL,
         "alignment",
-        "From is aligned with SPF or DKIM",
+        say("From is aligned with SPF or DKIM"),
         Senders.BULK,
         "aligned",
         ("4.7.32", "5.7.32"),
@@ -161,59 +166,76 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(
         Provider.GMAIL,
         "one_click",
-        "Marketing mail has one-click unsubscribe (RFC 8058), both fields signed by DKIM",
+        say("Marketing mail has one-click unsubscribe (RFC 8058), both fields signed by DKIM"),
         Senders.BULK,
         "one_click",
     ),
     Requirement(
         Provider.GMAIL,
         "visible_link",
-        "Marketing mail shows a link to unsubscribe, honoured in 48 hours",
+        say("Marketing mail shows a link to unsubscribe, honoured in 48 hours"),
         Senders.BULK,
         "visible_link",
     ),
-    Requirement(Provider.YAHOO, "spf_or_dkim", "SPF or DKIM passes", Senders.ALL, "spf_or_dkim"),
+    Requirement(Provider.YAHOO, "spf_or_dkim", say("SPF or DKIM passes"), Senders.ALL, "spf_or_dkim"),
     Requirement(
-        Provider.YAHOO, "reverse_name", "The sending address has forward and reverse DNS", Senders.ALL, "fcrdns"
+        Provider.YAHOO, "reverse_name", say("The sending address has forward and reverse DNS"), Senders.ALL, "fcrdns"
     ),
-    Requirement(Provider.YAHOO, "format", "Messages are valid by RFC 5321 and 5322", Senders.ALL, "format"),
+    Requirement(Provider.YAHOO, "format", say("Messages are valid by RFC 5321 and 5322"), Senders.ALL, "format"),
     Requirement(
-        Provider.YAHOO, "spam_rate_limit", "The complaint rate stays below 0.3 %", Senders.ALL, "spam_rate_030"
+        Provider.YAHOO, "spam_rate_limit", say("The complaint rate stays below 0.3 %"), Senders.ALL, "spam_rate_030"
     ),
-    Requirement(Provider.YAHOO, "spf", "SPF passes", Senders.BULK, "spf"),
-    Requirement(Provider.YAHOO, "dkim", "DKIM passes", Senders.BULK, "dkim"),
-    Requirement(Provider.YAHOO, "dkim_length", "The DKIM key has at least 1024 bits", Senders.BULK, "dkim_1024"),
-    Requirement(Provider.YAHOO, "dmarc", "A DMARC policy is published, p=none at least", Senders.BULK, "dmarc"),
-    Requirement(Provider.YAHOO, "alignment", "From is aligned with SPF or DKIM", Senders.BULK, "aligned"),
-    Requirement(Provider.YAHOO, "one_click", "Mail has one-click unsubscribe (RFC 8058)", Senders.BULK, "one_click"),
+    Requirement(Provider.YAHOO, "spf", say("SPF passes"), Senders.BULK, "spf"),
+    Requirement(Provider.YAHOO, "dkim", say("DKIM passes"), Senders.BULK, "dkim"),
+    Requirement(Provider.YAHOO, "dkim_length", say("The DKIM key has at least 1024 bits"), Senders.BULK, "dkim_1024"),
+    Requirement(Provider.YAHOO, "dmarc", say("A DMARC policy is published, p=none at least"), Senders.BULK, "dmarc"),
+    Requirement(Provider.YAHOO, "alignment", say("From is aligned with SPF or DKIM"), Senders.BULK, "aligned"),
+    Requirement(
+        Provider.YAHOO, "one_click", say("Mail has one-click unsubscribe (RFC 8058)"), Senders.BULK, "one_click"
+    ),
     Requirement(
         Provider.YAHOO,
         "visible_link",
-        "Mail shows a link to unsubscribe, honoured in 2 days",
+        say("Mail shows a link to unsubscribe, honoured in 2 days"),
         Senders.BULK,
         "visible_link",
     ),
-    Requirement(Provider.MICROSOFT, "spf", "SPF passes", Senders.BULK, "spf", _OUTLOOK),
-    Requirement(Provider.MICROSOFT, "dkim", "DKIM passes", Senders.BULK, "dkim", _OUTLOOK),
+    Requirement(Provider.MICROSOFT, "spf", say("SPF passes"), Senders.BULK, "spf", _OUTLOOK),
+    Requirement(Provider.MICROSOFT, "dkim", say("DKIM passes"), Senders.BULK, "dkim", _OUTLOOK),
     Requirement(
-        Provider.MICROSOFT, "dmarc", "A DMARC policy is published, p=none at least", Senders.BULK, "dmarc", _OUTLOOK
+        Provider.MICROSOFT,
+        "dmarc",
+        say("A DMARC policy is published, p=none at least"),
+        Senders.BULK,
+        "dmarc",
+        _OUTLOOK,
     ),
-    Requirement(Provider.MICROSOFT, "alignment", "From is aligned with SPF or DKIM", Senders.BULK, "aligned", _OUTLOOK),
     Requirement(
-        Provider.MICROSOFT, "reply_address", "Replies to From find a mail host", Senders.ADVISED, "reply_address"
+        Provider.MICROSOFT, "alignment", say("From is aligned with SPF or DKIM"), Senders.BULK, "aligned", _OUTLOOK
     ),
     Requirement(
-        Provider.MICROSOFT, "visible_link", "Mail shows a working link to unsubscribe", Senders.ADVISED, "visible_link"
+        Provider.MICROSOFT, "reply_address", say("Replies to From find a mail host"), Senders.ADVISED, "reply_address"
     ),
-    Requirement(Provider.APPLE, "spf", "SPF passes", Senders.ALL, "spf"),
-    Requirement(Provider.APPLE, "dkim", "DKIM passes", Senders.ALL, "dkim"),
-    Requirement(Provider.APPLE, "dmarc", "A DMARC policy is published", Senders.ALL, "dmarc"),
-    Requirement(Provider.APPLE, "reverse_name", "The sending address has a reverse name", Senders.ALL, "fcrdns"),
     Requirement(
-        Provider.APPLE, "own_reverse_name", "The reverse name is of your domain", Senders.ADVISED, "own_reverse_name"
+        Provider.MICROSOFT,
+        "visible_link",
+        say("Mail shows a working link to unsubscribe"),
+        Senders.ADVISED,
+        "visible_link",
     ),
-    Requirement(Provider.APPLE, "format", "Messages are valid by RFC 5321 and 5322", Senders.ALL, "format"),
-    Requirement(Provider.APPLE, "visible_link", "An unsubscribe that works at once", Senders.ALL, "visible_link"),
+    Requirement(Provider.APPLE, "spf", say("SPF passes"), Senders.ALL, "spf"),
+    Requirement(Provider.APPLE, "dkim", say("DKIM passes"), Senders.ALL, "dkim"),
+    Requirement(Provider.APPLE, "dmarc", say("A DMARC policy is published"), Senders.ALL, "dmarc"),
+    Requirement(Provider.APPLE, "reverse_name", say("The sending address has a reverse name"), Senders.ALL, "fcrdns"),
+    Requirement(
+        Provider.APPLE,
+        "own_reverse_name",
+        say("The reverse name is of your domain"),
+        Senders.ADVISED,
+        "own_reverse_name",
+    ),
+    Requirement(Provider.APPLE, "format", say("Messages are valid by RFC 5321 and 5322"), Senders.ALL, "format"),
+    Requirement(Provider.APPLE, "visible_link", say("An unsubscribe that works at once"), Senders.ALL, "visible_link"),
 )
 """The table. What providers ask of forwarders and lists (ARC, List-Id) is not in it: we are neither."""
 

@@ -17,6 +17,7 @@ from mailtypes.questions import (
     TxtRecord,
     Unanswered,
 )
+from mailtypes.saying import say
 
 _RETOLD = frozenset({"dmarc.record", "dmarc.unknown"})  # said by the check itself, with the policy
 
@@ -42,21 +43,36 @@ def _judge_spf(request: AuditRequest, address: Address, verdict: spf.SpfVerdict,
     evidence = (Evidence(f"SPF of {host} for {address}", f"{verdict.result}: {verdict.cause}{shown}"),)
     match verdict.result:
         case spf.SpfResult.PASS:
-            return present("spf.authorised", evidence, f"SPF lets {address} send for {host}.")
+            return present(
+                "spf.authorised", evidence, say("SPF lets %(address)s send for %(host)s.", address=address, host=host)
+            )
         case spf.SpfResult.TEMPERROR:
-            return unknown("spf.unknown", evidence, f"The SPF record of {host} could not be looked up.")
+            return unknown(
+                "spf.unknown", evidence, say("The SPF record of %(host)s could not be looked up.", host=host)
+            )
         case spf.SpfResult.NONE:
             terms = " ".join(f"ip{one.version}:{one}" for one in request.egress_addresses)
-            step = f"Publish the SPF record, a TXT record at {host}: v=spf1 {terms} -all"
-            return absent("spf.missing", evidence, f"{host} has no SPF record.", step)
+            step = say(
+                "Publish the SPF record, a TXT record at %(host)s: v=spf1 %(terms)s -all", host=host, terms=terms
+            )
+            return absent("spf.missing", evidence, say("%(host)s has no SPF record.", host=host), step)
         case spf.SpfResult.PERMERROR:
-            sentence = f"The SPF record of {host} is not valid: {verdict.cause}."
+            sentence = say("The SPF record of %(host)s is not valid: %(cause)s.", host=host, cause=verdict.cause)
             faults = [one for one in lint.findings if one.severity is Severity.ERROR and one.state is Finding.ABSENT]
-            step = faults[0].next_step if faults else "Mend the record."
-            return absent("spf.invalid", evidence, sentence, step)
+            mend = faults[0].next_step if faults else say("Mend the record.")
+            return absent("spf.invalid", evidence, sentence, mend)
         case _:
-            sentence = f"The SPF record of {host} does not let {address} send ({verdict.result})."
-            next_step = f"Add ip{address.version}:{address} to the record, before the all term."
+            sentence = say(
+                "The SPF record of %(host)s does not let %(address)s send (%(result)s).",
+                host=host,
+                address=address,
+                result=verdict.result,
+            )
+            next_step = say(
+                "Add ip%(version)s:%(address)s to the record, before the all term.",
+                version=address.version,
+                address=address,
+            )
             return absent("spf.not_authorised", evidence, sentence, next_step)
 
 
@@ -72,19 +88,23 @@ def _judge_answer(
     name: str, answer: Found | Absent | Unanswered, expected: ExpectedKey | None, evidence: tuple[Evidence, ...]
 ) -> tuple[AuditFinding, ...]:
     if isinstance(answer, Unanswered):
-        return (unknown("dkim.unknown", evidence, f"The key record {name} could not be looked up."),)
+        return (unknown("dkim.unknown", evidence, say("The key record %(name)s could not be looked up.", name=name)),)
     texts = _texts(answer)
     if not texts:
-        step = "Publish the TXT record of this selector."
-        return (absent("dkim.missing", evidence, f"There is no key record at {name}.", step),)
+        step = say("Publish the TXT record of this selector.")
+        return (absent("dkim.missing", evidence, say("There is no key record at %(name)s.", name=name), step),)
     if len(texts) > 1:
-        sentence = f"There are {len(texts)} TXT records at {name}; receivers may take the wrong one."
-        return (absent("dkim.several", evidence, sentence, "Leave only the one with the key."),)
+        sentence = say(
+            "There are %(count)s TXT records at %(name)s; receivers may take the wrong one.",
+            count=len(texts),
+            name=name,
+        )
+        return (absent("dkim.several", evidence, sentence, say("Leave only the one with the key.")),)
     try:
         record = parse_key_record(texts[0])
     except KeyRecordSyntaxError as error:
-        sentence = f"The key record {name} is not valid: {error.message}."
-        return (absent("dkim.invalid", evidence, sentence, error.next_step or "Publish the record again."),)
+        sentence = say("The key record %(name)s is not valid: %(message)s.", name=name, message=error.message)
+        return (absent("dkim.invalid", evidence, sentence, error.next_step or say("Publish the record again.")),)
     return _judge_key(name, expected, record, evidence)
 
 
@@ -92,21 +112,34 @@ def _judge_key(
     name: str, expected: ExpectedKey | None, record: KeyRecord, evidence: tuple[Evidence, ...]
 ) -> tuple[AuditFinding, ...]:
     if record.is_revoked:
-        sentence = f"The key at {name} is revoked (p= is empty)."
-        return (absent("dkim.revoked", evidence, sentence, "Publish a key there, or rotate to a new selector."),)
+        sentence = say("The key at %(name)s is revoked (p= is empty).", name=name)
+        return (absent("dkim.revoked", evidence, sentence, say("Publish a key there, or rotate to a new selector.")),)
     if expected is not None and not record.publishes(expected.public_key):
-        sentence = f"The key at {name} is not the one that we sign with."
-        return (absent("dkim.wrong_key", evidence, sentence, "Replace the record by the one shown for this selector."),)
+        sentence = say("The key at %(name)s is not the one that we sign with.", name=name)
+        return (
+            absent("dkim.wrong_key", evidence, sentence, say("Replace the record by the one shown for this selector.")),
+        )
     if not record.serves_email or (record.hashes and "sha256" not in record.hashes):
-        sentence = f"The key record {name} does not allow e-mail signed with SHA-256 (s= or h=)."
-        return (absent("dkim.not_for_email", evidence, sentence, "Remove the s= and h= tags."),)
-    length = f", RSA with {record.rsa_bits} bits" if record.rsa_bits else ""
-    whose = "our key" if expected is not None else f"a key ({record.key_type}{length})"
-    findings = [present("dkim.published", evidence, f"{name} publishes {whose}.")]
+        sentence = say("The key record %(name)s does not allow e-mail signed with SHA-256 (s= or h=).", name=name)
+        return (absent("dkim.not_for_email", evidence, sentence, say("Remove the s= and h= tags.")),)
+    length = say(", RSA with %(rsa_bits)s bits", rsa_bits=record.rsa_bits) if record.rsa_bits else ""
+    whose = (
+        say("our key")
+        if expected is not None
+        else say("a key (%(key_type)s%(length)s)", key_type=record.key_type, length=length)
+    )
+    findings = [present("dkim.published", evidence, say("%(name)s publishes %(whose)s.", name=name, whose=whose))]
     for remark in record.remarks:
         # RFC 8301 section 3.2: a key that is too short never makes a valid signature.
-        say = absent if remark.code == "dkim.key_too_short" else warning
-        findings.append(say(remark.code, evidence, f"{name}: {remark.message}.", remark.next_step))
+        judged = absent if remark.code == "dkim.key_too_short" else warning
+        findings.append(
+            judged(
+                remark.code,
+                evidence,
+                say("%(name)s: %(message)s.", name=name, message=remark.message),
+                remark.next_step,
+            )
+        )
     return tuple(findings)
 
 
@@ -116,13 +149,17 @@ def check_unnamed_keys(domain: DomainName) -> DnsEvaluation[CheckOutcome]:
     answer = yield question
     evidence = (Evidence.of(question, answer),)
     if isinstance(answer, Absent) and answer.absence is Absence.NO_SUCH_NAME:
-        sentence = f"{domain} publishes no DKIM key: there is no name below {question.name}."
-        return CheckOutcome("dkim", (absent("dkim.no_keys", evidence, sentence, "Make a key and publish it."),))
+        sentence = say(
+            "%(domain)s publishes no DKIM key: there is no name below %(question)s.",
+            domain=domain,
+            question=question.name,
+        )
+        return CheckOutcome("dkim", (absent("dkim.no_keys", evidence, sentence, say("Make a key and publish it.")),))
     if isinstance(answer, Unanswered):
-        sentence = f"Whether {domain} publishes DKIM keys could not be looked up."
+        sentence = say("Whether %(domain)s publishes DKIM keys could not be looked up.", domain=domain)
         return CheckOutcome("dkim", (unknown("dkim.unknown", evidence, sentence),))
-    sentence = f"No selector of {domain} is known, so its DKIM keys cannot be looked up."
-    step = "Name a selector: it is the s= tag in the DKIM-Signature field of a mail from the domain."
+    sentence = say("No selector of %(domain)s is known, so its DKIM keys cannot be looked up.", domain=domain)
+    step = say("Name a selector: it is the s= tag in the DKIM-Signature field of a mail from the domain.")
     return CheckOutcome("dkim", (unknown("dkim.selector_unknown", evidence, sentence, step),))
 
 
@@ -142,17 +179,21 @@ def check_dmarc(request: AuditRequest) -> DnsEvaluation[CheckOutcome]:
     told = {finding.code for finding in findings}
     match verdict.result:
         case dmarc.DmarcResult.TEMPERROR if verdict.record is None:
-            findings.insert(0, unknown("dmarc.unknown", evidence, "The DMARC record could not be looked up."))
+            findings.insert(0, unknown("dmarc.unknown", evidence, say("The DMARC record could not be looked up.")))
         case dmarc.DmarcResult.NONE:
             if not told & {"dmarc.missing", "dmarc.several_records"}:
-                sentence = f"No DMARC policy applies to {request.domain}: {verdict.cause}."
-                findings.insert(0, absent("dmarc.missing", evidence, sentence, f"Publish one record at {place}."))
+                sentence = say(
+                    "No DMARC policy applies to %(domain)s: %(cause)s.", domain=request.domain, cause=verdict.cause
+                )
+                findings.insert(
+                    0, absent("dmarc.missing", evidence, sentence, say("Publish one record at %(place)s.", place=place))
+                )
         case dmarc.DmarcResult.PERMERROR:
-            sentence = f"The DMARC record at {place} is not valid: {verdict.cause}."
-            step = "Add a valid p= tag, for instance p=none."
+            sentence = say("The DMARC record at %(place)s is not valid: %(cause)s.", place=place, cause=verdict.cause)
+            step = say("Add a valid p= tag, for instance p=none.")
             findings.insert(0, absent("dmarc.invalid", evidence, sentence, step))
         case _:
-            sentence = f"The DMARC policy at {place} is {verdict.policy}."
+            sentence = say("The DMARC policy at %(place)s is %(policy)s.", place=place, policy=verdict.policy)
             found = present("dmarc.published", evidence, sentence)
             findings = [found, *_judge_alignment(verdict, evidence), *_differences(compared, evidence), *findings]
     return CheckOutcome(f"dmarc {request.domain}", tuple(findings), verdict.policy)
@@ -164,19 +205,35 @@ def _judge_alignment(verdict: dmarc.DmarcVerdict, evidence: tuple[Evidence, ...]
     host, domain = verdict.spf.identifier.domain, verdict.author_domain
     match verdict.spf.is_aligned:
         case True:
-            return [present("dmarc.spf_aligned", evidence, f"The return-path host {host} is aligned with {domain}.")]
+            return [
+                present(
+                    "dmarc.spf_aligned",
+                    evidence,
+                    say("The return-path host %(host)s is aligned with %(domain)s.", host=host, domain=domain),
+                )
+            ]
         case None:
-            sentence = f"Whether {host} is aligned with {domain} could not be found out: {verdict.spf.cause}."
+            sentence = say(
+                "Whether %(host)s is aligned with %(domain)s could not be found out: %(cause)s.",
+                host=host,
+                domain=domain,
+                cause=verdict.spf.cause,
+            )
             return [unknown("dmarc.spf_alignment_unknown", evidence, sentence)]
         case _:
-            sentence = f"The return-path host {host} is not aligned with {domain}: {verdict.spf.cause}."
-            step = "Use a return-path host below the sender domain; until then only DKIM carries DMARC."
+            sentence = say(
+                "The return-path host %(host)s is not aligned with %(domain)s: %(cause)s.",
+                host=host,
+                domain=domain,
+                cause=verdict.spf.cause,
+            )
+            step = say("Use a return-path host below the sender domain; until then only DKIM carries DMARC.")
             return [warning("dmarc.spf_not_aligned", evidence, sentence, step)]
 
 
 def _differences(compared: dmarc.Comparison, evidence: tuple[Evidence, ...]) -> list[AuditFinding]:
     """What a receiver on RFC 7489 would decide otherwise."""
-    step = "Publish a record of the domain's own, so that both standards find the same one."
+    step = say("Publish a record of the domain's own, so that both standards find the same one.")
     telling = [one for one in compared.differences if one.subject in {"result", "policy", "disposition"}]
     return [info("dmarc.older_receivers_differ", evidence, one.sentence, step) for one in telling]
 
@@ -188,20 +245,30 @@ def check_return_path(request: AuditRequest) -> DnsEvaluation[CheckOutcome]:
     evidence = (Evidence.of(question, answer),)
     check = f"return_path {question.name}"
     if isinstance(answer, Unanswered):
-        sentence = f"The MX of {question.name} could not be looked up."
+        sentence = say("The MX of %(question)s could not be looked up.", question=question.name)
         return CheckOutcome(check, (unknown("return_path.unknown", evidence, sentence),))
     records = answer.records if isinstance(answer, Found) else ()
     exchanges = {record.exchange.lower() for record in records if isinstance(record, MxRecord)}
     ours = {host.ascii for host in request.mail_hosts}
-    next_step = f"Publish an MX record for {question.name} that names {' and '.join(sorted(ours))}."
+    next_step = say(
+        "Publish an MX record for %(question)s that names %(ours)s.",
+        question=question.name,
+        ours=" and ".join(sorted(ours)),
+    )
     if not exchanges & ours:
         code = "return_path.wrong_mx" if exchanges else "return_path.no_mx"
-        sentence = f"Bounces to {question.name} do not come to us: {evidence[0].answer}."
+        sentence = say(
+            "Bounces to %(question)s do not come to us: %(answer)s.", question=question.name, answer=evidence[0].answer
+        )
         return CheckOutcome(check, (absent(code, evidence, sentence, next_step),))
-    found = present("return_path.mx", evidence, f"Bounces to {question.name} come to us.")
+    found = present("return_path.mx", evidence, say("Bounces to %(question)s come to us.", question=question.name))
     if exchanges <= ours:
         return CheckOutcome(check, (found,))
-    sentence = f"Some bounces to {question.name} may go elsewhere: {', '.join(sorted(exchanges - ours))}."
+    sentence = say(
+        "Some bounces to %(question)s may go elsewhere: %(exchanges)s.",
+        question=question.name,
+        exchanges=", ".join(sorted(exchanges - ours)),
+    )
     return CheckOutcome(check, (found, warning("return_path.other_mx", evidence, sentence, next_step)))
 
 
@@ -214,14 +281,18 @@ def check_tracking_host(host: DomainName) -> DnsEvaluation[CheckOutcome]:
         answer = yield question
         evidence += (Evidence.of(question, answer),)
         if isinstance(answer, Found) and answer.records:
-            finding = present("tracking.resolves", evidence, f"{host} has an address.")
+            finding = present("tracking.resolves", evidence, say("%(host)s has an address.", host=host))
             return CheckOutcome(f"tracking {host}", (finding,))
         state = Finding.UNKNOWN if isinstance(answer, Unanswered) else state
     if state is Finding.UNKNOWN:
-        finding = unknown("tracking.unknown", evidence, f"The address of {host} could not be looked up.")
+        finding = unknown(
+            "tracking.unknown", evidence, say("The address of %(host)s could not be looked up.", host=host)
+        )
     else:
-        sentence = f"{host} has no address, so links and unsubscribe requests would fail."
-        finding = absent("tracking.missing", evidence, sentence, f"Publish the CNAME record for {host}.")
+        sentence = say("%(host)s has no address, so links and unsubscribe requests would fail.", host=host)
+        finding = absent(
+            "tracking.missing", evidence, sentence, say("Publish the CNAME record for %(host)s.", host=host)
+        )
     return CheckOutcome(f"tracking {host}", (finding,))
 
 

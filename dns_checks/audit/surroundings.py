@@ -18,6 +18,7 @@ from dns_checks.tlsa import check_tlsa
 from mailtypes.auth import Finding
 from mailtypes.domain import DomainName
 from mailtypes.questions import DnsEvaluation, Evaluation
+from mailtypes.saying import say
 
 
 def check_mx(domain: DomainName) -> DnsEvaluation[CheckOutcome]:
@@ -42,9 +43,24 @@ def _judge_owner(
     organization = bundled_suffixes().registered(domain) or domain
     evidence = findings[0].evidence
     if any(DomainName(name).is_within(organization) for name in names):
-        return present("ptr.own_domain", evidence, f"The reverse name of {address} is one of {organization}.")
-    sentence = f"The reverse name of {address} is not one of {organization}; Apple advises that it is."
-    step = f"If the address is yours alone, let its PTR record name a host below {organization}."
+        return present(
+            "ptr.own_domain",
+            evidence,
+            say(
+                "The reverse name of %(address)s is one of %(organization)s.",
+                address=address,
+                organization=organization,
+            ),
+        )
+    sentence = say(
+        "The reverse name of %(address)s is not one of %(organization)s; Apple advises that it is.",
+        address=address,
+        organization=organization,
+    )
+    step = say(
+        "If the address is yours alone, let its PTR record name a host below %(organization)s.",
+        organization=organization,
+    )
     return info("ptr.other_domain", evidence, sentence, step)
 
 
@@ -82,8 +98,18 @@ def check_block_list(request: AuditRequest, block_list: BlockList) -> DnsEvaluat
         # One line where the list says the same of all.
         named = " and ".join(str(answer.subject) for answer in answers)
         if answers[0].listing is Listing.NOT_LISTED:
-            findings = (replace(findings[0], sentence=f"{block_list.name} lists none of {named}."),)
+            findings = (
+                replace(
+                    findings[0],
+                    sentence=say("%(block_list)s lists none of %(named)s.", block_list=block_list.name, named=named),
+                ),
+            )
         elif answers[0].listing is Listing.UNKNOWN:
-            sentence = f"Whether {block_list.name} lists {named} could not be found out: {answers[0].cause}."
+            sentence = say(
+                "Whether %(block_list)s lists %(named)s could not be found out: %(cause)s.",
+                block_list=block_list.name,
+                named=named,
+                cause=answers[0].cause,
+            )
             findings = (replace(findings[0], sentence=sentence),)
     return CheckOutcome(f"dnsbl {block_list.zone}", findings)

@@ -17,6 +17,7 @@ from dns_checks.bimi.logotype import LOGOTYPE_OID, Logotype, LogotypeSyntaxError
 from dns_checks.findings import CheckFinding, Evidence, Severity, absent, present, unknown, warning
 from mailtypes.auth import Finding
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 MARK_PURPOSE: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.31")  # id-kp-BrandIndicatorforMessageIdentification
 MAX_OCTETS: Final = 262_144
@@ -27,7 +28,7 @@ _MAX_CERTIFICATES: Final = 10
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 _SOON_DAYS: Final = 30
 
-_ASK_ISSUER: Final = "Ask the issuer for a certificate that is made for BIMI (VMC or CMC)."
+_ASK_ISSUER: Final = say("Ask the issuer for a certificate that is made for BIMI (VMC or CMC).")
 
 
 class CertificateSyntaxError(InputSyntaxError):
@@ -58,13 +59,19 @@ class CertificateReport:
 def read_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
     """The certificates of a PEM file in their order; raise ``CertificateSyntaxError`` where there are none to read."""
     if len(pem) > MAX_OCTETS or pem.count(_BEGIN) > _MAX_CERTIFICATES:
-        raise CertificateSyntaxError(f"the file is larger than {MAX_OCTETS} octets or {_MAX_CERTIFICATES} certificates")
+        raise CertificateSyntaxError(
+            say(
+                "the file is larger than %(max_octets)s octets or %(max_certificates)s certificates",
+                max_octets=MAX_OCTETS,
+                max_certificates=_MAX_CERTIFICATES,
+            )
+        )
     try:
         return tuple(x509.load_pem_x509_certificates(pem))
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise CertificateSyntaxError(
-            f"the file is no PEM file of certificates: {excerpt(str(error))}",
-            next_step="Publish the mark certificate first, then each issuer up to the root, all as PEM.",
+            say("the file is no PEM file of certificates: %(error)s", error=excerpt(str(error))),
+            next_step=say("Publish the mark certificate first, then each issuer up to the root, all as PEM."),
         ) from error
 
 
@@ -86,7 +93,7 @@ def check_certificate(
     except CertificateSyntaxError as error:
         return _unreadable(error.message, error.next_step)
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        return _unreadable(f"the certificate cannot be read: {excerpt(str(error))}", _ASK_ISSUER)
+        return _unreadable(say("the certificate cannot be read: %(error)s", error=excerpt(str(error))), _ASK_ISSUER)
     found_names = _dns_names(extensions)
     embedded, logo_findings = _check_logo(extensions, logo, evidence)
     return CertificateReport(
@@ -119,14 +126,14 @@ def _unreadable(message: str, next_step: str) -> CertificateReport:
 def _check_validity(leaf: x509.Certificate, now: datetime, evidence: tuple[Evidence, ...]) -> CheckFinding:
     starts, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     if now < starts:
-        sentence = f"The certificate does not count before {starts:%Y-%m-%d}."
-        return absent("bimi.certificate_not_yet_valid", evidence, sentence, "Publish it from that day on.")
+        sentence = say("The certificate does not count before %(starts)s.", starts=f"{starts:%Y-%m-%d}")
+        return absent("bimi.certificate_not_yet_valid", evidence, sentence, say("Publish it from that day on."))
     if now > ends:
-        sentence = f"The certificate expired on {ends:%Y-%m-%d}."
-        return absent("bimi.certificate_expired", evidence, sentence, "Have it renewed and publish the new one.")
-    sentence = f"The certificate is valid until {ends:%Y-%m-%d}."
+        sentence = say("The certificate expired on %(ends)s.", ends=f"{ends:%Y-%m-%d}")
+        return absent("bimi.certificate_expired", evidence, sentence, say("Have it renewed and publish the new one."))
+    sentence = say("The certificate is valid until %(ends)s.", ends=f"{ends:%Y-%m-%d}")
     if (ends - now).days < _SOON_DAYS:
-        return warning("bimi.certificate_expires_soon", evidence, sentence, "Have it renewed now.")
+        return warning("bimi.certificate_expires_soon", evidence, sentence, say("Have it renewed now."))
     return present("bimi.certificate_validity", evidence, sentence)
 
 
@@ -135,8 +142,10 @@ def _check_chain(
 ) -> CheckFinding:
     code, leaf = "bimi.certificate_untrusted", chain[0]
     if not roots:
-        sentence = "Whether the certificate can be trusted is not known: no issuer of mark certificates is named here."
-        return unknown(code, evidence, sentence, "Name the root certificates of the issuers in the settings.")
+        sentence = say(
+            "Whether the certificate can be trusted is not known: no issuer of mark certificates is named here."
+        )
+        return unknown(code, evidence, sentence, say("Name the root certificates of the issuers in the settings."))
     # A certificate that expired is one finding, told above; whether its chain leads to a root is another.
     time = min(max(now, leaf.not_valid_before_utc), leaf.not_valid_after_utc)
     try:
@@ -147,11 +156,16 @@ def _check_chain(
         return absent(
             code,
             evidence,
-            f"The chain of the certificate leads to no root that is trusted here: {excerpt(str(error))}.",
-            "Publish the whole chain, the mark certificate first, from an issuer that mailbox providers accept.",
+            say(
+                "The chain of the certificate leads to no root that is trusted here: %(error)s.",
+                error=excerpt(str(error)),
+            ),
+            say("Publish the whole chain, the mark certificate first, from an issuer that mailbox providers accept."),
         )
     root = excerpt(verified.chain[-1].subject.rfc4514_string())
-    return present("bimi.certificate_trusted", evidence, f"The chain of the certificate leads to {root}.")
+    return present(
+        "bimi.certificate_trusted", evidence, say("The chain of the certificate leads to %(root)s.", root=root)
+    )
 
 
 def _issuer_policy() -> ExtensionPolicy:
@@ -168,22 +182,25 @@ def _require_purpose_of_issuer(
     _policy: Policy, _certificate: x509.Certificate, usage: x509.ExtendedKeyUsage | None
 ) -> None:
     if usage is not None and MARK_PURPOSE not in usage:
-        raise ValueError("an issuer in the chain may not issue for BIMI")
+        raise ValueError(say("an issuer in the chain may not issue for BIMI"))
 
 
 def _refuse_issuer(_policy: Policy, _certificate: x509.Certificate, constraints: x509.BasicConstraints | None) -> None:
     if constraints is not None and constraints.ca:
-        raise ValueError("the first certificate is that of an issuer")
+        raise ValueError(say("the first certificate is that of an issuer"))
 
 
 def _check_purpose(extensions: x509.Extensions, evidence: tuple[Evidence, ...]) -> CheckFinding:
     code = "bimi.certificate_purpose"
     try:
         if MARK_PURPOSE in extensions.get_extension_for_class(x509.ExtendedKeyUsage).value:
-            return present(code, evidence, "The certificate is made for BIMI.")
+            return present(code, evidence, say("The certificate is made for BIMI."))
     except x509.ExtensionNotFound:
         pass
-    sentence = f"The certificate is not made for BIMI: it lacks the key purpose {MARK_PURPOSE.dotted_string}."
+    sentence = say(
+        "The certificate is not made for BIMI: it lacks the key purpose %(dotted_string)s.",
+        dotted_string=MARK_PURPOSE.dotted_string,
+    )
     return absent(code, evidence, sentence, _ASK_ISSUER)
 
 
@@ -199,10 +216,14 @@ def _check_names(found: Collection[str], wanted: Collection[str], evidence: tupl
     code = "bimi.certificate_domain"
     matching = [name for name in found if name in wanted]
     if matching:
-        return present(code, evidence, f"The certificate is made for {excerpt(matching[0])}.")
-    made_for = excerpt(", ".join(found)) or "no domain at all"
-    sentence = f"The certificate is made for {made_for}, not for {excerpt(' or '.join(wanted))}."
-    return absent(code, evidence, sentence, "Have a certificate issued with this domain in it.")
+        return present(code, evidence, say("The certificate is made for %(matching)s.", matching=excerpt(matching[0])))
+    made_for = excerpt(", ".join(found)) or say("no domain at all")
+    sentence = say(
+        "The certificate is made for %(made_for)s, not for %(wanted)s.",
+        made_for=made_for,
+        wanted=excerpt(" or ".join(wanted)),
+    )
+    return absent(code, evidence, sentence, say("Have a certificate issued with this domain in it."))
 
 
 def _check_logo(
@@ -214,15 +235,15 @@ def _check_logo(
         octets = extension.value if isinstance(extension, x509.UnrecognizedExtension) else b""
         logos = subject_logos(octets)
     except x509.ExtensionNotFound:
-        return None, [absent(missing, evidence, "The certificate holds no logo.", _ASK_ISSUER)]
+        return None, [absent(missing, evidence, say("The certificate holds no logo."), _ASK_ISSUER)]
     except LogotypeSyntaxError as error:
-        sentence = f"The logo in the certificate cannot be read: {error.message}."
+        sentence = say("The logo in the certificate cannot be read: %(message)s.", message=error.message)
         return None, [absent("bimi.certificate_logo_syntax", evidence, sentence, _ASK_ISSUER)]
     if not logos:
-        return None, [absent(missing, evidence, "The certificate only links to a logo.", _ASK_ISSUER)]
+        return None, [absent(missing, evidence, say("The certificate only links to a logo."), _ASK_ISSUER)]
     findings = []
     if any(logo.hash_matches is not True for logo in logos):
-        sentence = "No hash in the certificate (SHA-256 or better) fits the logo within it."
+        sentence = say("No hash in the certificate (SHA-256 or better) fits the logo within it.")
         findings.append(absent("bimi.certificate_logo_hash", evidence, sentence, _ASK_ISSUER))
     same, finding = _compare(logos, published, evidence)
     return same, [*findings, finding]
@@ -233,10 +254,14 @@ def _compare(
 ) -> tuple[Logotype, CheckFinding]:
     code = "bimi.certificate_logo"
     if published is None:
-        sentence = "Whether the published logo is the one in the certificate is not known: it could not be fetched."
+        sentence = say(
+            "Whether the published logo is the one in the certificate is not known: it could not be fetched."
+        )
         return logos[0], unknown(code, evidence, sentence)
     same = [logo for logo in logos if with_line_feeds(logo.octets) == with_line_feeds(published)]
     if same:
-        return same[0], present(code, evidence, "The published logo is the one in the certificate.")
-    sentence = "The published logo is not the one in the certificate."
-    return logos[0], absent(code, evidence, sentence, "Publish exactly the file that the certificate was issued for.")
+        return same[0], present(code, evidence, say("The published logo is the one in the certificate."))
+    sentence = say("The published logo is not the one in the certificate.")
+    return logos[0], absent(
+        code, evidence, sentence, say("Publish exactly the file that the certificate was issued for.")
+    )

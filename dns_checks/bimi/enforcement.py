@@ -10,6 +10,7 @@ from dns_checks.dmarc.record import DmarcRecord, Policy
 from dns_checks.findings import CheckFinding, Evidence, absent, present, unknown, warning
 from mailtypes.domain import DomainName
 from mailtypes.questions import Evaluation
+from mailtypes.saying import say
 
 # RFC 9989 has no pct= any more; receivers on RFC 7489 still follow it, and BIMI was written with it in mind.
 _PERCENTAGE: Final = re.compile(r";[ \t]*pct[ \t]*=[ \t]*([0-9]{1,3})[ \t]*(?:;|\Z)", re.IGNORECASE)
@@ -45,11 +46,22 @@ def find_facts(domain: DomainName) -> Evaluation[DmarcFacts]:
 def enforcement_findings(domain: DomainName, facts: DmarcFacts) -> tuple[CheckFinding, ...]:
     """Whether DMARC is strict enough for the logo of ``domain`` to be shown: one good finding, or all faults."""
     if facts.unanswered:
-        sentence = f"Whether {domain} enforces DMARC could not be looked up: {facts.unanswered}."
+        sentence = say(
+            "Whether %(domain)s enforces DMARC could not be looked up: %(unanswered)s.",
+            domain=domain,
+            unanswered=facts.unanswered,
+        )
         return (unknown("bimi.dmarc_unknown", (), sentence),)
     if facts.record is None or facts.policy_domain is None:
-        next_step = "Publish a DMARC record, and raise its policy to quarantine or reject once all mail passes."
-        return (absent("bimi.dmarc_missing", (), f"{domain} has no DMARC record, which BIMI asks for.", next_step),)
+        next_step = say("Publish a DMARC record, and raise its policy to quarantine or reject once all mail passes.")
+        return (
+            absent(
+                "bimi.dmarc_missing",
+                (),
+                say("%(domain)s has no DMARC record, which BIMI asks for.", domain=domain),
+                next_step,
+            ),
+        )
     faults = list(_faults(domain, facts.policy_domain, facts.record))
     above = facts.organizational_domain
     if above not in {None, domain} and facts.organizational_record is not None:
@@ -60,10 +72,12 @@ def enforcement_findings(domain: DomainName, facts: DmarcFacts) -> tuple[CheckFi
     if faults:
         return tuple(faults)
     if facts.organizational_domain is None:
-        sentence = f"Whether the organizational domain of {domain} enforces DMARC could not be looked up."
+        sentence = say(
+            "Whether the organizational domain of %(domain)s enforces DMARC could not be looked up.", domain=domain
+        )
         return (unknown("bimi.dmarc_unknown", (), sentence),)
     evidence = (_evidence(facts.policy_domain, facts.record),)
-    return (present("bimi.dmarc", evidence, f"{domain} enforces DMARC, as BIMI asks."),)
+    return (present("bimi.dmarc", evidence, say("%(domain)s enforces DMARC, as BIMI asks.", domain=domain)),)
 
 
 def _faults(domain: DomainName, policy_domain: DomainName, record: DmarcRecord) -> Iterator[CheckFinding]:
@@ -73,27 +87,37 @@ def _faults(domain: DomainName, policy_domain: DomainName, record: DmarcRecord) 
         yield absent(
             "bimi.dmarc_not_enforced",
             evidence,
-            f"The DMARC policy for {domain} is none; BIMI asks for quarantine or reject.",
-            "Raise the policy once the reports show that all mail of yours passes.",
+            say("The DMARC policy for %(domain)s is none; BIMI asks for quarantine or reject.", domain=domain),
+            say("Raise the policy once the reports show that all mail of yours passes."),
         )
     elif domain == policy_domain and record.sp is Policy.NONE:
         yield absent(
             "bimi.dmarc_subdomains",
             evidence,
-            f"The DMARC policy for subdomains of {policy_domain} is none; BIMI asks for quarantine or reject.",
-            "Remove sp=none, or set it to quarantine or reject.",
+            say(
+                "The DMARC policy for subdomains of %(policy_domain)s is none; BIMI asks for quarantine or reject.",
+                policy_domain=policy_domain,
+            ),
+            say("Remove sp=none, or set it to quarantine or reject."),
         )
     if record.is_testing:
         yield absent(
             "bimi.dmarc_testing",
             evidence,
-            f"The DMARC policy of {policy_domain} is only tested (t=y), so it is not enforced.",
-            "Remove t=y once the reports show that all mail of yours passes.",
+            say(
+                "The DMARC policy of %(policy_domain)s is only tested (t=y), so it is not enforced.",
+                policy_domain=policy_domain,
+            ),
+            say("Remove t=y once the reports show that all mail of yours passes."),
         )
     percentage = _PERCENTAGE.search(record.text)
     if percentage and int(percentage[1]) < 100 and policy is not Policy.NONE:
-        sentence = f"The DMARC record of {policy_domain} asks for its policy on {int(percentage[1])} % of mail only."
-        next_step = "Remove pct=; RFC 9989 no longer has it."
+        sentence = say(
+            "The DMARC record of %(policy_domain)s asks for its policy on %(percentage)s %% of mail only.",
+            policy_domain=policy_domain,
+            percentage=int(percentage[1]),
+        )
+        next_step = say("Remove pct=; RFC 9989 no longer has it.")
         # Under reject, RFC 7489 still quarantines the rest: that is enforcement, though not all that was asked for.
         kind = warning if policy is Policy.REJECT and int(percentage[1]) > 0 else absent
         yield kind("bimi.dmarc_sampled", evidence, sentence, next_step)

@@ -29,9 +29,10 @@ from mailtypes.questions import (
     TxtRecord,
     Unanswered,
 )
+from mailtypes.saying import say
 
 _OK: Final = 200
-_ASK_WEB_SERVER: Final = "Open the address in a browser; mend the name, the certificate or the web server there."
+_ASK_WEB_SERVER: Final = say("Open the address in a browser; mend the name, the certificate or the web server there.")
 _PASSING_FAILURES: Final = frozenset({408, 425, 429})  # and 5xx: asked again, these may well be gone
 
 
@@ -94,7 +95,9 @@ def evaluate(
         facts = facts or (yield from find_facts(domain))
         organizational = facts.organizational_domain
         if organizational is None:
-            sentence = f"{domain} has no BIMI record, and whether its organizational domain has is not known."
+            sentence = say(
+                "%(domain)s has no BIMI record, and whether its organizational domain has is not known.", domain=domain
+            )
             lookup = _Lookup(unknown("bimi.unknown", lookup.finding.evidence, sentence), domain)
         elif organizational != domain:
             lookup = yield from _look_up(organizational, selector)
@@ -115,14 +118,22 @@ def evaluate(
 def _look_up(domain: DomainName, selector: str) -> Evaluation[_Lookup]:
     name = record_name(selector, domain)
     if name is None:
-        finding = info("bimi.no_record", (), f"{domain} has no BIMI record: its name would be too long for the DNS.")
+        finding = info(
+            "bimi.no_record",
+            (),
+            say("%(domain)s has no BIMI record: its name would be too long for the DNS.", domain=domain),
+        )
         return _Lookup(finding, domain, is_absent=True)
     question = DnsQuestion(name, RecordType.TXT)
     answer = yield question
     assert not isinstance(answer, HttpFetched)
     evidence = (Evidence.of(question, answer),)
     if isinstance(answer, Unanswered):
-        sentence = f"Whether there is a BIMI record at {name} could not be looked up: {answer.cause}."
+        sentence = say(
+            "Whether there is a BIMI record at %(name)s could not be looked up: %(cause)s.",
+            name=name,
+            cause=answer.cause,
+        )
         return _Lookup(unknown("bimi.unknown", evidence, sentence), domain)
     records = answer.records if isinstance(answer, Found) else ()
     texts = [record.joined.decode("latin-1") for record in records if isinstance(record, TxtRecord)]
@@ -131,23 +142,33 @@ def _look_up(domain: DomainName, selector: str) -> Evaluation[_Lookup]:
 
 def _read(domain: DomainName, name: str, texts: Sequence[str], evidence: tuple[Evidence, ...]) -> _Lookup:
     if not texts:
-        next_step = f"Publish a TXT record at {name} such as 'v=BIMI1; l=https://{domain}/logo.svg; a=;'."
+        next_step = say(
+            "Publish a TXT record at %(name)s such as 'v=BIMI1; l=https://%(domain)s/logo.svg; a=;'.",
+            name=name,
+            domain=domain,
+        )
         return _Lookup(
-            info("bimi.no_record", evidence, f"There is no BIMI record at {name}.", next_step), domain, is_absent=True
+            info("bimi.no_record", evidence, say("There is no BIMI record at %(name)s.", name=name), next_step),
+            domain,
+            is_absent=True,
         )
     if len(texts) > 1:
-        sentence = f"There are {len(texts)} BIMI records at {name}, so receivers use none."
-        return _Lookup(absent("bimi.several_records", evidence, sentence, "Keep one of them."), domain)
+        sentence = say(
+            "There are %(count)s BIMI records at %(name)s, so receivers use none.", count=len(texts), name=name
+        )
+        return _Lookup(absent("bimi.several_records", evidence, sentence, say("Keep one of them.")), domain)
     try:
         record = parse_record(texts[0])
     except BimiSyntaxError as error:
-        sentence = f"The BIMI record at {name} cannot be used: {error.message}."
+        sentence = say("The BIMI record at %(name)s cannot be used: %(message)s.", name=name, message=error.message)
         mark = Mark(texts[0], error.span) if error.span is not None else None
         return _Lookup(replace(absent("bimi.syntax", evidence, sentence, error.next_step), mark=mark), domain)
     if record.is_declined:
-        sentence = f"The BIMI record at {name} declines: no logo is to be shown."
+        sentence = say("The BIMI record at %(name)s declines: no logo is to be shown.", name=name)
         return _Lookup(present("bimi.declined", evidence, sentence), domain, record)
-    return _Lookup(present("bimi.record", evidence, f"There is a BIMI record at {name}."), domain, record)
+    return _Lookup(
+        present("bimi.record", evidence, say("There is a BIMI record at %(name)s.", name=name)), domain, record
+    )
 
 
 def _remarks(lookup: _Lookup) -> list[CheckFinding]:
@@ -156,7 +177,12 @@ def _remarks(lookup: _Lookup) -> list[CheckFinding]:
         return []
     return [
         replace(
-            warning("bimi.record_remark", evidence, f"In the BIMI record: {remark.message}.", remark.next_step),
+            warning(
+                "bimi.record_remark",
+                evidence,
+                say("In the BIMI record: %(message)s.", message=remark.message),
+                remark.next_step,
+            ),
             mark=Mark(record.text, remark.span),
         )
         for remark in record.remarks
@@ -179,15 +205,15 @@ def _without_logo(
 
 def _check_logo(record: AssertionRecord) -> Evaluation[tuple[SvgReport | None, bytes | None, list[CheckFinding]]]:
     if not record.location:
-        sentence = "The BIMI record names a certificate, but no logo."
-        return None, None, [absent("bimi.no_logo", (), sentence, "Write the address of the SVG file into l=.")]
+        sentence = say("The BIMI record names a certificate, but no logo.")
+        return None, None, [absent("bimi.no_logo", (), sentence, say("Write the address of the SVG file into l=."))]
     answer, finding = yield from _fetch(record.location, MAX_LOGO_OCTETS, "bimi.logo", "logo")
     findings = [finding]
     if answer is None:
         return None, None, findings
     if answer.content_type.partition(";")[0].strip().lower() != "image/svg+xml":
-        sentence = f"The logo is served as '{excerpt(answer.content_type)}'."
-        next_step = "Let the web server call it image/svg+xml."
+        sentence = say("The logo is served as '%(content_type)s'.", content_type=excerpt(answer.content_type))
+        next_step = say("Let the web server call it image/svg+xml.")
         findings.append(warning("bimi.logo_type", finding.evidence, sentence, next_step))
     report = check_svg(answer.body)
     return report, answer.body, [*findings, *report.findings]
@@ -201,8 +227,8 @@ def _check_certificate(
     now: datetime,
 ) -> Evaluation[tuple[CertificateReport | None, list[CheckFinding]]]:
     if not record.authority:
-        sentence = "There is no mark certificate; Gmail and Apple show a logo only with one."
-        next_step = "Have a VMC or CMC issued for the logo and name it in a=."
+        sentence = say("There is no mark certificate; Gmail and Apple show a logo only with one.")
+        next_step = say("Have a VMC or CMC issued for the logo and name it in a=.")
         return None, [warning("bimi.no_certificate", (), sentence, next_step)]
     answer, finding = yield from _fetch(
         record.authority, MAX_CERTIFICATE_OCTETS, "bimi.certificate", "mark certificate"
@@ -219,14 +245,26 @@ def _fetch(url: str, max_bytes: int, code: str, what: str) -> Evaluation[tuple[H
     assert isinstance(answer, HttpFetched | Unanswered)
     evidence = (Evidence.of_fetch(fetch, answer),)
     if isinstance(answer, Unanswered):
-        return None, unknown(code, evidence, f"The {what} could not be fetched: {answer.cause}.", _step(answer))
+        return None, unknown(
+            code,
+            evidence,
+            say("The %(what)s could not be fetched: %(cause)s.", what=what, cause=answer.cause),
+            _step(answer),
+        )
     if answer.status == _OK:
-        return answer, present(code, evidence, f"The {what} is at {excerpt(url)}.")
+        return answer, present(code, evidence, say("The %(what)s is at %(url)s.", what=what, url=excerpt(url)))
     if answer.status >= 500 or answer.status in _PASSING_FAILURES:
-        sentence = f"The web server could not give the {what}: status {answer.status}."
+        sentence = say(
+            "The web server could not give the %(what)s: status %(status)s.", what=what, status=answer.status
+        )
         return None, unknown(code, evidence, sentence, _ASK_WEB_SERVER)
-    sentence = f"The {what} is not at {excerpt(url)}: the web server answers {answer.status}."
-    return None, absent(code, evidence, sentence, "Publish the file there, or correct its address in the record.")
+    sentence = say(
+        "The %(what)s is not at %(url)s: the web server answers %(status)s.",
+        what=what,
+        url=excerpt(url),
+        status=answer.status,
+    )
+    return None, absent(code, evidence, sentence, say("Publish the file there, or correct its address in the record."))
 
 
 def _step(answer: Unanswered) -> str:
@@ -244,4 +282,6 @@ def _judge(findings: Sequence[CheckFinding]) -> tuple[BimiResult, str]:
     unanswered = [finding for finding in findings if finding.state is Finding.UNKNOWN]
     if unanswered:
         return BimiResult.TEMPERROR, unanswered[0].sentence
-    return BimiResult.PASS, "The record, DMARC, the logo and the certificate, if there is one, are as they should be."
+    return BimiResult.PASS, say(
+        "The record, DMARC, the logo and the certificate, if there is one, are as they should be."
+    )

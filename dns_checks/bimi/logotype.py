@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 LOGOTYPE_OID: Final = "1.3.6.1.5.5.7.1.12"
 
@@ -62,7 +63,7 @@ def subject_logos(extension: bytes) -> tuple[Logotype, ...]:
             images = next((item for item in _items(data) if item.tag == _SEQUENCE), None)
             found = [_read_image(item) for item in _items(images.content)] if images else []
             return tuple(logo for logo in found if logo is not None)
-    raise LogotypeSyntaxError("the extension names no logo of the subject")
+    raise LogotypeSyntaxError(say("the extension names no logo of the subject"))
 
 
 def with_line_feeds(octets: bytes) -> bytes:
@@ -76,7 +77,7 @@ def _read_image(image: _Item) -> Logotype | None:
     details = _items(_checked(parts[0], _SEQUENCE)) if parts else []
     kinds = [item.tag for item in details]
     if kinds != [_IA5_STRING, _SEQUENCE, _SEQUENCE]:
-        raise LogotypeSyntaxError("the logo's details are not a media type, hashes and addresses")
+        raise LogotypeSyntaxError(say("the logo's details are not a media type, hashes and addresses"))
     media_type = details[0].content.decode("ascii", "replace")
     for address in _items(details[2].content):
         if address.content[:5].lower() == b"data:":
@@ -94,10 +95,10 @@ def _hash_matches(hashes: bytes, candidates: tuple[bytes, ...]) -> bool | None:
     for item in _items(hashes):
         parts = _items(_checked(item, _SEQUENCE))
         if [part.tag for part in parts] != [_SEQUENCE, _OCTET_STRING]:
-            raise LogotypeSyntaxError("a hash is not an algorithm and a value")
+            raise LogotypeSyntaxError(say("a hash is not an algorithm and a value"))
         algorithm = _items(parts[0].content)
         if not algorithm or algorithm[0].tag != _OBJECT_IDENTIFIER:
-            raise LogotypeSyntaxError("a hash names no algorithm")
+            raise LogotypeSyntaxError(say("a hash names no algorithm"))
         make = _HASHES.get(algorithm[0].content)
         if make is not None:
             results.append(any(hmac.compare_digest(make(one).digest(), parts[1].content) for one in candidates))
@@ -108,13 +109,13 @@ def _read_data_address(address: bytes) -> bytes:
     """RFC 2397, with base64 as RFC 9399 section 7 asks for SVG."""
     head, comma, body = address.partition(b",")
     if not comma or not head.lower().endswith(b";base64"):
-        raise LogotypeSyntaxError("the embedded logo is not in base64")
+        raise LogotypeSyntaxError(say("the embedded logo is not in base64"))
     if len(body) > 2 * _MAX_LOGO_OCTETS:
-        raise LogotypeSyntaxError("the embedded logo is larger than anything that we read")
+        raise LogotypeSyntaxError(say("the embedded logo is larger than anything that we read"))
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise LogotypeSyntaxError("the embedded logo is not valid base64") from error
+        raise LogotypeSyntaxError(say("the embedded logo is not valid base64")) from error
 
 
 def _unpack(octets: bytes) -> bytes:
@@ -125,9 +126,9 @@ def _unpack(octets: bytes) -> bytes:
     try:
         unpacked = unpacker.decompress(octets, _MAX_LOGO_OCTETS)
     except zlib.error as error:
-        raise LogotypeSyntaxError("the embedded logo is packed, but not validly") from error
+        raise LogotypeSyntaxError(say("the embedded logo is packed, but not validly")) from error
     if not unpacker.eof:
-        raise LogotypeSyntaxError("the embedded logo is cut short, or larger than anything that we read")
+        raise LogotypeSyntaxError(say("the embedded logo is cut short, or larger than anything that we read"))
     return unpacked
 
 
@@ -141,18 +142,18 @@ def _read_items(octets: bytes) -> Iterator[_Item]:
     while at < len(octets):
         count += 1
         if count > _MAX_LOGOS * 10:
-            raise LogotypeSyntaxError("there are more parts than any logo needs")
+            raise LogotypeSyntaxError(say("there are more parts than any logo needs"))
         if len(octets) - at < 2 or octets[at] & 0x1F == 0x1F:
-            raise LogotypeSyntaxError("the extension is not DER")
+            raise LogotypeSyntaxError(say("the extension is not DER"))
         tag, length, start = octets[at], octets[at + 1], at + 2
         if length & 0x80:
             size = length & 0x7F
             length = int.from_bytes(octets[start : start + size], "big")
             if not 1 <= size <= 4 or length < (0x80 if size == 1 else 1 << 8 * (size - 1)):
-                raise LogotypeSyntaxError("a length in the extension is not DER")
+                raise LogotypeSyntaxError(say("a length in the extension is not DER"))
             start += size
         if start + length > len(octets):
-            raise LogotypeSyntaxError("the extension is cut short")
+            raise LogotypeSyntaxError(say("the extension is cut short"))
         yield _Item(tag, octets[start : start + length])
         at = start + length
 
@@ -161,11 +162,17 @@ def _one(octets: bytes, tag: int) -> bytes:
     """The content of the single item that ``octets`` are."""
     items = _items(octets)
     if len(items) != 1:
-        raise LogotypeSyntaxError("a part of the extension is missing, or followed by another")
+        raise LogotypeSyntaxError(say("a part of the extension is missing, or followed by another"))
     return _checked(items[0], tag)
 
 
 def _checked(item: _Item, tag: int) -> bytes:
     if item.tag != tag:
-        raise LogotypeSyntaxError(f"a part of the extension has the tag {item.tag:#04x} where {tag:#04x} belongs")
+        raise LogotypeSyntaxError(
+            say(
+                "a part of the extension has the tag %(tag)s where %(tag_2)s belongs",
+                tag=f"{item.tag:#04x}",
+                tag_2=f"{tag:#04x}",
+            )
+        )
     return item.content

@@ -11,6 +11,7 @@ from dns_checks.dkim.parse import Tag, TagListSyntaxError, parse_tag_list
 from dns_checks.field_list import RecordRemark
 from mailtypes.domain import DomainName, DomainSyntaxError
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 _VERSION: Final = re.compile(r"[ \t]*v[ \t]*=[ \t]*BIMI1[ \t]*(?:;|\Z)")
 _KNOWN_TAGS: Final = frozenset({"v", "l", "a", "lps", "avp"})
@@ -64,13 +65,15 @@ def parse_record(text: str) -> AssertionRecord:
     What receivers pass over (unknown tags, an unknown ``avp``) is a remark.
     """
     if len(text) > _MAX_OCTETS:
-        raise BimiSyntaxError(f"the record is longer than {_MAX_OCTETS} octets", source=text[:100])
+        raise BimiSyntaxError(
+            say("the record is longer than %(max_octets)s octets", max_octets=_MAX_OCTETS), source=text[:100]
+        )
     if not is_assertion_record(text):
         raise BimiSyntaxError(
-            "the record does not begin with v=BIMI1",
+            say("the record does not begin with v=BIMI1"),
             source=text,
             span=Span(0, min(len(text), 10)),
-            next_step="Begin it with 'v=BIMI1;' written exactly so.",
+            next_step=say("Begin it with 'v=BIMI1;' written exactly so."),
         )
     try:
         tags = parse_tag_list(text)
@@ -78,24 +81,32 @@ def parse_record(text: str) -> AssertionRecord:
         raise BimiSyntaxError(error.message, source=text, span=error.span, next_step=error.next_step) from error
     if "l" not in tags:
         raise BimiSyntaxError(
-            "there is no l= tag",
+            say("there is no l= tag"),
             source=text,
             span=Span(0, len(text)),
-            next_step="Add l=https://... with the address of the logo, or 'l=;' to decline.",
+            next_step=say("Add l=https://... with the address of the logo, or 'l=;' to decline."),
         )
     location = _uri(text, tags["l"])
     authority = _uri(text, tags["a"]) if "a" in tags else ""
     remarks: list[RecordRemark] = []
     if authority and not location:
-        remarks.append(_remark(tags["l"], "l= is empty, but a= is not", "Name the logo in l= as well."))
+        remarks.append(_remark(tags["l"], say("l= is empty, but a= is not"), say("Name the logo in l= as well.")))
     if location and not urlsplit(location).path.lower().endswith((".svg", ".svgz")):
-        remarks.append(_remark(tags["l"], "the logo's address does not end in .svg", "Publish it under such a name."))
+        remarks.append(
+            _remark(tags["l"], say("the logo's address does not end in .svg"), say("Publish it under such a name."))
+        )
     prefixes = _prefixes(tags["lps"], remarks) if "lps" in tags else None
     preference = _preference(tags["avp"], remarks) if "avp" in tags else None
     for tag in tags.values():
         if tag.name not in _KNOWN_TAGS:
-            next_step = f"Write it {tag.name.lower()}=." if tag.name.lower() in _KNOWN_TAGS else "Remove it."
-            remarks.append(RecordRemark(f"the tag {excerpt(tag.name)}= means nothing", tag.name_span, next_step))
+            next_step = (
+                say("Write it %(lower)s=.", lower=tag.name.lower())
+                if tag.name.lower() in _KNOWN_TAGS
+                else say("Remove it.")
+            )
+            remarks.append(
+                RecordRemark(say("the tag %(tag)s= means nothing", tag=excerpt(tag.name)), tag.name_span, next_step)
+            )
     return AssertionRecord(text, location, authority, prefixes, preference, tuple(remarks))
 
 
@@ -107,10 +118,10 @@ def record_name(selector: str, domain: DomainName) -> str | None:
     labels = selector.lower().split(".")
     if not all(_SELECTOR.match(label) for label in labels):
         raise BimiSyntaxError(
-            f"'{excerpt(selector)}' is not a selector",
+            say("'%(selector)s' is not a selector", selector=excerpt(selector)),
             source=selector,
             span=Span(0, len(selector)),
-            next_step="Use letters, digits and hyphens, as in 'default'.",
+            next_step=say("Use letters, digits and hyphens, as in 'default'."),
         )
     try:
         return DomainName.parse(f"{selector}._bimi.{domain.ascii}").ascii
@@ -126,25 +137,32 @@ def _uri(text: str, tag: Tag) -> str:
     fault = _fault_of_uri(uri)
     if fault is not None:
         message, next_step = fault
-        raise BimiSyntaxError(f"{tag.name}=: {message}", source=text, span=tag.value_span, next_step=next_step)
+        raise BimiSyntaxError(
+            say("%(tag)s=: %(message)s", tag=tag.name, message=message),
+            source=text,
+            span=tag.value_span,
+            next_step=next_step,
+        )
     return uri
 
 
 def _fault_of_uri(uri: str) -> tuple[str, str] | None:
     plain = "Write one address such as https://acme.test/logo.svg."
     if not _URI_CHARACTERS.match(uri):
-        return "the address holds a blank, a comma or a character outside ASCII", f"{plain} A comma is written %2C."
+        return say("the address holds a blank, a comma or a character outside ASCII"), say(
+            "%(plain)s A comma is written %%2C.", plain=plain
+        )
     try:
         parts = urlsplit(uri)
         host, port = DomainName.parse(parts.hostname or ""), parts.port
     except (ValueError, DomainSyntaxError):
-        return "not an address with a host name", plain
+        return say("not an address with a host name"), plain
     if parts.scheme.lower() != "https":
-        return f"the scheme is '{excerpt(parts.scheme)}', only https is allowed", plain
+        return say("the scheme is '%(scheme)s', only https is allowed", scheme=excerpt(parts.scheme)), plain
     if parts.username is not None or parts.password is not None:
-        return "the address holds a user name", plain
+        return say("the address holds a user name"), plain
     if port == 0 or "." not in host.ascii:
-        return "nothing can be fetched from that host", plain
+        return say("nothing can be fetched from that host"), plain
     return None
 
 
@@ -162,8 +180,8 @@ def _prefixes(tag: Tag, remarks: list[RecordRemark]) -> tuple[str, ...]:
         if _PREFIX.match(prefix):
             found.append(prefix.lower())
         else:
-            message = f"lps= holds '{excerpt(prefix)}', which can be no selector"
-            next_step = "Use letters, digits and hyphens, separated by commas."
+            message = say("lps= holds '%(prefix)s', which can be no selector", prefix=excerpt(prefix))
+            next_step = say("Use letters, digits and hyphens, separated by commas.")
             remarks.append(RecordRemark(message, Span(start, start + len(prefix)), next_step))
     return tuple(found)
 
@@ -172,6 +190,6 @@ def _preference(tag: Tag, remarks: list[RecordRemark]) -> AvatarPreference | Non
     try:
         return AvatarPreference(tag.value)
     except ValueError:
-        message = f"avp='{excerpt(tag.value)}' is not known, so receivers pass it over"
-        remarks.append(_remark(tag, message, "Write avp=brand or avp=personal, in lower case."))
+        message = say("avp='%(tag)s' is not known, so receivers pass it over", tag=excerpt(tag.value))
+        remarks.append(_remark(tag, message, say("Write avp=brand or avp=personal, in lower case.")))
         return None

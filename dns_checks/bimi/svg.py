@@ -11,6 +11,7 @@ from dns_checks.bimi.svg_references import reference_faults
 from dns_checks.bimi.svg_rules import Fault, element_faults
 from dns_checks.findings import CheckFinding, Evidence, Severity
 from mailtypes.auth import Finding
+from mailtypes.saying import say
 
 ADVISED_OCTETS: Final = 32_768
 ADVISED_TITLE_LENGTH: Final = 64
@@ -74,8 +75,8 @@ def check_svg(octets: bytes) -> SvgReport:
                 Severity.INFO,
                 Finding.ABSENT,
                 (),
-                f"There are {len(faults) - MAX_FINDINGS} more findings that are not told here.",
-                "Mend these first, then check again.",
+                say("There are %(count)s more findings that are not told here.", count=len(faults) - MAX_FINDINGS),
+                say("Mend these first, then check again."),
             )
         )
     return SvgReport(tuple(findings), len(octets), _title(document))
@@ -103,9 +104,14 @@ def _faults(document: SvgDocument) -> Iterator[Fault]:
 def _not_svg(document: SvgDocument) -> Fault:
     root = document.root
     if root.name == "svg":
-        what = f"The svg element is of the namespace '{excerpt(root.namespace)}'."
-        return Fault("svg.namespace", root, what, 'Write <svg xmlns="http://www.w3.org/2000/svg" ...>.')
-    return Fault("svg.not_svg", root, f"The file begins with <{excerpt(root.name)}>.", "Publish an SVG file.")
+        what = say("The svg element is of the namespace '%(namespace)s'.", namespace=excerpt(root.namespace))
+        return Fault("svg.namespace", root, what, say('Write <svg xmlns="http://www.w3.org/2000/svg" ...>.'))
+    return Fault(
+        "svg.not_svg",
+        root,
+        say("The file begins with <%(root)s>.", root=excerpt(root.name)),
+        say("Publish an SVG file."),
+    )
 
 
 def _size_faults(document: SvgDocument) -> Iterator[Fault]:
@@ -113,14 +119,21 @@ def _size_faults(document: SvgDocument) -> Iterator[Fault]:
         yield Fault(
             "svg.size",
             document.root,
-            f"The file has {len(document.octets)} octets; mailbox providers ask for at most {ADVISED_OCTETS}.",
-            "Simplify the drawing and remove what the drawing program added.",
+            say(
+                "The file has %(count)s octets; mailbox providers ask for at most %(advised_octets)s.",
+                count=len(document.octets),
+                advised_octets=ADVISED_OCTETS,
+            ),
+            say("Simplify the drawing and remove what the drawing program added."),
             is_error=False,
         )
     for instruction in document.instructions:
         if instruction.target.lower() == "xml-stylesheet":
-            sentence, place = "A processing instruction names a style sheet.", (instruction.line, instruction.column)
-            yield Fault("svg.style", document.root, sentence, "Remove <?xml-stylesheet ...?>.", place=place)
+            sentence, place = (
+                say("A processing instruction names a style sheet."),
+                (instruction.line, instruction.column),
+            )
+            yield Fault("svg.style", document.root, sentence, say("Remove <?xml-stylesheet ...?>."), place=place)
 
 
 def _version_faults(document: SvgDocument) -> Iterator[Fault]:
@@ -128,30 +141,47 @@ def _version_faults(document: SvgDocument) -> Iterator[Fault]:
     for name, wanted, code in (("version", "1.2", "svg.version"), ("baseProfile", "tiny-ps", "svg.base_profile")):
         attribute = next((one for one in root.attributes if one.name == name and not one.namespace), None)
         if attribute is None or attribute.value.strip() != wanted:
-            found = "is missing" if attribute is None else f"is '{excerpt(attribute.value)}'"
+            found = (
+                say("is missing")
+                if attribute is None
+                else say("is '%(attribute)s'", attribute=excerpt(attribute.value))
+            )
             yield Fault(
-                code, root, f"The attribute {name}= {found}.", f'Write {name}="{wanted}" on the svg element.', attribute
+                code,
+                root,
+                say("The attribute %(name)s= %(found)s.", name=name, found=found),
+                say('Write %(name)s="%(wanted)s" on the svg element.', name=name, wanted=wanted),
+                attribute,
             )
     for attribute in root.attributes:
         if attribute.name in {"x", "y"} and not attribute.namespace:
-            sentence = f"The attribute {attribute.name}= is not allowed on the outermost svg element."
-            yield Fault("svg.root_position", root, sentence, "Remove it.", attribute)
+            sentence = say(
+                "The attribute %(attribute)s= is not allowed on the outermost svg element.", attribute=attribute.name
+            )
+            yield Fault("svg.root_position", root, sentence, say("Remove it."), attribute)
 
 
 def _view_box_faults(document: SvgDocument) -> Iterator[Fault]:
     root = document.root
     attribute = next((one for one in root.attributes if one.name == "viewBox" and not one.namespace), None)
     if attribute is None:
-        next_step = 'Add a square one, such as viewBox="0 0 100 100".'
-        yield Fault("svg.view_box_missing", root, "The svg element has no viewBox=.", next_step)
+        next_step = say('Add a square one, such as viewBox="0 0 100 100".')
+        yield Fault("svg.view_box_missing", root, say("The svg element has no viewBox=."), next_step)
         return
     numbers = _numbers(attribute.value)
     if numbers is None or min(numbers[2:]) <= 0:
-        sentence = f"The viewBox '{excerpt(attribute.value)}' is not four numbers with width and height above zero."
-        yield Fault("svg.view_box_syntax", root, sentence, 'Write it as in viewBox="0 0 100 100".', attribute)
+        sentence = say(
+            "The viewBox '%(attribute)s' is not four numbers with width and height above zero.",
+            attribute=excerpt(attribute.value),
+        )
+        yield Fault("svg.view_box_syntax", root, sentence, say('Write it as in viewBox="0 0 100 100".'), attribute)
     elif numbers[2] != numbers[3]:
-        sentence = f"The drawing is {numbers[2]:g} wide and {numbers[3]:g} high, not square."
-        next_step = "Make width and height of the viewBox equal and centre the logo in it."
+        sentence = say(
+            "The drawing is %(numbers)s wide and %(numbers_2)s high, not square.",
+            numbers=f"{numbers[2]:g}",
+            numbers_2=f"{numbers[3]:g}",
+        )
+        next_step = say("Make width and height of the viewBox equal and centre the logo in it.")
         yield Fault("svg.not_square", root, sentence, next_step, attribute)
     yield from _extent_faults(document)
 
@@ -171,8 +201,11 @@ def _extent_faults(document: SvgDocument) -> Iterator[Fault]:
         yield Fault(
             "svg.root_extent",
             document.root,
-            f"Width and height of the svg element are not two equal lengths: {excerpt(', '.join(extents))}.",
-            "Remove both: the viewBox gives the shape.",
+            say(
+                "Width and height of the svg element are not two equal lengths: %(extents)s.",
+                extents=excerpt(", ".join(extents)),
+            ),
+            say("Remove both: the viewBox gives the shape."),
             is_error=False,
         )
 
@@ -185,9 +218,13 @@ def _title(document: SvgDocument) -> str | None:
 def _title_faults(document: SvgDocument) -> Iterator[Fault]:
     title = _title(document)
     if not title:
-        what = "There is no title." if title is None else "The title is empty."
-        next_step = "Add <title>Name of the organisation</title> as the first element within svg."
+        what = say("There is no title.") if title is None else say("The title is empty.")
+        next_step = say("Add <title>Name of the organisation</title> as the first element within svg.")
         yield Fault("svg.title_missing" if title is None else "svg.title_empty", document.root, what, next_step)
     elif len(title) > ADVISED_TITLE_LENGTH:
-        what = f"The title has {len(title)} characters, advised are at most {ADVISED_TITLE_LENGTH}."
-        yield Fault("svg.title_long", document.root, what, "Shorten it to the name.", is_error=False)
+        what = say(
+            "The title has %(count)s characters, advised are at most %(advised_title_length)s.",
+            count=len(title),
+            advised_title_length=ADVISED_TITLE_LENGTH,
+        )
+        yield Fault("svg.title_long", document.root, what, say("Shorten it to the name."), is_error=False)

@@ -7,6 +7,7 @@ from xml.parsers import expat
 
 from dns_checks.bimi.excerpt import excerpt
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 SVG_NAMESPACE: Final = "http://www.w3.org/2000/svg"
 XLINK_NAMESPACE: Final = "http://www.w3.org/1999/xlink"
@@ -138,28 +139,36 @@ def read_document(octets: bytes) -> SvgDocument:
     if octets.startswith(b"\x1f\x8b"):
         raise SvgSyntaxError(
             "svg.compressed",
-            "The file is compressed with gzip, which not every receiver unpacks.",
-            "Publish the plain .svg file and let the web server compress it on the way.",
+            say("The file is compressed with gzip, which not every receiver unpacks."),
+            say("Publish the plain .svg file and let the web server compress it on the way."),
         )
     if len(octets) > MAX_OCTETS:
         raise SvgSyntaxError(
             "svg.too_large_to_read",
-            f"The file has {len(octets)} octets, more than the {MAX_OCTETS} that are read.",
-            "Simplify the drawing until the file is below 32 KB.",
+            say(
+                "The file has %(count)s octets, more than the %(max_octets)s that are read.",
+                count=len(octets),
+                max_octets=MAX_OCTETS,
+            ),
+            say("Simplify the drawing until the file is below 32 KB."),
         )
     reader = _Reader(octets)
     try:
         reader.parser.Parse(octets, True)
     except expat.ExpatError as error:
-        message = expat.ErrorString(error.code) or "not XML"
-        raise _malformed(f"The file is not well-formed XML: {message}.", (error.lineno, error.offset + 1)) from error
+        message = expat.ErrorString(error.code) or say("not XML")
+        raise _malformed(
+            say("The file is not well-formed XML: %(message)s.", message=message), (error.lineno, error.offset + 1)
+        ) from error
     except (ValueError, LookupError) as error:  # an encoding that is not known, or not of single octets
-        raise _malformed(f"The file's encoding cannot be read: {excerpt(str(error))}.", None) from error
+        raise _malformed(
+            say("The file's encoding cannot be read: %(error)s.", error=excerpt(str(error))), None
+        ) from error
     return SvgDocument(octets, tuple(reader.elements), tuple(reader.instructions))
 
 
 def _malformed(message: str, place: tuple[int, int] | None) -> SvgSyntaxError:
-    return SvgSyntaxError("svg.malformed", message, "Save the file anew from a drawing program, as UTF-8.", place)
+    return SvgSyntaxError("svg.malformed", message, say("Save the file anew from a drawing program, as UTF-8."), place)
 
 
 class _Reader:
@@ -185,11 +194,19 @@ class _Reader:
 
     def _start(self, name: str, attributes: list[str]) -> None:
         if len(self.elements) >= MAX_ELEMENTS:
-            raise self._refusal("svg.too_many_elements", f"There are more than {MAX_ELEMENTS} elements.")
+            raise self._refusal(
+                "svg.too_many_elements",
+                say("There are more than %(max_elements)s elements.", max_elements=MAX_ELEMENTS),
+            )
         if len(self._open) >= MAX_DEPTH:
-            raise self._refusal("svg.too_deep", f"Elements are nested more than {MAX_DEPTH} deep.")
+            raise self._refusal(
+                "svg.too_deep", say("Elements are nested more than %(max_depth)s deep.", max_depth=MAX_DEPTH)
+            )
         if len(attributes) > 2 * MAX_ATTRIBUTES:
-            raise self._refusal("svg.too_many_attributes", f"An element has more than {MAX_ATTRIBUTES} attributes.")
+            raise self._refusal(
+                "svg.too_many_attributes",
+                say("An element has more than %(max_attributes)s attributes.", max_attributes=MAX_ATTRIBUTES),
+            )
         namespace, _, local_name = name.rpartition(" ")
         parent = self._open[-1] if self._open else None
         line, column = self._place()
@@ -234,13 +251,13 @@ class _Reader:
         place = (len(lines), len(lines[-1].decode("utf-8", "replace")) + 1) if lines else self._place()
         raise SvgSyntaxError(
             "svg.doctype",
-            "There is a document type declaration, in which entities could be declared.",
-            "Remove everything from <!DOCTYPE to its closing >.",
+            say("There is a document type declaration, in which entities could be declared."),
+            say("Remove everything from <!DOCTYPE to its closing >."),
             place,
         )
 
     def _refusal(self, code: str, message: str) -> SvgSyntaxError:
-        return SvgSyntaxError(code, message, "Simplify the drawing and save it anew.", self._place())
+        return SvgSyntaxError(code, message, say("Simplify the drawing and save it anew."), self._place())
 
 
 def _attribute(key: str, value: str, number: int) -> Attribute:

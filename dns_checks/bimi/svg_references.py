@@ -6,6 +6,7 @@ from typing import Final
 from dns_checks.bimi.excerpt import excerpt
 from dns_checks.bimi.svg_document import XLINK_NAMESPACE, XML_NAMESPACE, Element, SvgDocument
 from dns_checks.bimi.svg_rules import Fault, reference_of
+from mailtypes.saying import say
 
 MAX_DRAWN_ELEMENTS: Final = 50_000
 
@@ -19,8 +20,8 @@ def reference_faults(document: SvgDocument) -> Iterator[Fault]:
                 yield Fault(
                     "svg.duplicate_id",
                     element,
-                    f"The id '{excerpt(name)}' occurs twice.",
-                    "Give each element an id of its own.",
+                    say("The id '%(name)s' occurs twice.", name=excerpt(name)),
+                    say("Give each element an id of its own."),
                     is_error=False,
                 )
             ids.setdefault(name, element.number)
@@ -31,8 +32,12 @@ def reference_faults(document: SvgDocument) -> Iterator[Fault]:
                 yield Fault(
                     "svg.dangling_reference",
                     element,
-                    f"{excerpt(attribute.name)}= points to '{excerpt(target)}', which is not in the file.",
-                    "Point to an id that exists, or remove the attribute.",
+                    say(
+                        "%(attribute)s= points to '%(target)s', which is not in the file.",
+                        attribute=excerpt(attribute.name),
+                        target=excerpt(target),
+                    ),
+                    say("Point to an id that exists, or remove the attribute."),
                     attribute,
                     is_error=False,
                 )
@@ -57,8 +62,8 @@ def _expansion_faults(document: SvgDocument, ids: dict[str, int]) -> Iterator[Fa
         path.append((number, at + 1))
         target = edges[number][at]
         if drawn[target] == -1:
-            sentence = "This use draws itself, over and over."
-            yield Fault("svg.use_loop", document.elements[number], sentence, "Point to another element.")
+            sentence = say("This use draws itself, over and over.")
+            yield Fault("svg.use_loop", document.elements[number], sentence, say("Point to another element."))
         elif drawn[target] == 0:
             drawn[target] = -1
             path.append((target, 0))
@@ -66,8 +71,11 @@ def _expansion_faults(document: SvgDocument, ids: dict[str, int]) -> Iterator[Fa
         yield Fault(
             "svg.use_expansion",
             document.root,
-            f"Its use elements multiply the drawing to more than {MAX_DRAWN_ELEMENTS} elements.",
-            "Draw the shapes once, without use within use.",
+            say(
+                "Its use elements multiply the drawing to more than %(max_drawn_elements)s elements.",
+                max_drawn_elements=MAX_DRAWN_ELEMENTS,
+            ),
+            say("Draw the shapes once, without use within use."),
         )
 
 

@@ -8,36 +8,55 @@ from typing import Final
 from dns_checks.bimi.excerpt import excerpt
 from dns_checks.bimi.profile import ELEMENTS
 from dns_checks.bimi.svg_document import XLINK_NAMESPACE, XML_NAMESPACE, Attribute, Element, SvgDocument
+from mailtypes.saying import say
 
-_FLATTEN: Final = "Flatten the drawing to plain filled paths."
+_FLATTEN: Final = say("Flatten the drawing to plain filled paths.")
 _FORBIDDEN: Final[Mapping[str, tuple[str, str, str]]] = {
-    **dict.fromkeys(("script", "handler", "listener"), ("svg.script", "a logo holds no scripts", "Remove it.")),
+    **dict.fromkeys(
+        ("script", "handler", "listener"), ("svg.script", say("a logo holds no scripts"), say("Remove it."))
+    ),
     **dict.fromkeys(
         ("animate", "animateColor", "animateMotion", "animateTransform", "discard", "mpath", "set"),
-        ("svg.animation", "a logo does not move", "Remove it; keep the state that the logo should have."),
+        ("svg.animation", say("a logo does not move"), say("Remove it; keep the state that the logo should have.")),
     ),
     **dict.fromkeys(
         ("image", "feImage"),
-        ("svg.bitmap", "a logo holds no pictures, neither embedded nor linked", "Trace the picture to vector paths."),
+        (
+            "svg.bitmap",
+            say("a logo holds no pictures, neither embedded nor linked"),
+            say("Trace the picture to vector paths."),
+        ),
     ),
     **dict.fromkeys(
         ("animation", "audio", "video", "prefetch", "iframe", "embed", "object", "canvas"),
-        ("svg.multimedia", "a logo holds no other media", "Remove it."),
+        ("svg.multimedia", say("a logo holds no other media"), say("Remove it.")),
     ),
-    "a": ("svg.link", "a logo holds no links", "Remove the a element and keep what is within it."),
-    "foreignObject": ("svg.foreign_object", "a logo holds nothing but SVG", "Remove it."),
-    "style": ("svg.style", "style sheets are not allowed", "Write each property as an attribute: fill=, stroke=."),
+    "a": ("svg.link", say("a logo holds no links"), say("Remove the a element and keep what is within it.")),
+    "foreignObject": ("svg.foreign_object", say("a logo holds nothing but SVG"), say("Remove it.")),
+    "style": (
+        "svg.style",
+        say("style sheets are not allowed"),
+        say("Write each property as an attribute: fill=, stroke=."),
+    ),
     **dict.fromkeys(
         ("clipPath", "filter", "marker", "mask", "pattern"),
-        ("svg.element_not_allowed", "it is not part of SVG Tiny Portable/Secure", _FLATTEN),
+        ("svg.element_not_allowed", say("it is not part of SVG Tiny Portable/Secure"), _FLATTEN),
     ),
-    "symbol": ("svg.element_not_allowed", "it is not part of SVG Tiny Portable/Secure", "Use a g within defs."),
-    "tspan": ("svg.element_not_allowed", "it is not part of SVG Tiny Portable/Secure", "Turn text into paths."),
+    "symbol": (
+        "svg.element_not_allowed",
+        say("it is not part of SVG Tiny Portable/Secure"),
+        say("Use a g within defs."),
+    ),
+    "tspan": (
+        "svg.element_not_allowed",
+        say("it is not part of SVG Tiny Portable/Secure"),
+        say("Turn text into paths."),
+    ),
 }
 _NOT_IN_PROFILE: Final = (
     "svg.element_not_allowed",
-    "it is not part of SVG Tiny Portable/Secure",
-    "Remove it, or export as SVG Tiny 1.2.",
+    say("it is not part of SVG Tiny Portable/Secure"),
+    say("Remove it, or export as SVG Tiny 1.2."),
 )
 _WITH_TEXT: Final = frozenset({"desc", "metadata", "text", "textArea", "title"})
 _UNFETCHED: Final = frozenset({"about", "class", "content", "datatype", "glyph-name", "id", "lang"}) | frozenset(
@@ -80,8 +99,12 @@ def element_faults(document: SvgDocument) -> Iterator[Fault]:
             yield Fault(
                 "svg.stray_text",
                 element,
-                f"There is text within <{element.name}>, where it is not drawn: '{excerpt(element.text.strip())}'.",
-                "Remove the text.",
+                say(
+                    "There is text within <%(element)s>, where it is not drawn: '%(strip)s'.",
+                    element=element.name,
+                    strip=excerpt(element.text.strip()),
+                ),
+                say("Remove the text."),
                 is_error=False,
             )
 
@@ -90,31 +113,47 @@ def _foreign(element: Element) -> Fault:
     return Fault(
         "svg.foreign_element",
         element,
-        f"The element <{excerpt(element.name)}> is not SVG, but of the namespace '{excerpt(element.namespace)}'.",
-        "Remove it; drawing programs do so on 'plain SVG' or 'optimised SVG'.",
+        say(
+            "The element <%(element)s> is not SVG, but of the namespace '%(namespace)s'.",
+            element=excerpt(element.name),
+            namespace=excerpt(element.namespace),
+        ),
+        say("Remove it; drawing programs do so on 'plain SVG' or 'optimised SVG'."),
     )
 
 
 def _placement(element: Element, parent: Element | None) -> Iterator[Fault]:
     if element.name not in ELEMENTS:
         code, why, next_step = _FORBIDDEN.get(element.name, _NOT_IN_PROFILE)
-        yield Fault(code, element, f"The element <{excerpt(element.name)}> is not allowed: {why}.", next_step)
+        yield Fault(
+            code,
+            element,
+            say("The element <%(element)s> is not allowed: %(why)s.", element=excerpt(element.name), why=why),
+            next_step,
+        )
     elif parent is not None and parent.name in ELEMENTS and element.name not in ELEMENTS[parent.name].children:
         yield Fault(
             "svg.element_misplaced",
             element,
-            f"The element <{element.name}> is not allowed within <{parent.name}>.",
-            "Move it to an element that may hold it, or remove it.",
+            say(
+                "The element <%(element)s> is not allowed within <%(parent)s>.",
+                element=element.name,
+                parent=parent.name,
+            ),
+            say("Move it to an element that may hold it, or remove it."),
         )
 
 
 def _attribute_faults(element: Element, attribute: Attribute) -> Iterator[Fault]:
     name = attribute.name
     if not attribute.namespace and name.lower().startswith("on"):
-        yield _script(element, attribute, f"The attribute {excerpt(name)}= runs a script")
+        yield _script(element, attribute, say("The attribute %(name)s= runs a script", name=excerpt(name)))
         return
     if not attribute.namespace and name == "style":
-        why, next_step = "The attribute style= is not allowed.", "Write each property as an attribute: fill=, stroke=."
+        why, next_step = (
+            say("The attribute style= is not allowed."),
+            say("Write each property as an attribute: fill=, stroke=."),
+        )
         yield Fault("svg.style", element, why, next_step, attribute)
         return
     target = reference_of(attribute)
@@ -126,17 +165,29 @@ def _attribute_faults(element: Element, attribute: Attribute) -> Iterator[Fault]
 
 
 def _script(element: Element, attribute: Attribute, sentence: str) -> Fault:
-    return Fault("svg.script", element, f"{sentence}: a logo holds no scripts.", "Remove the attribute.", attribute)
+    return Fault(
+        "svg.script",
+        element,
+        say("%(sentence)s: a logo holds no scripts.", sentence=sentence),
+        say("Remove the attribute."),
+        attribute,
+    )
 
 
 def _outside(element: Element, attribute: Attribute, target: str) -> Fault:
     if _BLANKS.sub("", target).lower().startswith(("javascript:", "vbscript:")):
-        return _script(element, attribute, f"The attribute {excerpt(attribute.name)}= runs a script")
+        return _script(
+            element, attribute, say("The attribute %(attribute)s= runs a script", attribute=excerpt(attribute.name))
+        )
     return Fault(
         "svg.external_reference",
         element,
-        f"The attribute {excerpt(attribute.name)}= leads out of the file to '{excerpt(target)}'.",
-        "Point to an id within the file (#name), or remove the attribute.",
+        say(
+            "The attribute %(attribute)s= leads out of the file to '%(target)s'.",
+            attribute=excerpt(attribute.name),
+            target=excerpt(target),
+        ),
+        say("Point to an id within the file (#name), or remove the attribute."),
         attribute,
     )
 
@@ -145,10 +196,14 @@ def _against_profile(element: Element, attribute: Attribute) -> Iterator[Fault]:
     rule = ELEMENTS[element.name]
     name = profile_name(attribute)
     if name not in rule.attributes:
-        next_step = "Remove it."
+        next_step = say("Remove it.")
         if attribute.name == "href" and not attribute.namespace and "href" in rule.attributes:
-            next_step = "Write xlink:href, and declare xmlns:xlink on the svg element."
-        sentence = f"The attribute {excerpt(attribute.name)}= is not allowed on <{element.name}>."
+            next_step = say("Write xlink:href, and declare xmlns:xlink on the svg element.")
+        sentence = say(
+            "The attribute %(attribute)s= is not allowed on <%(element)s>.",
+            attribute=excerpt(attribute.name),
+            element=element.name,
+        )
         yield Fault("svg.attribute_not_allowed", element, sentence, next_step, attribute)
         return
     allowed = rule.attributes[name]
@@ -156,8 +211,13 @@ def _against_profile(element: Element, attribute: Attribute) -> Iterator[Fault]:
         yield Fault(
             "svg.attribute_value",
             element,
-            f"The value {name}='{excerpt(attribute.value)}' is not allowed on <{element.name}>.",
-            f"Use one of: {', '.join(sorted(allowed))}.",
+            say(
+                "The value %(name)s='%(attribute)s' is not allowed on <%(element)s>.",
+                name=name,
+                attribute=excerpt(attribute.value),
+                element=element.name,
+            ),
+            say("Use one of: %(allowed)s.", allowed=", ".join(sorted(allowed))),
             attribute,
         )
 

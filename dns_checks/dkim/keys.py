@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from dns_checks.dkim.parse import Tag, TagListSyntaxError, parse_tag_list
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 PrivateKey: TypeAlias = RSAPrivateKey | Ed25519PrivateKey
 PublicKey: TypeAlias = RSAPublicKey | Ed25519PublicKey
@@ -63,12 +64,16 @@ def private_key_from_pem(pem: bytes, passphrase: bytes | None = None) -> Private
         key = serialization.load_pem_private_key(pem, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeySyntaxError(
-            "the private key cannot be read", next_step="Give an unencrypted PEM file, or the right passphrase."
+            say("the private key cannot be read"),
+            next_step=say("Give an unencrypted PEM file, or the right passphrase."),
         ) from error
     if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
-        raise KeySyntaxError("the key is neither RSA nor Ed25519", next_step="Make a new key for DKIM.")
+        raise KeySyntaxError(say("the key is neither RSA nor Ed25519"), next_step=say("Make a new key for DKIM."))
     if isinstance(key, RSAPrivateKey) and not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
-        raise KeySyntaxError(f"an RSA key of {key.key_size} bits", next_step=f"Use {ADVISED_RSA_BITS} bits.")
+        raise KeySyntaxError(
+            say("an RSA key of %(key_size)s bits", key_size=key.key_size),
+            next_step=say("Use %(advised_rsa_bits)s bits.", advised_rsa_bits=ADVISED_RSA_BITS),
+        )
     return key
 
 
@@ -149,7 +154,10 @@ def parse_key_record(text: str) -> KeyRecord:
     What is valid but unwise (short key, testing flag, revoked) is in ``remarks``.
     """
     if len(text) > _MAX_RECORD_OCTETS:
-        raise KeyRecordSyntaxError(f"the record is longer than {_MAX_RECORD_OCTETS} octets", source=text[:100])
+        raise KeyRecordSyntaxError(
+            say("the record is longer than %(max_record_octets)s octets", max_record_octets=_MAX_RECORD_OCTETS),
+            source=text[:100],
+        )
     try:
         tags = parse_tag_list(text)
     except TagListSyntaxError as error:
@@ -157,7 +165,7 @@ def parse_key_record(text: str) -> KeyRecord:
     _check_version(text, tags)
     kind = _parse_key_type(text, tags.get("k"))
     if "p" not in tags:
-        raise KeyRecordSyntaxError("there is no p= tag", source=text, next_step="Add p= with the public key.")
+        raise KeyRecordSyntaxError(say("there is no p= tag"), source=text, next_step=say("Add p= with the public key."))
     public = _parse_public_key(text, tags["p"], kind)
     return KeyRecord(
         text=text,
@@ -177,11 +185,17 @@ def _check_version(text: str, tags: dict[str, Tag]) -> None:
     # RFC 6376 section 3.6.1: where v= is there it must be first and exactly this.
     if next(iter(tags)) != "v":
         raise KeyRecordSyntaxError(
-            "v= is not the first tag", source=text, span=version.name_span, next_step="Move v=DKIM1 to the front."
+            say("v= is not the first tag"),
+            source=text,
+            span=version.name_span,
+            next_step=say("Move v=DKIM1 to the front."),
         )
     if version.value != "DKIM1":
         raise KeyRecordSyntaxError(
-            f"the version is '{version.value}'", source=text, span=version.value_span, next_step="Write v=DKIM1."
+            say("the version is '%(version)s'", version=version.value),
+            source=text,
+            span=version.value_span,
+            next_step=say("Write v=DKIM1."),
         )
 
 
@@ -192,7 +206,10 @@ def _parse_key_type(text: str, tag: Tag | None) -> KeyType:
         return KeyType(tag.value.lower())
     except ValueError as error:
         raise KeyRecordSyntaxError(
-            f"the key type '{tag.value}' is unknown", source=text, span=tag.value_span, next_step="Use rsa or ed25519."
+            say("the key type '%(tag)s' is unknown", tag=tag.value),
+            source=text,
+            span=tag.value_span,
+            next_step=say("Use rsa or ed25519."),
         ) from error
 
 
@@ -207,25 +224,36 @@ def _parse_public_key(text: str, tag: Tag, kind: KeyType) -> PublicKey | None:
     try:
         octets = base64.b64decode(packed, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _bad_key(text, tag, "p= is not base64", "Paste the key again, whole and without quotes.") from error
+        raise _bad_key(
+            text, tag, say("p= is not base64"), say("Paste the key again, whole and without quotes.")
+        ) from error
     if kind is KeyType.ED25519:
         if len(octets) != _ED25519_OCTETS:
             raise _bad_key(
                 text,
                 tag,
-                f"p= holds {len(octets)} octets, an Ed25519 key has {_ED25519_OCTETS}",
-                "Publish the bare 32 octets in base64, without the ASN.1 wrapping (RFC 8463 section 4).",
+                say(
+                    "p= holds %(count)s octets, an Ed25519 key has %(ed25519_octets)s",
+                    count=len(octets),
+                    ed25519_octets=_ED25519_OCTETS,
+                ),
+                say("Publish the bare 32 octets in base64, without the ASN.1 wrapping (RFC 8463 section 4)."),
             )
         return Ed25519PublicKey.from_public_bytes(octets)
     try:
         # Also reads the bare RSAPublicKey that some publish (RFC 6376 erratum 3017).
         public = serialization.load_der_public_key(octets)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise _bad_key(text, tag, "p= holds no RSA key", "Paste the key again, whole.") from error
+        raise _bad_key(text, tag, say("p= holds no RSA key"), say("Paste the key again, whole.")) from error
     if not isinstance(public, RSAPublicKey):
-        raise _bad_key(text, tag, "p= holds a key that is not RSA", "Let k= and p= agree.")
+        raise _bad_key(text, tag, say("p= holds a key that is not RSA"), say("Let k= and p= agree."))
     if public.key_size > MAX_RSA_BITS:
-        raise _bad_key(text, tag, f"the key has {public.key_size} bits", f"Use {ADVISED_RSA_BITS} bits.")
+        raise _bad_key(
+            text,
+            tag,
+            say("the key has %(key_size)s bits", key_size=public.key_size),
+            say("Use %(advised_rsa_bits)s bits.", advised_rsa_bits=ADVISED_RSA_BITS),
+        )
     return public
 
 
@@ -238,20 +266,30 @@ def _remarks(tags: dict[str, Tag], public: PublicKey | None) -> list[KeyRemark]:
     if public is None:
         remarks.append(
             KeyRemark(
-                "dkim.revoked", "the key is revoked", tags["p"].name_span, "Publish a key, or retire the selector."
+                "dkim.revoked",
+                say("the key is revoked"),
+                tags["p"].name_span,
+                say("Publish a key, or retire the selector."),
             )
         )
     if isinstance(public, RSAPublicKey) and public.key_size < ADVISED_RSA_BITS:
         code = "dkim.key_too_short" if public.key_size < MIN_RSA_BITS else "dkim.key_short"
-        message = f"the RSA key has {public.key_size} bits"
-        remarks.append(KeyRemark(code, message, tags["p"].value_span, f"Rotate to {ADVISED_RSA_BITS} bits."))
+        message = say("the RSA key has %(key_size)s bits", key_size=public.key_size)
+        remarks.append(
+            KeyRemark(
+                code,
+                message,
+                tags["p"].value_span,
+                say("Rotate to %(advised_rsa_bits)s bits.", advised_rsa_bits=ADVISED_RSA_BITS),
+            )
+        )
     if "y" in _parse_list(tags.get("t")):
         remarks.append(
             KeyRemark(
                 "dkim.testing",
-                "t=y tells receivers to treat signed mail as unsigned",
+                say("t=y tells receivers to treat signed mail as unsigned"),
                 tags["t"].value_span,
-                "Remove t=y once the signatures pass.",
+                say("Remove t=y once the signatures pass."),
             )
         )
     return remarks

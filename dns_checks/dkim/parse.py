@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dns_checks.dkim.canonical import Canonicalization
 from mailtypes.domain import DomainName, DomainSyntaxError
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 _TAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _FOLDING_WHITE_SPACE = " \t\r\n"
@@ -57,13 +58,15 @@ def parse_tag_list(text: str) -> dict[str, Tag]:
             tag = _parse_tag(text, part, start)
             if tag.name in tags:
                 # RFC 6376 section 3.2: a tag that occurs twice makes the whole list invalid.
-                raise _tag_error(text, f"the tag {tag.name}= occurs twice", tag.name_span, "Keep one of them.")
+                raise _tag_error(
+                    text, say("the tag %(tag)s= occurs twice", tag=tag.name), tag.name_span, say("Keep one of them.")
+                )
             tags[tag.name] = tag
         elif number < len(parts) - 1 or number == 0:
             span = Span(start, min(start + len(part) + 1, len(text)))
-            raise _tag_error(text, "there is an empty tag", span, "Remove the extra semicolon.")
+            raise _tag_error(text, say("there is an empty tag"), span, say("Remove the extra semicolon."))
         if len(tags) > _MAX_TAGS:
-            raise _tag_error(text, f"more than {_MAX_TAGS} tags", None, "")
+            raise _tag_error(text, say("more than %(max_tags)s tags", max_tags=_MAX_TAGS), None, "")
         start += len(part) + 1
     return tags
 
@@ -74,10 +77,15 @@ def _parse_tag(text: str, part: str, start: int) -> Tag:
     name_start = start + len(name_text) - len(name_text.lstrip(_FOLDING_WHITE_SPACE))
     name_span = Span(name_start, name_start + len(name))
     if not equals:
-        raise _tag_error(text, f"'{name}' has no =", name_span, "Write each tag as name=value, separated by ;.")
+        raise _tag_error(
+            text, say("'%(name)s' has no =", name=name), name_span, say("Write each tag as name=value, separated by ;.")
+        )
     if not _TAG_NAME.match(name):
         raise _tag_error(
-            text, f"'{name}' is not a tag name", name_span, "A tag name is a letter, then letters, digits."
+            text,
+            say("'%(name)s' is not a tag name", name=name),
+            name_span,
+            say("A tag name is a letter, then letters, digits."),
         )
     area_start = start + len(name_text) + 1
     value = value_text.strip(_FOLDING_WHITE_SPACE)
@@ -122,7 +130,7 @@ def parse_signature(value: str) -> Signature:
     tags = parse_tag_list(value)
     for name in ("v", "a", "b", "bh", "d", "h", "s"):
         if name not in tags:
-            raise SignatureSyntaxError(f"the signature has no {name}= tag", source=value)
+            raise SignatureSyntaxError(say("the signature has no %(name)s= tag", name=name), source=value)
     if tags["v"].value != "1":
         raise _bad_tag(value, tags["v"], "the version is not 1")
     if "q" in tags and "dns/txt" not in tags["q"].packed_value.lower().split(":"):

@@ -23,6 +23,7 @@ from dns_checks.dkim.keys import KeyRecordSyntaxError, parse_key_record
 from dns_checks.name_servers import ServerAnswer
 from mailtypes.clock import DAY, MINUTE
 from mailtypes.questions import Absent, DnsAnswer, Found, TxtRecord, Unanswered
+from mailtypes.saying import joined, say
 
 SETTLE = 10 * MINUTE
 """How long a new key has been visible everywhere before it takes over from one that signs."""
@@ -93,21 +94,21 @@ def sighting_of(public_record: str, answers: Sequence[ServerAnswer] | Unanswered
     several records (RFC 6376 section 3.6.2.2: the result is undefined).
     """
     if isinstance(answers, Unanswered):
-        return Sighting(H.UNKNOWN, f"The domain's name servers could not be found: {answers.cause}.")
+        return Sighting(H.UNKNOWN, say("The domain's name servers could not be found: %(cause)s.", cause=answers.cause))
     shown = {one.server: _at_server(public_record, one.answers) for one in answers}
     seen = [server for server, state in shown.items() if state is H.SEEN_EVERYWHERE]
     absent = [server for server, state in shown.items() if state is H.NOT_SEEN]
     silent = [server for server, state in shown.items() if state is H.UNKNOWN]
     if not shown:
-        return Sighting(H.UNKNOWN, "The domain has no name server.")
+        return Sighting(H.UNKNOWN, say("The domain has no name server."))
     if len(seen) == len(shown):
-        return Sighting(H.SEEN_EVERYWHERE, f"Visible at all {len(shown)} name servers.")
+        return Sighting(H.SEEN_EVERYWHERE, say("Visible at all %(count)s name servers.", count=len(shown)))
     if len(absent) == len(shown):
-        return Sighting(H.NOT_SEEN, f"Not there at any of {len(shown)} name servers.")
-    parts = [f"Visible at {len(seen)} of {len(shown)} name servers"]
-    parts += [f"not at {', '.join(sorted(absent))}"] if absent else []
-    parts += [f"no answer from {', '.join(sorted(silent))}"] if silent else []
-    return Sighting(H.UNKNOWN, "; ".join(parts) + ".")
+        return Sighting(H.NOT_SEEN, say("Not there at any of %(count)s name servers.", count=len(shown)))
+    parts = [say("Visible at %(seen)s of %(count)s name servers", seen=len(seen), count=len(shown))]
+    parts += [say("not at %(absent)s", absent=", ".join(sorted(absent)))] if absent else []
+    parts += [say("no answer from %(silent)s", silent=", ".join(sorted(silent)))] if silent else []
+    return Sighting(H.UNKNOWN, say("%(places)s.", places=joined(parts, "; ")))
 
 
 def _at_server(public_record: str, answers: Iterable[DnsAnswer]) -> KeyHappening:

@@ -8,6 +8,7 @@ from dns_checks.dmarc.public_suffixes import SuffixList
 from dns_checks.dmarc.rfc7489 import OlderVerdict, evaluate_7489
 from mailtypes.domain import DomainName
 from mailtypes.questions import DnsEvaluation
+from mailtypes.saying import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,13 @@ def _differences(current: DmarcVerdict, older: OlderVerdict) -> list[Difference]
         left, right = str(ours or "none"), str(theirs or "none")
         if left != right and (ours is not None or subject != "organizational_domain"):
             words = subject.replace("_", " ")
-            sentence = f"By RFC 9989 the {words} is {left}, by RFC 7489 {right}{cause}."
+            sentence = say(
+                "By RFC 9989 the %(words)s is %(left)s, by RFC 7489 %(right)s%(cause)s.",
+                words=words,
+                left=left,
+                right=right,
+                cause=cause,
+            )
             found.append(Difference(subject, left, right, sentence))
     return found
 
@@ -75,22 +82,24 @@ def _disposition(older: OlderVerdict) -> str:
     done = older.verdict.disposition
     if older.percent in {0, 100} or done == older.rest:
         return str(older.rest if older.percent == 0 else done)
-    return f"{done} for {older.percent} % and {older.rest} for the others"
+    return say(
+        "%(done)s for %(percent)s %% and %(rest)s for the others", done=done, percent=older.percent, rest=older.rest
+    )
 
 
 def _cause(current: DmarcVerdict, older: OlderVerdict) -> str:
     """Why the two differ, as far as one cause can be named; with its leading comma."""
     record = current.record
     if current.organizational_domain != older.verdict.organizational_domain:
-        return ", since one walks the DNS tree and the other uses the public suffix list"
+        return say(", since one walks the DNS tree and the other uses the public suffix list")
     if current.policy_domain != older.verdict.policy_domain:
-        return ", since they pass over several records and over a public suffix's record differently"
+        return say(", since they pass over several records and over a public suffix's record differently")
     if record is None:
         return ""
     if record.is_testing and older.percent == 100:
-        return ", since t=y means nothing to RFC 7489"
+        return say(", since t=y means nothing to RFC 7489")
     if older.percent != 100:
-        return ", since pct means nothing to RFC 9989"
+        return say(", since pct means nothing to RFC 9989")
     if record.np is not None or "np" in record.faulty_policies:
-        return ", since np means nothing to RFC 7489"
+        return say(", since np means nothing to RFC 7489")
     return ""

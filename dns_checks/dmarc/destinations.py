@@ -12,6 +12,7 @@ from dns_checks.dmarc.tree_walk import WalkStep, walk
 from dns_checks.rdata import is_dns_name
 from mailtypes.domain import DomainName, DomainSyntaxError
 from mailtypes.questions import Absent, DnsAnswer, DnsEvaluation, DnsQuestion, RecordType, TxtRecord, Unanswered
+from mailtypes.saying import say
 
 _MAILTO = re.compile(r"mailto:[^?]*@(?P<host>[^?@]+)", re.IGNORECASE)
 _MAX_HOSTS = 10  # each may cost a tree walk and a query
@@ -78,12 +79,14 @@ def _check(
     theirs = yield from walk(host, known)
     if ours.organizational_domain is None or theirs.organizational_domain is None:
         cause = ours.unanswered or theirs.unanswered
-        return ReportDestination(host, uris, Consent.UNKNOWN, answer=f"the organizational domain is unknown: {cause}")
+        return ReportDestination(
+            host, uris, Consent.UNKNOWN, answer=say("the organizational domain is unknown: %(cause)s", cause=cause)
+        )
     if ours.organizational_domain == theirs.organizational_domain:
         return ReportDestination(host, uris, Consent.INTERNAL)
     name = f"{policy_domain.ascii}._report._dmarc.{host.ascii}"
     if not is_dns_name(name):
-        return ReportDestination(host, uris, Consent.MISSING, name, "such a name cannot exist in the DNS")
+        return ReportDestination(host, uris, Consent.MISSING, name, say("such a name cannot exist in the DNS"))
     answer = yield DnsQuestion(name, RecordType.TXT)
     return _read_answer(ReportDestination(host, uris, Consent.MISSING, name), answer)
 
@@ -92,15 +95,17 @@ def _read_answer(asked: ReportDestination, answer: DnsAnswer) -> ReportDestinati
     if isinstance(answer, Unanswered):
         return ReportDestination(asked.host, asked.uris, Consent.UNKNOWN, asked.question, answer.cause)
     if isinstance(answer, Absent):
-        return ReportDestination(asked.host, asked.uris, Consent.MISSING, asked.question, "no such record")
+        return ReportDestination(asked.host, asked.uris, Consent.MISSING, asked.question, say("no such record"))
     texts = [record.joined.decode("latin-1") for record in answer.records if isinstance(record, TxtRecord)]
     consents = [text for text in texts if is_policy_record(text) and len(text) <= 4096]
     if not consents:
-        return ReportDestination(asked.host, asked.uris, Consent.MISSING, asked.question, "no record with v=DMARC1")
+        return ReportDestination(
+            asked.host, asked.uris, Consent.MISSING, asked.question, say("no record with v=DMARC1")
+        )
     records = [parse_record(text) for text in consents]
     replacements = tuple(dict.fromkeys(uri for record in records for uri in (*record.rua, *record.ruf)))
     if any(host_of(uri) != asked.host for uri in replacements):
         # The same section: a replacement elsewhere stops the reports to both addresses.
-        cause = f"the record sends reports on to another host: {consents[0]}"
+        cause = say("the record sends reports on to another host: %(consents)s", consents=consents[0])
         return ReportDestination(asked.host, asked.uris, Consent.MISSING, asked.question, cause, replacements)
     return ReportDestination(asked.host, asked.uris, Consent.GIVEN, asked.question, consents[0], replacements)

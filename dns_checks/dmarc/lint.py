@@ -27,6 +27,7 @@ from mailtypes.auth import Finding
 from mailtypes.domain import DomainName
 from mailtypes.errors import Span
 from mailtypes.questions import DnsAnswer, DnsEvaluation, DnsQuestion, Found, RecordType, TxtRecord
+from mailtypes.saying import say
 
 _ALIKE = 0.75
 _MAX_REPORTED = 20
@@ -66,7 +67,9 @@ def lint_dmarc(domain: DomainName, suffixes: SuffixList | None = None) -> DnsEva
     destinations = yield from check_destinations(place, found.record)
     findings += _judge_destinations(place, found.record, destinations)
     if not any(finding.severity is Severity.ERROR for finding in findings):
-        sentence = f"The DMARC record at _dmarc.{place} can be read; its policy is {found.record.p}."
+        sentence = say(
+            "The DMARC record at _dmarc.%(place)s can be read; its policy is %(p)s.", place=place, p=found.record.p
+        )
         findings.insert(0, present("dmarc.record", at_place, sentence))
     return DmarcLint(domain, place, found.record, tuple(findings), destinations)
 
@@ -81,8 +84,10 @@ def _texts_beside(answer: DnsAnswer, evidence: tuple[Evidence, ...]) -> Iterator
     texts = _texts(answer)
     policies = [text for text in texts if is_policy_record(text)]
     if len(policies) > 1:
-        sentence = f"There are {len(policies)} DMARC records at one name, so receivers ignore them all."
-        yield absent("dmarc.several_records", evidence, sentence, "Keep one of them.")
+        sentence = say(
+            "There are %(count)s DMARC records at one name, so receivers ignore them all.", count=len(policies)
+        )
+        yield absent("dmarc.several_records", evidence, sentence, say("Keep one of them."))
     for text in [text for text in texts if text not in policies][:_MAX_REPORTED]:
         head = text.lstrip(" \t\"'")[:8].lower()
         if SequenceMatcher(None, head, "v=dmarc1").ratio() >= _ALIKE or "v=dmarc1" in text[:_MAX_SEARCHED].lower():
@@ -91,8 +96,8 @@ def _texts_beside(answer: DnsAnswer, evidence: tuple[Evidence, ...]) -> Iterator
                 Severity.ERROR if not policies else Severity.WARNING,
                 Finding.ABSENT,
                 evidence,
-                "A TXT record looks like a DMARC record but does not begin with v=DMARC1; and so is ignored.",
-                "Begin it with 'v=DMARC1;' written exactly so.",
+                say("A TXT record looks like a DMARC record but does not begin with v=DMARC1; and so is ignored."),
+                say("Begin it with 'v=DMARC1;' written exactly so."),
                 Mark(text, Span(0, min(len(text), 10))),
             )
 
@@ -102,20 +107,28 @@ def _without_record(
 ) -> DnsEvaluation[list[CheckFinding]]:
     if found.unanswered:
         failed = next((step.domain for step in found.walk.steps if step.unanswered), domain)
-        sentence = f"Whether a DMARC policy applies to {domain} could not be found out: _dmarc.{failed} did not answer."
+        sentence = say(
+            "Whether a DMARC policy applies to %(domain)s could not be found out: _dmarc.%(failed)s did not answer.",
+            domain=domain,
+            failed=failed,
+        )
         return [unknown("dmarc.unknown", (*evidence, Evidence(f"_dmarc.{failed} TXT", found.unanswered)), sentence)]
     if found.walk.steps[0].discarded > 1:
         return []  # said already: there are several
-    next_step = f"Publish a TXT record at _dmarc.{domain}, to begin with: v=DMARC1; p=none; rua=mailto:..."
-    findings = [absent("dmarc.missing", evidence, f"No DMARC policy applies to {domain}.", next_step)]
+    next_step = say(
+        "Publish a TXT record at _dmarc.%(domain)s, to begin with: v=DMARC1; p=none; rua=mailto:...", domain=domain
+    )
+    findings = [
+        absent("dmarc.missing", evidence, say("No DMARC policy applies to %(domain)s.", domain=domain), next_step)
+    ]
     for name in (domain.ascii, f"_dmarc.{domain.ascii}.{domain.ascii}"):
         if len(name) > 253:
             continue
         question = DnsQuestion(name, RecordType.TXT)
         answer = yield question
         if any(is_policy_record(text) for text in _texts(answer)):
-            sentence = f"There is a DMARC record at {name}, where no receiver looks."
-            step = f"Move it to _dmarc.{domain}."
+            sentence = say("There is a DMARC record at %(name)s, where no receiver looks.", name=name)
+            step = say("Move it to _dmarc.%(domain)s.", domain=domain)
             findings.append(absent("dmarc.misplaced", (Evidence.of(question, answer),), sentence, step))
     return findings
 
@@ -128,26 +141,47 @@ def _place_in_tree(
     psd = record.tag("psd")
     mark = Mark(record.text, Span(psd.name_span.start, psd.value_span.end)) if psd else None
     if record.psd is PublicSuffix.YES and not suffixes.is_suffix(place):
-        sentence = f"psd=y says that names below {place} belong to others, so their mail does not align with {place}."
-        step = "Remove psd=y unless you register names below it for others."
+        sentence = say(
+            "psd=y says that names below %(place)s belong to others, so their mail does not align with %(place)s.",
+            place=place,
+        )
+        step = say("Remove psd=y unless you register names below it for others.")
         yield CheckFinding("dmarc.psd_misused", Severity.ERROR, Finding.ABSENT, evidence, sentence, step, mark)
     if record.psd is not PublicSuffix.YES and suffixes.is_suffix(place):
-        sentence = f"{place} is a public suffix, but its record does not say psd=y: all names below count as one owner."
-        yield warning("dmarc.psd_missing", evidence, sentence, "Add psd=y.")
+        sentence = say(
+            "%(place)s is a public suffix, but its record does not say psd=y: all names below count as one owner.",
+            place=place,
+        )
+        yield warning("dmarc.psd_missing", evidence, sentence, say("Add psd=y."))
     above = place.parent
     if record.psd is PublicSuffix.NO and above is not None and not suffixes.is_suffix(above):
-        sentence = f"psd=n makes {place} an organization of its own: its mail does not align with {above} any more."
-        step = "Remove psd=n unless that is meant."
+        sentence = say(
+            "psd=n makes %(place)s an organization of its own: its mail does not align with %(above)s any more.",
+            place=place,
+            above=above,
+        )
+        step = say("Remove psd=n unless that is meant.")
         yield CheckFinding("dmarc.psd_cuts_off", Severity.INFO, Finding.ABSENT, evidence, sentence, step, mark)
     if found.walk.unanswered:
-        sentence = f"The organizational domain of {domain} could not be found out: {found.walk.unanswered}."
+        sentence = say(
+            "The organizational domain of %(domain)s could not be found out: %(unanswered)s.",
+            domain=domain,
+            unanswered=found.walk.unanswered,
+        )
         yield unknown("dmarc.organizational_domain_unknown", evidence, sentence)
     elif organizational is not None and place not in {organizational, found.walk.public_suffix_domain}:
         for name in ("sp", "np"):
             tag = record.tag(name)
             if tag is not None:
-                sentence = f"{name}= has no effect here: {place} is not the organizational domain, {organizational} is."
-                finding = info("dmarc.subdomain_policy_ignored", evidence, sentence, f"Remove {name}=.")
+                sentence = say(
+                    "%(name)s= has no effect here: %(place)s is not the organizational domain, %(organizational)s is.",
+                    name=name,
+                    place=place,
+                    organizational=organizational,
+                )
+                finding = info(
+                    "dmarc.subdomain_policy_ignored", evidence, sentence, say("Remove %(name)s=.", name=name)
+                )
                 yield marked(finding, record.text, Span(tag.name_span.start, tag.value_span.end))
 
 
@@ -160,14 +194,26 @@ def _judge_destinations(
             case Consent.INTERNAL:
                 continue
             case Consent.GIVEN:
-                sentence = f"{one.host} agreed to get reports on {place}."
+                sentence = say("%(host)s agreed to get reports on %(place)s.", host=one.host, place=place)
                 yield present("dmarc.destination_agreed", evidence, sentence)
             case Consent.UNKNOWN:
-                sentence = f"Whether {one.host} agreed to get reports on {place} could not be found out."
+                sentence = say(
+                    "Whether %(host)s agreed to get reports on %(place)s could not be found out.",
+                    host=one.host,
+                    place=place,
+                )
                 yield unknown("dmarc.destination_unknown", evidence, sentence)
             case Consent.MISSING:
-                sentence = f"{one.host} did not agree to get reports on {place}, so receivers send none there."
-                step = f"Have {one.host} publish a TXT record at {one.question}: v=DMARC1;"
+                sentence = say(
+                    "%(host)s did not agree to get reports on %(place)s, so receivers send none there.",
+                    host=one.host,
+                    place=place,
+                )
+                step = say(
+                    "Have %(host)s publish a TXT record at %(question)s: v=DMARC1;",
+                    host=one.host,
+                    question=one.question,
+                )
                 finding = warning("dmarc.destination_refused", evidence, sentence, step)
                 at = record.text.find(one.uris[0])
                 yield marked(finding, record.text, Span(at, at + len(one.uris[0]))) if at >= 0 else finding

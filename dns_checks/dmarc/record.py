@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from dns_checks.dkim.parse import Tag, TagListSyntaxError, parse_tag_list
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 _VERSION = re.compile(r"[ \t]*v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s,]+\Z")
@@ -118,19 +119,21 @@ def parse_record(text: str) -> DmarcRecord:
     Unknown tags are ignored; other faults are ``remarks`` with the span and the next step.
     """
     if len(text) > _MAX_OCTETS:
-        raise DmarcSyntaxError(f"the record is longer than {_MAX_OCTETS} octets", source=text[:100])
+        raise DmarcSyntaxError(
+            say("the record is longer than %(max_octets)s octets", max_octets=_MAX_OCTETS), source=text[:100]
+        )
     if not is_policy_record(text):
         raise DmarcSyntaxError(
-            "the record does not begin with v=DMARC1",
+            say("the record does not begin with v=DMARC1"),
             source=text,
             span=Span(0, min(len(text), 10)),
-            next_step="Begin it with 'v=DMARC1;' written exactly so.",
+            next_step=say("Begin it with 'v=DMARC1;' written exactly so."),
         )
     reader = _Reader(text)
     p, sp, np = reader.policy("p"), reader.policy("sp"), reader.policy("np")
     if "p" not in reader.tags:
-        next_step = "Add p=none, p=quarantine or p=reject."
-        reader.remark("dmarc.missing_policy", "there is no p= tag", Span(0, len(text)), next_step)
+        next_step = say("Add p=none, p=quarantine or p=reject.")
+        reader.remark("dmarc.missing_policy", say("there is no p= tag"), Span(0, len(text)), next_step)
     reader.check_tag_names()
     return DmarcRecord(
         text=text,
@@ -193,8 +196,10 @@ class _Reader:
         value = tag.value.lower()
         if len(value) == 1 and value in allowed:
             return value
-        message = f"{name}={tag.value} is not valid"
-        self.remark("dmarc.invalid_value", message, tag.value_span, f"Use one of {', '.join(allowed)}.")
+        message = say("%(name)s=%(tag)s is not valid", name=name, tag=tag.value)
+        self.remark(
+            "dmarc.invalid_value", message, tag.value_span, say("Use one of %(allowed)s.", allowed=", ".join(allowed))
+        )
         return default
 
     def policy(self, name: str) -> Policy | None:
@@ -204,8 +209,8 @@ class _Reader:
         try:
             return Policy(tag.value.lower())
         except ValueError:
-            message = f"{name}={tag.value} is not a policy"
-            self.remark("dmarc.invalid_policy", message, tag.value_span, "Use none, quarantine or reject.")
+            message = say("%(name)s=%(tag)s is not a policy", name=name, tag=tag.value)
+            self.remark("dmarc.invalid_policy", message, tag.value_span, say("Use none, quarantine or reject."))
             return None
 
     def uris(self, name: str) -> tuple[str, ...]:
@@ -221,12 +226,12 @@ class _Reader:
             at += len(part) + 1
             sized = _OBSOLETE_SIZE.search(uri)
             if sized:
-                message = "a size limit behind ! is gone since RFC 9989"
-                self.remark("dmarc.obsolete_size", message, span, f"Remove {sized[0]}.")
+                message = say("a size limit behind ! is gone since RFC 9989")
+                self.remark("dmarc.obsolete_size", message, span, say("Remove %(sized)s.", sized=sized[0]))
                 uri = uri[: sized.start()]
             if not _URI.match(uri) or (uri.lower().startswith("mailto:") and not _MAILTO.match(uri)):
-                message = f"{name}= holds '{uri}', which is no address"
-                self.remark("dmarc.invalid_report_address", message, span, "Write mailto:name@example.com.")
+                message = say("%(name)s= holds '%(uri)s', which is no address", name=name, uri=uri)
+                self.remark("dmarc.invalid_report_address", message, span, say("Write mailto:name@example.com."))
             else:
                 found.append(uri)
         return tuple(found)
@@ -240,15 +245,17 @@ class _Reader:
         # Section 4.8: each at most once, and of 0 and 1 only one.
         if len(chosen) == len(options) and chosen <= _FAILURE_OPTIONS and not chosen >= _EXCLUSIVE_FAILURE_OPTIONS:
             return options
-        next_step = "Use 0 or 1, and d or s, separated by colons, each once."
-        self.remark("dmarc.invalid_value", f"fo={tag.value} is not valid", tag.value_span, next_step)
+        next_step = say("Use 0 or 1, and d or s, separated by colons, each once.")
+        self.remark("dmarc.invalid_value", say("fo=%(tag)s is not valid", tag=tag.value), tag.value_span, next_step)
         return ("0",)
 
     def check_tag_names(self) -> None:
         for name in OBSOLETE_TAGS:
             if name in self.tags:
-                message = f"{name}= is gone since RFC 9989"
-                self.remark("dmarc.obsolete_tag", message, self.tags[name].name_span, f"Remove {name}=.")
+                message = say("%(name)s= is gone since RFC 9989", name=name)
+                self.remark(
+                    "dmarc.obsolete_tag", message, self.tags[name].name_span, say("Remove %(name)s=.", name=name)
+                )
 
 
 def _by_name(tags: Iterable[Tag]) -> dict[str, Tag]:

@@ -20,6 +20,7 @@ from mailtypes.questions import (
     TxtRecord,
     Unanswered,
 )
+from mailtypes.saying import say
 
 _SERVER_ERROR = 500
 
@@ -45,16 +46,27 @@ def check_mta_sts(domain: DomainName) -> Evaluation[MtaStsCheck]:
     answer = yield from ask(question)
     evidence = (Evidence.of(question, answer),)
     if isinstance(answer, Unanswered):
-        sentence = f"Whether {domain} has an MTA-STS record could not be looked up."
+        sentence = say("Whether %(domain)s has an MTA-STS record could not be looked up.", domain=domain)
         return MtaStsCheck(domain, (unknown("mta_sts.unknown", evidence, sentence),))
     records = answer.records if isinstance(answer, Found) else ()
     texts = [record.joined.decode("latin-1") for record in records if isinstance(record, TxtRecord)]
     read = _read_record(domain, texts, evidence)
     if isinstance(read, CheckFinding):
         return MtaStsCheck(domain, (read,))
-    findings = [present("mta_sts.record", evidence, f"{question.name} announces a policy (id {read.id}).")]
+    findings = [
+        present(
+            "mta_sts.record",
+            evidence,
+            say("%(question)s announces a policy (id %(id)s).", question=question.name, id=read.id),
+        )
+    ]
     findings += [
-        warning("mta_sts.record_remark", evidence, f"{question.name}: {remark.message}.", remark.next_step)
+        warning(
+            "mta_sts.record_remark",
+            evidence,
+            say("%(question)s: %(message)s.", question=question.name, message=remark.message),
+            remark.next_step,
+        )
         for remark in read.remarks
     ]
     wanted = policy_fetch(domain)
@@ -71,36 +83,48 @@ def _read_record(domain: DomainName, texts: list[str], evidence: tuple[Evidence,
     announcing = [text for text in texts if is_record(text)]
     name = f"_mta-sts.{domain}"
     if len(announcing) > 1:
-        sentence = f"There are {len(announcing)} MTA-STS records at {name}; senders treat them as none."
-        return absent("mta_sts.several", evidence, sentence, "Leave only one of them.")
+        sentence = say(
+            "There are %(count)s MTA-STS records at %(name)s; senders treat them as none.",
+            count=len(announcing),
+            name=name,
+        )
+        return absent("mta_sts.several", evidence, sentence, say("Leave only one of them."))
     candidate = announcing or [text for text in texts if text.lower().lstrip().startswith("v=sts")]
     if not candidate:
-        sentence = f"{domain} has no MTA-STS record; mail to it can be delivered without verified TLS."
-        return info("mta_sts.missing", evidence, sentence, "Publish MTA-STS once TLS of all mail hosts is in order.")
+        sentence = say(
+            "%(domain)s has no MTA-STS record; mail to it can be delivered without verified TLS.", domain=domain
+        )
+        return info(
+            "mta_sts.missing", evidence, sentence, say("Publish MTA-STS once TLS of all mail hosts is in order.")
+        )
     try:
         return parse_record(candidate[0])
     except MtaStsRecordSyntaxError as error:
-        sentence = f"The MTA-STS record at {name} is not valid: {error.message}."
-        return absent("mta_sts.invalid_record", evidence, sentence, error.next_step or "Publish it again.")
+        sentence = say("The MTA-STS record at %(name)s is not valid: %(message)s.", name=name, message=error.message)
+        return absent("mta_sts.invalid_record", evidence, sentence, error.next_step or say("Publish it again."))
 
 
 def _judge_fetch(wanted: HttpFetch, fetched: HttpAnswer) -> tuple[MtaStsPolicy | None, list[CheckFinding]]:
     evidence = (Evidence.of_fetch(wanted, fetched),)
     if isinstance(fetched, Unanswered):
-        sentence = f"The policy could not be fetched from {wanted.url}: {fetched.cause}."
-        next_step = "Check the name, the certificate and the web server of the mta-sts host."
+        sentence = say("The policy could not be fetched from %(url)s: %(cause)s.", url=wanted.url, cause=fetched.cause)
+        next_step = say("Check the name, the certificate and the web server of the mta-sts host.")
         if fetched.cause == NO_WEB:
             next_step = FETCH_LATER
         return None, [unknown("mta_sts.policy_unknown", evidence, sentence, next_step)]
     if fetched.status >= _SERVER_ERROR:
-        sentence = f"The web server of the policy answers {fetched.status}."
-        return None, [unknown("mta_sts.policy_unknown", evidence, sentence, "Mend the web server of the mta-sts host.")]
+        sentence = say("The web server of the policy answers %(status)s.", status=fetched.status)
+        return None, [
+            unknown("mta_sts.policy_unknown", evidence, sentence, say("Mend the web server of the mta-sts host."))
+        ]
     if 300 <= fetched.status < 400:
-        sentence = f"{wanted.url} redirects, which senders must not follow (RFC 8461 section 3.3)."
-        return None, [absent("mta_sts.policy_redirected", evidence, sentence, "Serve the file at this very URL.")]
+        sentence = say("%(url)s redirects, which senders must not follow (RFC 8461 section 3.3).", url=wanted.url)
+        return None, [absent("mta_sts.policy_redirected", evidence, sentence, say("Serve the file at this very URL."))]
     if fetched.status != 200:
-        sentence = f"There is no policy at {wanted.url} (status {fetched.status})."
-        return None, [absent("mta_sts.policy_missing", evidence, sentence, "Serve the policy file at this very URL.")]
+        sentence = say("There is no policy at %(url)s (status %(status)s).", url=wanted.url, status=fetched.status)
+        return None, [
+            absent("mta_sts.policy_missing", evidence, sentence, say("Serve the policy file at this very URL."))
+        ]
     return _judge_policy(wanted, fetched, evidence)
 
 
@@ -110,18 +134,32 @@ def _judge_policy(
     findings = []
     media_type = fetched.content_type.partition(";")[0].strip().lower()
     if media_type != "text/plain":
-        sentence = f"The policy is served as '{printable(media_type[:80])}'; senders may refuse what is not text/plain."
-        findings.append(warning("mta_sts.content_type", evidence, sentence, "Serve it as Content-Type: text/plain."))
+        sentence = say(
+            "The policy is served as '%(media_type)s'; senders may refuse what is not text/plain.",
+            media_type=printable(media_type[:80]),
+        )
+        findings.append(
+            warning("mta_sts.content_type", evidence, sentence, say("Serve it as Content-Type: text/plain."))
+        )
     try:
         policy = parse_policy(fetched.body.decode("utf-8", "replace"))
     except MtaStsPolicySyntaxError as error:
-        place = f"line {error.line_and_column[0]}: " if error.line_and_column else ""
-        sentence = f"The policy at {wanted.url} is not valid: {place}{error.message}."
-        findings.append(absent("mta_sts.invalid_policy", evidence, sentence, error.next_step or "Mend the file."))
+        place = (
+            say("line %(line_and_column)s: ", line_and_column=error.line_and_column[0]) if error.line_and_column else ""
+        )
+        sentence = say(
+            "The policy at %(url)s is not valid: %(place)s%(message)s.",
+            url=wanted.url,
+            place=place,
+            message=error.message,
+        )
+        findings.append(absent("mta_sts.invalid_policy", evidence, sentence, error.next_step or say("Mend the file.")))
         return None, findings
     findings.append(_judge_mode(policy, evidence))
     findings += [
-        warning("mta_sts.policy_remark", evidence, f"The policy: {remark.message}.", remark.next_step)
+        warning(
+            "mta_sts.policy_remark", evidence, say("The policy: %(message)s.", message=remark.message), remark.next_step
+        )
         for remark in policy.remarks
     ]
     return policy, findings
@@ -130,33 +168,48 @@ def _judge_policy(
 def _judge_mode(policy: MtaStsPolicy, evidence: tuple[Evidence, ...]) -> CheckFinding:
     match policy.mode:
         case Mode.ENFORCE:
-            return present("mta_sts.enforced", evidence, "The policy is in force: senders insist on verified TLS.")
+            return present("mta_sts.enforced", evidence, say("The policy is in force: senders insist on verified TLS."))
         case Mode.TESTING:
-            sentence = "The policy is only tested: senders report faults but deliver all the same."
-            return info("mta_sts.testing", evidence, sentence, "Set mode: enforce once the TLS reports show no faults.")
+            sentence = say("The policy is only tested: senders report faults but deliver all the same.")
+            return info(
+                "mta_sts.testing", evidence, sentence, say("Set mode: enforce once the TLS reports show no faults.")
+            )
         case Mode.NONE:
-            sentence = "The policy is being withdrawn (mode: none): senders do not insist on TLS."
-            return info("mta_sts.mode_none", evidence, sentence, "Once its max_age is over, remove record and file.")
+            sentence = say("The policy is being withdrawn (mode: none): senders do not insist on TLS.")
+            return info(
+                "mta_sts.mode_none", evidence, sentence, say("Once its max_age is over, remove record and file.")
+            )
 
 
 def _judge_hosts(route: MailRoute, policy: MtaStsPolicy) -> list[CheckFinding]:
     hosts = [host for group in route.host_groups for host in group]
     evidence = (Evidence(f"{route.domain} MX", ", ".join(hosts) or route.cause),)
     if route.result is RouteResult.UNKNOWN:
-        sentence = f"Whether the policy covers the mail hosts of {route.domain} could not be found out."
+        sentence = say(
+            "Whether the policy covers the mail hosts of %(domain)s could not be found out.", domain=route.domain
+        )
         return [unknown("mta_sts.mx_unknown", evidence, sentence)]
     findings = []
     for host in hosts:
         if not matches_any(host, policy.patterns):
-            sentence = f"The policy does not name the mail host {host}: {', '.join(policy.patterns[:10])}."
+            sentence = say(
+                "The policy does not name the mail host %(host)s: %(patterns)s.",
+                host=host,
+                patterns=", ".join(policy.patterns[:10]),
+            )
             next_step = f"Add 'mx: {host}' to the policy file, then change the id of the record."
             # In testing mode senders deliver all the same (section 5), and report it.
-            say = absent if policy.mode is Mode.ENFORCE else warning
-            findings.append(say("mta_sts.mx_not_covered", evidence, sentence, next_step))
+            judged = absent if policy.mode is Mode.ENFORCE else warning
+            findings.append(judged("mta_sts.mx_not_covered", evidence, sentence, next_step))
     if hosts and not findings:
-        findings.append(present("mta_sts.mx_covered", evidence, "The policy names every mail host."))
+        findings.append(present("mta_sts.mx_covered", evidence, say("The policy names every mail host.")))
     findings += [
-        info("mta_sts.unused_pattern", evidence, f"No mail host fits 'mx: {pattern}'.", "Remove it if it is outdated.")
+        info(
+            "mta_sts.unused_pattern",
+            evidence,
+            say("No mail host fits 'mx: %(pattern)s'.", pattern=pattern),
+            say("Remove it if it is outdated."),
+        )
         for pattern in policy.patterns[:10]
         if hosts and not any(matches(host, pattern) for host in hosts)
     ]

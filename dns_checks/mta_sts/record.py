@@ -13,6 +13,7 @@ from dns_checks.field_list import (
     record_error,
 )
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 VERSION = "STSv1"
 _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
@@ -39,13 +40,15 @@ def is_record(text: str) -> bool:
 def parse_record(text: str) -> MtaStsRecord:
     """Read a record (latin-1 text, so that spans count octets); raise ``MtaStsRecordSyntaxError`` with the span."""
     if len(text) > MAX_OCTETS:
-        raise MtaStsRecordSyntaxError(f"the record is longer than {MAX_OCTETS} octets", source=text[:100])
+        raise MtaStsRecordSyntaxError(
+            say("the record is longer than %(max_octets)s octets", max_octets=MAX_OCTETS), source=text[:100]
+        )
     if not is_record(text):
         raise MtaStsRecordSyntaxError(
-            "the record does not begin with v=STSv1;",
+            say("the record does not begin with v=STSv1;"),
             source=text,
             span=Span(0, min(len(text), 8)),
-            next_step="Begin it with 'v=STSv1;' written exactly so, then 'id=' and a number.",
+            next_step=say("Begin it with 'v=STSv1;' written exactly so, then 'id=' and a number."),
         )
     fields = read_fields(text)
     if isinstance(fields, FieldFault):
@@ -53,9 +56,13 @@ def parse_record(text: str) -> MtaStsRecord:
     named, remarks = first_of_each(fields)
     identity = named.get("id")
     if identity is None:
-        fault = FieldFault("there is no id=", Span(0, len(text)), "Add id= and a number, such as id=20260101000000.")
+        fault = FieldFault(
+            say("there is no id="), Span(0, len(text)), say("Add id= and a number, such as id=20260101000000.")
+        )
         raise record_error(MtaStsRecordSyntaxError, text, fault)
     if not _ID.match(identity.value):
-        fault = FieldFault("id= is not 1 to 32 letters and digits", identity.value_span, "Use letters and digits only.")
+        fault = FieldFault(
+            say("id= is not 1 to 32 letters and digits"), identity.value_span, say("Use letters and digits only.")
+        )
         raise record_error(MtaStsRecordSyntaxError, text, fault)
     return MtaStsRecord(text, identity.value, tuple(remarks))

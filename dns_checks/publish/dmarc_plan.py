@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from dns_checks.dmarc import DmarcRecord, DmarcSyntaxError, Policy, parse_record
 from dns_checks.dmarc.record import OBSOLETE_TAGS
+from mailtypes.saying import say
 
 _STRICTNESS = {Policy.NONE: 0, Policy.QUARANTINE: 1, Policy.REJECT: 2}
 
@@ -29,20 +30,20 @@ class DmarcStep:
 
 
 _EFFECTS = {
-    Policy.NONE: "Receivers deliver as before and report what would fail.",
-    Policy.QUARANTINE: "Receivers put mail that fails into the spam folder.",
-    Policy.REJECT: "Receivers refuse mail that fails; nobody can send in the domain's name any more.",
+    Policy.NONE: say("Receivers deliver as before and report what would fail."),
+    Policy.QUARANTINE: say("Receivers put mail that fails into the spam folder."),
+    Policy.REJECT: say("Receivers refuse mail that fails; nobody can send in the domain's name any more."),
 }
 _CONDITIONS = {
     Policy.NONE: (
-        "Aggregate reports have come in for at least four weeks, a month's end among them.",
-        "Every source in them that is yours is known, and its mail passes with an aligned identifier.",
-        "At least 99 % of the mail of your own sources passes, week after week.",
+        say("Aggregate reports have come in for at least four weeks, a month's end among them."),
+        say("Every source in them that is yours is known, and its mail passes with an aligned identifier."),
+        say("At least 99 % of the mail of your own sources passes, week after week."),
     ),
     Policy.QUARANTINE: (
-        "At least four more weeks have brought no report of your own mail in quarantine.",
-        "What still fails is forwarded mail or mailing lists, and you can do without it; or it is not yours.",
-        "Nobody has complained of mail in the spam folder that comes from a source of yours.",
+        say("At least four more weeks have brought no report of your own mail in quarantine."),
+        say("What still fails is forwarded mail or mailing lists, and you can do without it; or it is not yours."),
+        say("Nobody has complained of mail in the spam folder that comes from a source of yours."),
     ),
     Policy.REJECT: (),
 }

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dns_checks.bimi import BimiSyntaxError, parse_record
 from dns_checks.publish.error import PublishError
+from mailtypes.saying import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +20,16 @@ class LogoPublication:
             record = parse_record(self.record)
         except BimiSyntaxError as error:
             raise PublishError(
-                f"no BIMI record can be made of it: {error.message}",
+                say("no BIMI record can be made of it: %(message)s", message=error.message),
                 source=self.record,
                 span=error.span,
                 next_step=error.next_step,
             ) from error
         if (record.location, record.authority or "") != (self.logo_url, self.certificate_url):
             raise PublishError(
-                "an address holds characters that end it within the record",
+                say("an address holds characters that end it within the record"),
                 source=self.record,
-                next_step="Write commas and semicolons in the address as %2C and %3B.",
+                next_step=say("Write commas and semicolons in the address as %2C and %3B."),
             )
 
     @property

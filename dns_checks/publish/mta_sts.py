@@ -7,6 +7,7 @@ from datetime import timedelta
 from dns_checks.mta_sts.policy import Mode, MtaStsPolicySyntaxError, parse_policy
 from dns_checks.publish.error import PublishError
 from mailtypes.domain import DomainName
+from mailtypes.saying import say
 
 _ID_LETTERS = 32  # section 3.1
 _ADVISED_AGE = timedelta(days=7)
@@ -30,13 +31,13 @@ class TlsPolicyPublication:
             policy = parse_policy(self.text)
         except MtaStsPolicySyntaxError as error:
             raise PublishError(
-                f"no MTA-STS policy can be made of it: {error.message}",
+                say("no MTA-STS policy can be made of it: %(message)s", message=error.message),
                 source=self.text,
                 span=error.span,
                 next_step=error.next_step,
             ) from error
         if policy.patterns != self.patterns:
-            raise PublishError("a name of a mail host holds a line break", source=self.text)
+            raise PublishError(say("a name of a mail host holds a line break"), source=self.text)
 
     @property
     def text(self) -> str:

@@ -11,6 +11,7 @@ from dns_checks.publish.records import RecordToPublish
 from dns_checks.publish.zone_text import TTL
 from mailtypes.domain import DomainName
 from mailtypes.questions import RecordType
+from mailtypes.saying import say
 
 _NUMBER = re.compile(r"([0-9]+)")
 _PLAIN = re.compile(r"[A-Za-z_*][A-Za-z0-9_.*-]*\Z")
@@ -37,7 +38,11 @@ def _zone_of(name: DomainName, zones: Sequence[DomainName]) -> DomainName:
         return organizational_domain_7489(name, bundled_suffixes())
     above = [zone for zone in zones if name.is_within(zone)]
     if not above:
-        raise PublishError(f"{name} is in none of the zones", source=name.ascii, next_step="Name its zone as well.")
+        raise PublishError(
+            say("%(name)s is in none of the zones", name=name),
+            source=name.ascii,
+            next_step=say("Name its zone as well."),
+        )
     return max(above, key=lambda zone: len(zone.labels))
 
 

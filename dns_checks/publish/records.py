@@ -11,6 +11,7 @@ from dns_checks.publish.mta_sts import TlsPolicyPublication
 from dns_checks.publish.spf import merged_spf
 from mailtypes.domain import DomainName
 from mailtypes.questions import RecordType
+from mailtypes.saying import say
 
 _MX_PREFERENCE = 10
 
@@ -65,15 +66,17 @@ def _authentication(request: PublishRequest) -> Iterator[RecordToPublish]:
     """SPF, DKIM, DMARC."""
     host = request.return_path_host
     spf = merged_spf(request.existing_spf, request.egress_addresses)
-    yield RecordToPublish(host, RecordType.TXT, spf, "SPF: lets our addresses send", "spf")
+    yield RecordToPublish(host, RecordType.TXT, spf, say("SPF: lets our addresses send"), "spf")
     for key in request.keys:
         name = _below(f"{key.selector}._domainkey", request.domain)
-        yield RecordToPublish(name, RecordType.TXT, key_record_text(key.public_key), "DKIM: our public key", "dkim")
+        yield RecordToPublish(
+            name, RecordType.TXT, key_record_text(key.public_key), say("DKIM: our public key"), "dkim"
+        )
     if request.has_dmarc:
         return
     kept = kept_record(request.existing_dmarc)
     policy = kept or dmarc_start_record(request.report_address)
-    purpose = "DMARC: stays as it is" if kept else "DMARC: first only watch (p=none)"
+    purpose = say("DMARC: stays as it is") if kept else say("DMARC: first only watch (p=none)")
     yield RecordToPublish(_below("_dmarc", request.domain), RecordType.TXT, policy, purpose, "dmarc")
 
 
@@ -82,12 +85,17 @@ def _hosts(request: PublishRequest) -> Iterator[RecordToPublish]:
     for mail_host in request.mail_hosts:
         value = f"{_MX_PREFERENCE} {mail_host.ascii}"
         yield RecordToPublish(
-            request.return_path_host, RecordType.MX, value, "Return path: bounces come to us", "return_path"
+            request.return_path_host, RecordType.MX, value, say("Return path: bounces come to us"), "return_path"
         )
     if request.tracking_host is not None and request.tracking_target is not None:
         target = request.tracking_target.ascii
         yield RecordToPublish(
-            request.tracking_host, RecordType.CNAME, target, "Links, pixel, unsubscribe", "tracking", is_required=False
+            request.tracking_host,
+            RecordType.CNAME,
+            target,
+            say("Links, pixel, unsubscribe"),
+            "tracking",
+            is_required=False,
         )
 
 
@@ -97,18 +105,18 @@ def _beyond(request: PublishRequest) -> Iterator[RecordToPublish]:
     if address is not None:
         yield from _report_consent(request.domain, address)
         value = f"v=TLSRPTv1; rua=mailto:{uri_address(address)}"
-        purpose = "TLS reports: where senders tell of failures"
+        purpose = say("TLS reports: where senders tell of failures")
         yield _advised(_below("_smtp._tls", request.domain), RecordType.TXT, value, purpose, "tls_rpt")
     if request.tls_policy is not None:
-        purpose = "MTA-STS: announces the policy file; its id changes with the file"
+        purpose = say("MTA-STS: announces the policy file; its id changes with the file")
         value = request.tls_policy.record
         yield _advised(_below("_mta-sts", request.domain), RecordType.TXT, value, purpose, "mta_sts")
         if request.tls_policy.web_host is not None:
-            target, purpose = request.tls_policy.web_host.ascii, "MTA-STS: the web host of the policy file"
+            target, purpose = request.tls_policy.web_host.ascii, say("MTA-STS: the web host of the policy file")
             yield _advised(_below("mta-sts", request.domain), RecordType.CNAME, target, purpose, "mta_sts")
     if request.logo is not None:
         name = _below(f"{request.logo.selector}._bimi", request.domain)
-        yield _advised(name, RecordType.TXT, request.logo.record, "BIMI: the logo and its certificate", "bimi")
+        yield _advised(name, RecordType.TXT, request.logo.record, say("BIMI: the logo and its certificate"), "bimi")
 
 
 def _report_consent(domain: DomainName, address: str) -> Iterator[RecordToPublish]:
@@ -120,7 +128,7 @@ def _report_consent(domain: DomainName, address: str) -> Iterator[RecordToPublis
     receiver = DomainName.parse(address.rpartition("@")[2])
     if not receiver.is_within(domain):
         name = _below(f"{domain.ascii}._report._dmarc", receiver)
-        purpose = f"DMARC: {receiver} agrees to get reports on {domain}"
+        purpose = say("DMARC: %(receiver)s agrees to get reports on %(domain)s", receiver=receiver, domain=domain)
         yield _advised(name, RecordType.TXT, "v=DMARC1;", purpose, "dmarc")
 
 

@@ -6,6 +6,7 @@ from dns_checks.audit.report import Address
 from dns_checks.publish.error import PublishError
 from dns_checks.spf import parse_record
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 
 def merged_spf(existing: str | None, addresses: tuple[Address, ...]) -> str:
@@ -20,10 +21,10 @@ def merged_spf(existing: str | None, addresses: tuple[Address, ...]) -> str:
         parse_record(existing)
     except InputSyntaxError as error:
         raise PublishError(
-            f"the existing SPF record is not valid: {error.message}",
+            say("the existing SPF record is not valid: %(message)s", message=error.message),
             source=error.source or existing,
             span=error.span or Span(0, len(existing)),
-            next_step=error.next_step or "Mend it first; receivers treat it as an error.",
+            next_step=error.next_step or say("Mend it first; receivers treat it as an error."),
         ) from error
     version, *terms = existing.split()
     missing = [address for address in addresses if not _is_covered(address, terms)]

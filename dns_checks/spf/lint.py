@@ -24,6 +24,7 @@ from dns_checks.spf.tree import Lookup, NodeState, SpfNode, reachable_terms, spf
 from mailtypes.auth import Finding
 from mailtypes.errors import Span
 from mailtypes.questions import DnsEvaluation, DnsQuestion, Found, RecordType, TxtRecord
+from mailtypes.saying import say
 
 _MANY_LOOKUPS = 8
 _ANSWER_OCTETS = 512  # RFC 7208 section 3.4
@@ -60,7 +61,12 @@ def lint_spf(domain: str, limits: SpfLimits | None = None) -> DnsEvaluation[SpfL
         judged = (one for node, lookup in lookups for one in _judge_lookup(node, lookup, allowed))
         findings += islice(judged, _MAX_FAULTS)
     if tree.record is not None and not any(finding.severity is Severity.ERROR for finding in findings):
-        sentence = f"The SPF record of {domain} can be read and needs {tree.lookups} of {allowed.terms} lookups."
+        sentence = say(
+            "The SPF record of %(domain)s can be read and needs %(lookups)s of %(terms)s lookups.",
+            domain=domain,
+            lookups=tree.lookups,
+            terms=allowed.terms,
+        )
         findings.insert(0, present("spf.record", evidence, sentence))
     return SpfLint(domain, tree.record, tuple(findings), tree)
 
@@ -73,13 +79,19 @@ def _evidence(node: SpfNode) -> tuple[Evidence, ...]:
 
 def _without_record(tree: SpfNode, evidence: tuple[Evidence, ...]) -> Iterator[CheckFinding]:
     if tree.state is NodeState.UNANSWERED:
-        yield unknown("spf.unknown", evidence, f"The SPF record of {tree.domain} could not be looked up.")
+        yield unknown(
+            "spf.unknown", evidence, say("The SPF record of %(domain)s could not be looked up.", domain=tree.domain)
+        )
     elif tree.state is NodeState.SEVERAL:
-        sentence = f"{tree.domain} has {len(tree.texts)} SPF records, which receivers treat as an error."
-        yield absent("spf.several_records", evidence, sentence, "Merge them into one.")
+        sentence = say(
+            "%(domain)s has %(count)s SPF records, which receivers treat as an error.",
+            domain=tree.domain,
+            count=len(tree.texts),
+        )
+        yield absent("spf.several_records", evidence, sentence, say("Merge them into one."))
     elif tree.state is NodeState.MISSING:
-        step = "Publish one that names whoever sends for the domain, and ends with -all."
-        yield absent("spf.missing", evidence, f"{tree.domain} has no SPF record.", step)
+        step = say("Publish one that names whoever sends for the domain, and ends with -all.")
+        yield absent("spf.missing", evidence, say("%(domain)s has no SPF record.", domain=tree.domain), step)
 
 
 def _texts_beside(tree: SpfNode, evidence: tuple[Evidence, ...]) -> Iterator[CheckFinding]:
@@ -96,14 +108,18 @@ def _texts_beside(tree: SpfNode, evidence: tuple[Evidence, ...]) -> Iterator[Che
                 Severity.WARNING if tree.texts else Severity.ERROR,
                 Finding.ABSENT,
                 evidence,
-                "A TXT record looks like an SPF record but does not begin with 'v=spf1 ' and so is ignored.",
-                "Begin it with 'v=spf1 ' written exactly so.",
+                say("A TXT record looks like an SPF record but does not begin with 'v=spf1 ' and so is ignored."),
+                say("Begin it with 'v=spf1 ' written exactly so."),
                 Mark(text, Span(0, min(len(text), 8))),
             )
     octets = sum(len(record.joined) + len(record.strings) + 12 for record in texts)
     if tree.texts and octets > _ANSWER_OCTETS:
-        sentence = f"All TXT records of {tree.domain} together make an answer of more than {_ANSWER_OCTETS} octets."
-        step = "Move texts that others need to names of their own."
+        sentence = say(
+            "All TXT records of %(domain)s together make an answer of more than %(answer_octets)s octets.",
+            domain=tree.domain,
+            answer_octets=_ANSWER_OCTETS,
+        )
+        step = say("Move texts that others need to names of their own.")
         yield CheckFinding("spf.large_answer", Severity.INFO, Finding.ABSENT, evidence, sentence, step)
 
 
@@ -113,24 +129,39 @@ def _budget(tree: SpfNode, evidence: tuple[Evidence, ...], limits: SpfLimits) ->
     is_cut = any(node.state is NodeState.CUT for node in tree.walk())
     shown = (*evidence, *(Evidence("lookups", line) for line in tree.lines()))
     costs = sorted(((1 + child.lookups, child) for child in tree.children), key=lambda cost: -cost[0])
-    through = ", ".join(f"{child.term.text} costs {cost}" for cost, child in costs[:5] if child.term)
+    through = ", ".join(
+        say("%(term)s costs %(cost)s", term=child.term.text, cost=cost) for cost, child in costs[:5] if child.term
+    )
     detail = f": {through}" if through else ""
     if count > limits.terms:
-        at_least = "at least " if is_cut else ""
-        sentence = f"The record needs {at_least}{count} lookups, {limits.terms} are allowed{detail}."
-        step = "Replace includes by the networks behind them, or send from a subdomain with a record of its own."
+        at_least = say("at least ") if is_cut else ""
+        sentence = say(
+            "The record needs %(at_least)s%(count)s lookups, %(terms)s are allowed%(detail)s.",
+            at_least=at_least,
+            count=count,
+            terms=limits.terms,
+            detail=detail,
+        )
+        step = say("Replace includes by the networks behind them, or send from a subdomain with a record of its own.")
         finding = absent("spf.too_many_lookups", shown, sentence, step)
         yield _at(finding, tree, costs[0][1].term.span) if costs and costs[0][1].term else finding
     elif count >= _MANY_LOOKUPS:
-        sentence = f"The record needs {count} of {limits.terms} lookups{detail}; an include that grows breaks it."
-        yield warning("spf.many_lookups", shown, sentence, "Remove what you do not need any more.")
+        sentence = say(
+            "The record needs %(count)s of %(terms)s lookups%(detail)s; an include that grows breaks it.",
+            count=count,
+            terms=limits.terms,
+            detail=detail,
+        )
+        yield warning("spf.many_lookups", shown, sentence, say("Remove what you do not need any more."))
     four, six = tree.voids
-    step = "Remove the terms whose names do not exist."
+    step = say("Remove the terms whose names do not exist.")
     if four > limits.voids:
-        sentence = f"{four} lookups find nothing, {limits.voids} are allowed."
+        sentence = say("%(four)s lookups find nothing, %(voids)s are allowed.", four=four, voids=limits.voids)
         yield absent("spf.too_many_voids", shown, sentence, step)
     elif six > limits.voids:
-        sentence = f"For clients with IPv6 {six} lookups find nothing, {limits.voids} are allowed."
+        sentence = say(
+            "For clients with IPv6 %(six)s lookups find nothing, %(voids)s are allowed.", six=six, voids=limits.voids
+        )
         yield warning("spf.too_many_voids_ip6", shown, sentence, step)
 
 
@@ -144,28 +175,48 @@ def _judge_node(tree: SpfNode, node: SpfNode) -> Iterator[CheckFinding]:
     evidence = _evidence(node)
     kind = "redirect" if isinstance(node.term, Redirect) else "include"
     parent, place = _parent(tree, node), node.term.span
-    step = f"Ask whoever runs {node.domain} to mend it, or remove {node.term.text}."
+    step = say("Ask whoever runs %(domain)s to mend it, or remove %(term)s.", domain=node.domain, term=node.term.text)
     match node.state:
         case NodeState.MISSING:
-            sentence = f"{node.domain} has no SPF record, so {node.term.text} makes the whole record an error."
+            sentence = say(
+                "%(domain)s has no SPF record, so %(term)s makes the whole record an error.",
+                domain=node.domain,
+                term=node.term.text,
+            )
             yield _at(
-                absent(f"spf.{kind}_without_record", evidence, sentence, f"Remove {node.term.text}."), parent, place
+                absent(f"spf.{kind}_without_record", evidence, sentence, say("Remove %(term)s.", term=node.term.text)),
+                parent,
+                place,
             )
         case NodeState.SEVERAL:
-            sentence = (
-                f"{node.domain} has {len(node.texts)} SPF records, so {node.term.text} makes the record an error."
+            sentence = say(
+                "%(domain)s has %(count)s SPF records, so %(term)s makes the record an error.",
+                domain=node.domain,
+                count=len(node.texts),
+                term=node.term.text,
             )
             yield _at(absent(f"spf.{kind}_several_records", evidence, sentence, step), parent, place)
         case NodeState.LOOP:
-            sentence = f"{node.term.text} leads back to a record that is being evaluated already."
-            yield _at(absent("spf.loop", _evidence(parent), sentence, f"Remove {node.term.text}."), parent, place)
+            sentence = say("%(term)s leads back to a record that is being evaluated already.", term=node.term.text)
+            yield _at(
+                absent("spf.loop", _evidence(parent), sentence, say("Remove %(term)s.", term=node.term.text)),
+                parent,
+                place,
+            )
         case NodeState.UNANSWERED:
-            sentence = f"The SPF record of {node.domain} could not be looked up, so {node.term.text} is unknown."
+            sentence = say(
+                "The SPF record of %(domain)s could not be looked up, so %(term)s is unknown.",
+                domain=node.domain,
+                term=node.term.text,
+            )
             yield _at(unknown(f"spf.{kind}_unknown", evidence, sentence), parent, place)
         case NodeState.INVALID:
             fault = node.faults[0]
-            sentence = (
-                f"The SPF record of {node.domain} cannot be read, so {node.term.text} is an error: {fault.message}."
+            sentence = say(
+                "The SPF record of %(domain)s cannot be read, so %(term)s is an error: %(message)s.",
+                domain=node.domain,
+                term=node.term.text,
+                message=fault.message,
             )
             yield _at(absent(f"spf.{kind}_invalid", evidence, sentence, step), node, fault.span or Span(0, 0))
         case _:
@@ -179,25 +230,38 @@ def _passes_everyone(node: SpfNode, evidence: tuple[Evidence, ...]) -> Iterator[
         return
     for term in reachable_terms(node.record):
         if isinstance(term, Directive) and isinstance(term.mechanism, All) and term.qualifier is Qualifier.PASS:
-            sentence = f"{node.domain} lets every host in the world send, and {node.term.text} passes that on."
-            finding = absent("spf.passes_everyone", evidence, sentence, f"Remove {node.term.text}.")
+            sentence = say(
+                "%(domain)s lets every host in the world send, and %(term)s passes that on.",
+                domain=node.domain,
+                term=node.term.text,
+            )
+            finding = absent("spf.passes_everyone", evidence, sentence, say("Remove %(term)s.", term=node.term.text))
             yield _at(finding, node, term.span)
 
 
 def _judge_lookup(node: SpfNode, lookup: Lookup, limits: SpfLimits) -> Iterator[CheckFinding]:
     """One ``a``, ``mx`` or ``exists``: whether it finds anything."""
-    evidence = (Evidence(lookup.text, lookup.unanswered or f"{lookup.mx_names} mail hosts"),)
+    evidence = (Evidence(lookup.text, lookup.unanswered or say("%(mx_names)s mail hosts", mx_names=lookup.mx_names)),)
     if lookup.mx_names > limits.mx_names:
-        sentence = f"{lookup.text} leads to {lookup.mx_names} mail hosts, {limits.mx_names} are allowed."
-        finding = absent("spf.too_many_mx_names", evidence, sentence, "Name the networks instead.")
+        sentence = say(
+            "%(lookup)s leads to %(mx_names)s mail hosts, %(mx_names_2)s are allowed.",
+            lookup=lookup.text,
+            mx_names=lookup.mx_names,
+            mx_names_2=limits.mx_names,
+        )
+        finding = absent("spf.too_many_mx_names", evidence, sentence, say("Name the networks instead."))
         yield _at(finding, node, lookup.span)
     if lookup.unanswered:
-        sentence = f"{lookup.text} could not be looked up: {lookup.unanswered}."
+        sentence = say(
+            "%(lookup)s could not be looked up: %(unanswered)s.", lookup=lookup.text, unanswered=lookup.unanswered
+        )
         yield _at(unknown("spf.term_unknown", evidence, sentence), node, lookup.span)
     elif all(lookup.voids) and lookup.target:
-        evidence = (Evidence(f"{printable(lookup.target.encode('latin-1', 'replace'))}", "finds nothing"),)
-        sentence = f"{lookup.text} in the record of {node.domain} finds nothing."
-        finding = warning("spf.void_lookup", evidence, sentence, f"Remove {lookup.text}, or publish the name.")
+        evidence = (Evidence(f"{printable(lookup.target.encode('latin-1', 'replace'))}", say("finds nothing")),)
+        sentence = say("%(lookup)s in the record of %(domain)s finds nothing.", lookup=lookup.text, domain=node.domain)
+        finding = warning(
+            "spf.void_lookup", evidence, sentence, say("Remove %(lookup)s, or publish the name.", lookup=lookup.text)
+        )
         yield _at(finding, node, lookup.span)
 
 

@@ -29,6 +29,7 @@ from dns_checks.spf.terms import (
 from dns_checks.spf.tree import reachable_terms
 from mailtypes.auth import Finding
 from mailtypes.errors import Span
+from mailtypes.saying import say
 
 _Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -74,12 +75,14 @@ class _Linter:
         span = fault.span or Span(0, len(self._record.source))
         joined = self._seam_within(self._term_around(span))
         if joined is not None:
-            sentence = "Two strings of the record are put together without a blank, which makes one wrong term of two."
-            step = "Begin the second string with a blank, or end the first one with it."
+            sentence = say(
+                "Two strings of the record are put together without a blank, which makes one wrong term of two."
+            )
+            step = say("Begin the second string with a blank, or end the first one with it.")
             return self._found("strings_joined", Severity.ERROR, Span(max(0, joined - 1), joined + 1), sentence, step)
-        sentence = f"The SPF record cannot be read: {fault.message}."
-        step = fault.next_step or "Mend or remove the term."
-        return self._found("syntax", Severity.ERROR, span, sentence, step)
+        sentence = say("The SPF record cannot be read: %(message)s.", message=fault.message)
+        mend = fault.next_step or say("Mend or remove the term.")
+        return self._found("syntax", Severity.ERROR, span, sentence, mend)
 
     def _term_around(self, span: Span) -> Span:
         source = self._record.source
@@ -102,17 +105,21 @@ class _Linter:
         last = self._reachable[-1] if self._reachable else None
         whole = Span(0, len(self._record.source))
         if not isinstance(last, Redirect) and not (isinstance(last, Directive) and isinstance(last.mechanism, All)):
-            sentence = "The record ends without all, so strangers get neutral, which keeps nobody out."
-            yield self._found("no_all", Severity.WARNING, whole, sentence, "End it with -all or ~all.")
+            sentence = say("The record ends without all, so strangers get neutral, which keeps nobody out.")
+            yield self._found("no_all", Severity.WARNING, whole, sentence, say("End it with -all or ~all."))
         for term in self._reachable:
             if not isinstance(term, Directive):
                 continue
             if isinstance(term.mechanism, All) and term.qualifier is Qualifier.NEUTRAL:
-                sentence = "?all gives strangers neutral, which keeps nobody out."
-                yield self._found("neutral_all", Severity.WARNING, term.span, sentence, "Write -all or ~all.")
+                sentence = say("?all gives strangers neutral, which keeps nobody out.")
+                yield self._found("neutral_all", Severity.WARNING, term.span, sentence, say("Write -all or ~all."))
             if term.qualifier is Qualifier.PASS and _matches_everybody(term):
-                sentence = f"{term.text} lets every host in the world send for the domain."
-                step = "Write -all or ~all." if isinstance(term.mechanism, All) else "Name only your own networks."
+                sentence = say("%(term)s lets every host in the world send for the domain.", term=term.text)
+                step = (
+                    say("Write -all or ~all.")
+                    if isinstance(term.mechanism, All)
+                    else say("Name only your own networks.")
+                )
                 yield self._found("passes_everyone", Severity.ERROR, term.span, sentence, step)
 
     def unreachable(self) -> Iterator[CheckFinding]:
@@ -122,11 +129,11 @@ class _Linter:
             if term.span.start in reachable:
                 continue
             if isinstance(term, Directive):
-                sentence = f"{term.text} stands behind all and is never looked at."
-                yield self._found("unreachable", Severity.WARNING, term.span, sentence, "Move it before all.")
+                sentence = say("%(term)s stands behind all and is never looked at.", term=term.text)
+                yield self._found("unreachable", Severity.WARNING, term.span, sentence, say("Move it before all."))
             elif isinstance(term, Redirect):
-                sentence = f"{term.text} has no effect in a record with all."
-                step = "Remove either redirect= or the all term."
+                sentence = say("%(term)s has no effect in a record with all.", term=term.text)
+                step = say("Remove either redirect= or the all term.")
                 yield self._found("redirect_ignored", Severity.WARNING, term.span, sentence, step)
 
     def networks(self) -> Iterator[CheckFinding]:
@@ -138,24 +145,40 @@ class _Linter:
                 continue
             covering = next((earlier[wide] for wide in _networks_around(network) if wide in earlier), None)
             if covering is not None and covering.text.lower() != term.text.lower():
-                sentence = f"{term.text} is covered by {covering.text} before it, which decides."
-                yield self._found("covered_range", Severity.WARNING, term.span, sentence, f"Remove {term.text}.")
+                sentence = say(
+                    "%(term)s is covered by %(covering)s before it, which decides.",
+                    term=term.text,
+                    covering=covering.text,
+                )
+                yield self._found(
+                    "covered_range", Severity.WARNING, term.span, sentence, say("Remove %(term)s.", term=term.text)
+                )
             earlier.setdefault(network, term)
             yield from self._network_remarks(term, network)
 
     def _network_remarks(self, term: Term, network: _Network) -> Iterator[CheckFinding]:
         written = term.text.partition(":")[2].partition("/")[0]
         if network.network_address != type(network)(written).network_address:
-            sentence = f"{term.text} is not the beginning of its network; receivers take it for {network}."
-            step = f"Write ip{network.version}:{network}."
+            sentence = say(
+                "%(term)s is not the beginning of its network; receivers take it for %(network)s.",
+                term=term.text,
+                network=network,
+            )
+            step = say("Write ip%(version)s:%(network)s.", version=network.version, network=network)
             yield self._found("host_bits", Severity.INFO, term.span, sentence, step)
         if 0 < network.prefixlen <= _WIDE[network.version]:
-            sentence = f"{term.text} covers {network.num_addresses} addresses, more than any one sender has."
-            yield self._found("wide_range", Severity.WARNING, term.span, sentence, "Name only your own networks.")
+            sentence = say(
+                "%(term)s covers %(num_addresses)s addresses, more than any one sender has.",
+                term=term.text,
+                num_addresses=network.num_addresses,
+            )
+            yield self._found("wide_range", Severity.WARNING, term.span, sentence, say("Name only your own networks."))
         private = _PRIVATE if network.version == 4 else _PRIVATE_6
         if any(_covers(one, network) for one in private):
-            sentence = f"{term.text} is a private network, which no mail on the Internet comes from."
-            yield self._found("private_range", Severity.WARNING, term.span, sentence, f"Remove {term.text}.")
+            sentence = say("%(term)s is a private network, which no mail on the Internet comes from.", term=term.text)
+            yield self._found(
+                "private_range", Severity.WARNING, term.span, sentence, say("Remove %(term)s.", term=term.text)
+            )
 
     def repeated(self) -> Iterator[CheckFinding]:
         """The same term twice; the second costs a lookup and decides nothing."""
@@ -163,48 +186,62 @@ class _Linter:
         for term in self._reachable:
             key = term.text.lower().removeprefix("+")
             if key in seen:
-                sentence = f"{term.text} stands in the record twice."
-                yield self._found("repeated_term", Severity.WARNING, term.span, sentence, "Remove the second one.")
+                sentence = say("%(term)s stands in the record twice.", term=term.text)
+                yield self._found("repeated_term", Severity.WARNING, term.span, sentence, say("Remove the second one."))
             seen.add(key)
 
     def discouraged(self) -> Iterator[CheckFinding]:
         """``ptr``, macros that cost much, and modifiers that nobody knows."""
         for term in self._record.terms:
             if isinstance(term, Directive) and isinstance(term.mechanism, Ptr):
-                sentence = "ptr is slow and unreliable; RFC 7208 says not to use it, and some receivers skip it."
+                sentence = say("ptr is slow and unreliable; RFC 7208 says not to use it, and some receivers skip it.")
                 yield self._found(
-                    "ptr", Severity.WARNING, term.span, sentence, "Name the hosts with a, mx, ip4 or ip6."
+                    "ptr", Severity.WARNING, term.span, sentence, say("Name the hosts with a, mx, ip4 or ip6.")
                 )
             if isinstance(term, UnknownModifier):
-                sentence = f"{term.name}= is no modifier of SPF, so receivers ignore it."
-                yield self._found("unknown_modifier", Severity.INFO, term.span, sentence, f"Remove {term.text}.")
+                sentence = say("%(term)s= is no modifier of SPF, so receivers ignore it.", term=term.name)
+                yield self._found(
+                    "unknown_modifier", Severity.INFO, term.span, sentence, say("Remove %(term)s.", term=term.text)
+                )
             yield from self._macro_advice(term)
 
     def _macro_advice(self, term: Term) -> Iterator[CheckFinding]:
         spec = _macro_string(term)
         letters = {part.letter for part in spec.parts if isinstance(part, Expand)} if spec else set()
         if "p" in letters:
-            sentence = f"{term.text} uses the macro p, which is slow and unreliable; RFC 7208 says not to use it."
-            yield self._found("macro_p", Severity.WARNING, term.span, sentence, "Use %{i} or %{d} instead.")
+            sentence = say(
+                "%(term)s uses the macro p, which is slow and unreliable; RFC 7208 says not to use it.", term=term.text
+            )
+            yield self._found("macro_p", Severity.WARNING, term.span, sentence, say("Use %{i} or %{d} instead."))
         elif letters & {"l", "s"} and not isinstance(term, Explanation):
-            sentence = f"{term.text} depends on the local part, so every sender address costs a lookup of its own."
-            step = "Keep it only if users are to be told apart by it."
+            sentence = say(
+                "%(term)s depends on the local part, so every sender address costs a lookup of its own.", term=term.text
+            )
+            step = say("Keep it only if users are to be told apart by it.")
             yield self._found("macro_local_part", Severity.INFO, term.span, sentence, step)
 
     def length(self) -> Iterator[CheckFinding]:
         """Section 3.4: answers that do not fit into 512 octets may get lost."""
         source = self._record.source
         if len(source) > _LONG_RECORD_OCTETS:
-            sentence = f"The record is {len(source)} octets long; beyond {_LONG_RECORD_OCTETS} answers may get lost."
+            sentence = say(
+                "The record is %(count)s octets long; beyond %(long_record_octets)s answers may get lost.",
+                count=len(source),
+                long_record_octets=_LONG_RECORD_OCTETS,
+            )
             span = Span(_LONG_RECORD_OCTETS, len(source))
             yield self._found(
-                "long_record", Severity.WARNING, span, sentence, "Shorten it, or move parts to an include."
+                "long_record", Severity.WARNING, span, sentence, say("Shorten it, or move parts to an include.")
             )
         if not self._strings and len(source) > STRING_OCTETS:
-            sentence = f"The record is {len(source)} octets long, but one string of a TXT record holds {STRING_OCTETS}."
+            sentence = say(
+                "The record is %(count)s octets long, but one string of a TXT record holds %(string_octets)s.",
+                count=len(source),
+                string_octets=STRING_OCTETS,
+            )
             span = Span(STRING_OCTETS, len(source))
             yield self._found(
-                "long_string", Severity.INFO, span, sentence, "Publish it as several strings of one record."
+                "long_string", Severity.INFO, span, sentence, say("Publish it as several strings of one record.")
             )
 
 

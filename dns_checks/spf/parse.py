@@ -26,6 +26,7 @@ from dns_checks.spf.terms import (
     UnknownModifier,
 )
 from mailtypes.errors import Span
+from mailtypes.saying import say
 
 _VERSION = re.compile(r"v=spf1(?= |\Z)", re.IGNORECASE)
 _WORD = re.compile(r"[^ ]+")
@@ -65,10 +66,10 @@ def read_record(text: str | bytes) -> tuple[SpfRecord, tuple[SpfSyntaxError, ...
     version = _VERSION.match(source)
     if version is None:
         fault = SpfSyntaxError(
-            "the record does not begin with v=spf1",
+            say("the record does not begin with v=spf1"),
             source=source,
             span=Span(0, min(6, len(source))),
-            next_step="Begin it with 'v=spf1 '.",
+            next_step=say("Begin it with 'v=spf1 '."),
         )
         return SpfRecord(source, ()), (fault,)
     terms: list[Term] = []
@@ -87,7 +88,9 @@ def _refuse_second(term: Term, earlier: list[Term], source: str) -> None:
     # RFC 7208 section 6: each of redirect= and exp= at most once.
     if isinstance(term, Redirect | Explanation) and any(type(term) is type(other) for other in earlier):
         name = "redirect" if isinstance(term, Redirect) else "exp"
-        raise SpfSyntaxError(f"{name}= occurs twice", source=source, span=term.span, next_step="Keep one of them.")
+        raise SpfSyntaxError(
+            say("%(name)s= occurs twice", name=name), source=source, span=term.span, next_step=say("Keep one of them.")
+        )
 
 
 def _read_term(source: str, span: Span) -> Term:
@@ -116,11 +119,20 @@ def _read_modifier(source: str, span: Span, name: str, value: Span) -> Term:
 
 def _unknown_term(source: str, span: Span, text: str, name: str) -> SpfSyntaxError:
     if name.lower() in {"redirect", "exp"}:
-        message, next_step = f"'{name}' is a modifier", f"Write {name}= instead of {name}:."
+        message, next_step = (
+            say("'%(name)s' is a modifier", name=name),
+            say("Write %(name)s= instead of %(name)s:.", name=name),
+        )
     elif name:
-        message, next_step = f"there is no mechanism '{name}'", f"The mechanisms are: {', '.join(_READERS)}."
+        message, next_step = (
+            say("there is no mechanism '%(name)s'", name=name),
+            say("The mechanisms are: %(readers)s.", readers=", ".join(_READERS)),
+        )
     else:
-        message, next_step = f"'{_shown(text)}' is not a term", "Write a mechanism such as ip4:192.0.2.1 or -all."
+        message, next_step = (
+            say("'%(shown)s' is not a term", shown=_shown(text)),
+            say("Write a mechanism such as ip4:192.0.2.1 or -all."),
+        )
     return SpfSyntaxError(message, source=source, span=span, next_step=next_step)
 
 
@@ -187,10 +199,10 @@ _READERS: dict[str, Callable[[str, Span, Span], Mechanism]] = {
 def _refuse_argument(source: str, span: Span, argument: Span) -> None:
     if argument.start < argument.end:
         raise SpfSyntaxError(
-            "'all' takes nothing behind it",
+            say("'all' takes nothing behind it"),
             source=source,
             span=argument,
-            next_step=f"Write {source[span.start : argument.start]} alone.",
+            next_step=say("Write %(source)s alone.", source=source[span.start : argument.start]),
         )
 
 
@@ -198,10 +210,10 @@ def _after_colon(source: str, span: Span, argument: Span) -> Span:
     if not source.startswith(":", argument.start, argument.end):
         name = source[span.start : argument.start]
         raise SpfSyntaxError(
-            f"'{name}' needs a value after a colon",
+            say("'%(name)s' needs a value after a colon", name=name),
             source=source,
             span=span,
-            next_step=f"Write {name}: and then the value.",
+            next_step=say("Write %(name)s: and then the value.", name=name),
         )
     return Span(argument.start + 1, argument.end)
 
@@ -222,10 +234,10 @@ def _read_domain_and_prefix(source: str, span: Span, argument: Span) -> tuple[Ma
     match = _DUAL_PREFIX.match(text) if not text.startswith(":") else _DUAL_PREFIX.search(text)
     if match is None:
         raise SpfSyntaxError(
-            f"'{_shown(text)}' is not a prefix length",
+            say("'%(shown)s' is not a prefix length", shown=_shown(text)),
             source=source,
             span=argument,
-            next_step="Write /24, //64 or /24//64.",
+            next_step=say("Write /24, //64 or /24//64."),
         )
     at = argument.start
     ip4 = _read_length(source, Span(at + match.start(1), at + match.end(1)), 32) if match[1] else 32
@@ -240,10 +252,10 @@ def _read_length(source: str, span: Span, longest: int) -> int:
     text = source[span.start : span.end]
     if _NUMBER.fullmatch(text) is None or int(text) > longest:
         raise SpfSyntaxError(
-            f"'{text[:20]}' is not a prefix length",
+            say("'%(text)s' is not a prefix length", text=text[:20]),
             source=source,
             span=span,
-            next_step=f"Write a number from 0 to {longest} without leading zeros.",
+            next_step=say("Write a number from 0 to %(longest)s without leading zeros.", longest=longest),
         )
     return int(text)
 
@@ -252,7 +264,10 @@ def _read_domain_spec(source: str, term: Span, span: Span) -> MacroString:
     """Section 7.1: a macro string that ends in a macro or in ``.`` and a top label."""
     if span.start == span.end:
         raise SpfSyntaxError(
-            "the domain is missing", source=source, span=term, next_step="Write the domain after the ':' or '='."
+            say("the domain is missing"),
+            source=source,
+            span=term,
+            next_step=say("Write the domain after the ':' or '='."),
         )
     spec = parse_macro_string(source, span)
     last = spec.parts[-1]
@@ -267,17 +282,19 @@ def _read_domain_spec(source: str, term: Span, span: Span) -> MacroString:
 def _bad_domain(source: str, span: Span, text: str) -> SpfSyntaxError:
     if _IP4.match(text):
         # RFC 7208 allows no address here; publishing one is the commonest mistake of all.
-        next_step = f"Write an address as ip4:{text}."
+        next_step = say("Write an address as ip4:%(text)s.", text=text)
     else:
-        next_step = "Write a full domain such as mail.example.com; its last label may not be a number."
-    return SpfSyntaxError(f"'{text[:80]}' is not a domain", source=source, span=span, next_step=next_step)
+        next_step = say("Write a full domain such as mail.example.com; its last label may not be a number.")
+    return SpfSyntaxError(
+        say("'%(text)s' is not a domain", text=text[:80]), source=source, span=span, next_step=next_step
+    )
 
 
 def _bad_address(source: str, argument: Span, family: str, example: str) -> SpfSyntaxError:
     span = Span(min(argument.start + 1, argument.end), argument.end)
     return SpfSyntaxError(
-        f"'{_shown(source[span.start : span.end])}' is not an {family} network",
+        say("'%(shown)s' is not an %(family)s network", shown=_shown(source[span.start : span.end]), family=family),
         source=source,
         span=span,
-        next_step=f"Write it as {example}.",
+        next_step=say("Write it as %(example)s.", example=example),
     )

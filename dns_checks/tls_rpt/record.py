@@ -14,13 +14,14 @@ from dns_checks.field_list import (
     record_error,
 )
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 VERSION = "TLSRPTv1"
 _MAX_URIS = 50
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s,]+\Z")
 _MAILTO = re.compile(r"mailto:[^\s,@]+@[A-Za-z0-9.-]+(?:\?\S*)?\Z", re.IGNORECASE)
 _HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?]\S*)?\Z", re.IGNORECASE)
-_EXAMPLE = "Write rua=mailto:tls-reports@example.com."
+_EXAMPLE = say("Write rua=mailto:tls-reports@example.com.")
 
 
 class TlsRptSyntaxError(InputSyntaxError):
@@ -47,20 +48,22 @@ def parse_record(text: str) -> TlsRptRecord:
     Unknown fields are ignored, unusable addresses are ``remarks`` as long as a usable one is left.
     """
     if len(text) > MAX_OCTETS:
-        raise TlsRptSyntaxError(f"the record is longer than {MAX_OCTETS} octets", source=text[:100])
+        raise TlsRptSyntaxError(
+            say("the record is longer than %(max_octets)s octets", max_octets=MAX_OCTETS), source=text[:100]
+        )
     if not is_record(text):
         raise TlsRptSyntaxError(
-            "the record does not begin with v=TLSRPTv1;",
+            say("the record does not begin with v=TLSRPTv1;"),
             source=text,
             span=Span(0, min(len(text), 11)),
-            next_step="Begin it with 'v=TLSRPTv1;' written exactly so, then rua=.",
+            next_step=say("Begin it with 'v=TLSRPTv1;' written exactly so, then rua=."),
         )
     fields = read_fields(text)
     if isinstance(fields, FieldFault):
         raise record_error(TlsRptSyntaxError, text, fields)
     named, remarks = first_of_each(fields)
     if "rua" not in named:
-        raise record_error(TlsRptSyntaxError, text, FieldFault("there is no rua=", Span(0, len(text)), _EXAMPLE))
+        raise record_error(TlsRptSyntaxError, text, FieldFault(say("there is no rua="), Span(0, len(text)), _EXAMPLE))
     uris, faults = _read_uris(named["rua"])
     if not uris:
         raise record_error(TlsRptSyntaxError, text, faults[0])
@@ -78,7 +81,11 @@ def _read_uris(field: Field) -> tuple[list[str], list[FieldFault]]:
         span = Span(start, start + len(uri))
         at += len(part) + 1
         if number >= _MAX_URIS:
-            faults.append(FieldFault(f"more than {_MAX_URIS} addresses", span, "Name fewer addresses."))
+            faults.append(
+                FieldFault(
+                    say("more than %(max_uris)s addresses", max_uris=_MAX_URIS), span, say("Name fewer addresses.")
+                )
+            )
             break
         fault = _fault_of(uri)
         if fault:
@@ -90,10 +97,10 @@ def _read_uris(field: Field) -> tuple[list[str], list[FieldFault]]:
 
 def _fault_of(uri: str) -> str:
     if "!" in uri:
-        return "an exclamation point in an address must be written %21"
+        return say("an exclamation point in an address must be written %21")
     if _MAILTO.match(uri) or _HTTPS.match(uri):
         return ""
     scheme = uri.partition(":")[0].lower()
     if _URI.match(uri) and scheme not in {"mailto", "https"}:
-        return f"reports cannot be sent to a {scheme[:20]}: address"
-    return f"rua= holds '{uri[:80]}', which is no address"
+        return say("reports cannot be sent to a %(scheme)s: address", scheme=scheme[:20])
+    return say("rua= holds '%(uri)s', which is no address", uri=uri[:80])

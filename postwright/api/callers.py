@@ -15,7 +15,9 @@ from postwright.api.references import References
 from postwright.services.accounts import Accounts, Client, KeyScope
 from postwright.services.audit_log import AuditLog
 from postwright.services.bulks import Bulks
+from postwright.services.campaign_end import CampaignEnds
 from postwright.services.campaigns import Campaigns
+from postwright.services.comparison import CampaignComparisons
 from postwright.services.confirmations import LinkMeans
 from postwright.services.domain_checks import DomainChecks
 from postwright.services.hygiene_plans import HygienePlans
@@ -26,10 +28,12 @@ from postwright.services.log import Log
 from postwright.services.message_intake import MessageIntake
 from postwright.services.reports import Reports
 from postwright.services.sender_domains import SenderDomains
+from postwright.services.sending_hours import BestSendingHours
 from postwright.services.sent_messages import SentMessages
 from postwright.services.submissions import Submissions
 from postwright.services.suppression_list import SuppressionList
 from postwright.services.templates import Templates
+from postwright.services.warm_up_forecast import WarmUpForecasts
 from postwright.services.warm_up_release import EgressPlace
 from postwright.services.warm_ups import WarmUps
 from postwright.services.webhook_endpoints import Webhooks
@@ -66,6 +70,24 @@ class ApiServices:
     max_upload: int = 64 * 1024 * 1024
     places: tuple[EgressPlace, ...] = ()
     link_means: LinkMeans | None = None
+    ends: CampaignEnds | None = None
+
+    @property
+    def campaign_ends(self) -> CampaignEnds:
+        """When campaigns will be out."""
+        return self.ends or CampaignEnds(
+            self.database, self.clock, WarmUpForecasts(self.database, self.clock, self.places)
+        )
+
+    @property
+    def campaign_comparisons(self) -> CampaignComparisons:
+        """Campaigns against one's own last ones."""
+        return CampaignComparisons(self.database, self.clock)
+
+    @property
+    def best_sending_hours(self) -> BestSendingHours:
+        """Hours of sending compared."""
+        return BestSendingHours(self.database, self.clock)
 
     @property
     def warm_ups(self) -> WarmUps:

@@ -11,6 +11,7 @@ from postwright.api.representations import LIST, TEMPLATE, Text, Wanted, inward_
 from postwright.services.audiences import AudienceDraft
 from postwright.services.campaign_drafts import CampaignDraft, FrequencyLimit
 from postwright.services.campaign_plan import CampaignPlan, SendWindow
+from postwright.services.campaign_senders import CampaignSender
 from postwright.services.errors import RefusedError
 from postwright.services.experiment_terms import ExperimentDraft, VariantDraft
 
@@ -68,6 +69,15 @@ class ExperimentWanted(Wanted):
     margin: float = Field(0.1, gt=0, lt=1, description="A difference below this part of the rate is not worth having.")
 
 
+class SenderWanted(Wanted):
+    """Somebody at the same sender domain who sends a part of it."""
+
+    address: Text = Field(max_length=512)
+    name: Text = Field("", max_length=200)
+    reply_to: Text | None = Field(None, max_length=512, description="Without one: the campaign's, or the address.")
+    share: float = Field(1.0, gt=0, le=1000, description="How much, relative to 1 for `from_address`.")
+
+
 class NewCampaign(Wanted):
     """A mail to many. `subject` empty: the template's own.
 
@@ -83,6 +93,9 @@ class NewCampaign(Wanted):
     from_address: Text = Field(max_length=512, description="An address at a sender domain of the workspace.")
     from_name: Text = Field("", max_length=200)
     reply_to: Text | None = Field(None, max_length=512)
+    other_senders: Sequence[SenderWanted] = Field(
+        [], max_length=9, description="Who sends it beside `from_address`; each recipient gets it from one, always."
+    )
     subject: Text = Field("", max_length=1000)
     stream: Text = Field("marketing", max_length=100)
     plan: PlanWanted = PlanWanted()
@@ -111,6 +124,9 @@ def draft_of(wanted: NewCampaign) -> CampaignDraft:
         frequency_limit=None if limit is None else FrequencyLimit(limit.mails, limit.days),
         experiment=None if wanted.experiment is None else _experiment(wanted.experiment),
         longest=None if wanted.longest_hours is None else timedelta(hours=wanted.longest_hours),
+        other_senders=tuple(
+            CampaignSender(one.address, one.name, one.reply_to, one.share) for one in wanted.other_senders
+        ),
     )
 
 

@@ -1,7 +1,8 @@
 """Campaigns: created, pre-flighted, sent, paused, resumed, cancelled, watched."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -10,6 +11,7 @@ from pydantic import Field
 from mailtypes.address import AddressSyntaxError, EmailAddress
 from postwright.api.callers import Caller, Reader, Sender
 from postwright.api.campaign_bodies import NewCampaign, draft_of
+from postwright.api.comparisons import ExpectedEndShown, add_comparison_routes
 from postwright.api.cursors import make_page, read_cursor
 from postwright.api.parameters import PageQuery
 from postwright.api.references import CampaignParts
@@ -19,7 +21,6 @@ from postwright.api.representations import (
     Answer,
     Moment,
     Page,
-    ProblemItem,
     Reference,
     Text,
     Wanted,
@@ -28,10 +29,20 @@ from postwright.api.representations import (
     optional_moment,
     outward,
 )
+from postwright.services.campaign_senders import all_senders, from_json
 from postwright.services.campaigns import Campaigns, CampaignStatus
 from postwright.services.errors import RefusedError
 from postwright.store.campaigns import Campaign, Run
 from postwright.store.recipients import RunCounts
+
+
+class SenderShown(Answer):
+    """Who sends a part of it, beside `from_address` with a share of 1."""
+
+    address: str
+    name: str
+    reply_to: str | None
+    share: float
 
 
 class CampaignSummary(Answer):
@@ -48,6 +59,7 @@ class CampaignSummary(Answer):
     from_address: str
     from_name: str
     reply_to: str | None
+    other_senders: Sequence[SenderShown]
     subject: str
     starts_at: Moment | None
     blocked_by: str = Field(description="Why a scheduled campaign did not begin at its time.")
@@ -98,6 +110,7 @@ class CampaignShown(CampaignSummary):
     counts: Counts | None
     rates: Rates | None
     events: dict[str, int]
+    expected_end: ExpectedEndShown | None = Field(description="While it is being sent: when the last one is tried.")
 
 
 class AudienceCount(Answer):
@@ -118,21 +131,9 @@ class ArchiveWanted(Wanted):
     is_archived: bool = True
 
 
-class PreflightShown(Answer):
-    """`blocking` problems keep a campaign from being sent, `advisory` ones are to be weighed."""
-
-    may_send: bool
-    blocking: list[ProblemItem]
-    advisory: list[ProblemItem]
-    recipients: int
-    sampled: int = Field(description="How many contacts were merged for the check.")
-    layouts: int
-    largest_html: int = Field(description="Octets of the largest HTML part.")
-
-
 async def create_campaign(wanted: NewCampaign, caller: Sender, response: Response) -> CampaignShown:
     """Store a draft. Every field that is wrong is named."""
-    _check_sender(caller, wanted.from_address)
+    _check_senders(caller, wanted)
     campaign = await caller.services.campaigns.create(caller.workspace_id, draft_of(wanted))
     shown = await _shown(caller, CampaignStatus(campaign, None, None, {}))
     response.headers["Location"] = f"/v1/campaigns/{shown.id}"
@@ -159,25 +160,11 @@ async def get_campaign(campaign_id: str, caller: Reader) -> CampaignShown:
     return await _do(Campaigns.status, caller, campaign_id)
 
 
-async def preflight_campaign(campaign_id: str, caller: Sender) -> PreflightShown:
-    """What would keep the campaign from being sent, found on real contacts; nothing is changed."""
-    found = await caller.services.campaigns.preflight(caller.workspace_id, inward(CAMPAIGN, campaign_id))
-    return PreflightShown(
-        may_send=not found.blocking,
-        blocking=[ProblemItem.of(problem) for problem in found.blocking],
-        advisory=[ProblemItem.of(problem) for problem in found.advisory],
-        recipients=found.recipients,
-        sampled=found.sampled,
-        layouts=found.layouts,
-        largest_html=found.largest_html,
-    )
-
-
 async def change_campaign(campaign_id: str, wanted: NewCampaign, caller: Sender) -> CampaignShown:
     """Change a draft. What is not given is as in a new one."""
-    _check_sender(caller, wanted.from_address)
+    _check_senders(caller, wanted)
     found = inward(CAMPAIGN, campaign_id)
-    await _allowed(caller, found)
+    await check_sender_of(caller, found)
     await caller.services.campaigns.change(caller.workspace_id, found, draft_of(wanted))
     return await _do(Campaigns.status, caller, campaign_id)
 
@@ -191,7 +178,7 @@ async def count_campaign(campaign_id: str, caller: Reader) -> AudienceCount:
 async def copy_campaign(campaign_id: str, wanted: CopyWanted, caller: Sender, response: Response) -> CampaignShown:
     """A draft like it under another name."""
     found = inward(CAMPAIGN, campaign_id)
-    await _allowed(caller, found)
+    await check_sender_of(caller, found)
     made = await caller.services.campaigns.copy(caller.workspace_id, found, wanted.name)
     shown = await _shown(caller, CampaignStatus(made, None, None, {}))
     response.headers["Location"] = f"/v1/campaigns/{shown.id}"
@@ -201,7 +188,7 @@ async def copy_campaign(campaign_id: str, wanted: CopyWanted, caller: Sender, re
 async def unschedule_campaign(campaign_id: str, caller: Sender) -> CampaignShown:
     """Make a draft of a scheduled campaign again."""
     found = inward(CAMPAIGN, campaign_id)
-    await _allowed(caller, found)
+    await check_sender_of(caller, found)
     await caller.services.campaigns.unschedule(caller.workspace_id, found)
     return await _do(Campaigns.status, caller, campaign_id)
 
@@ -209,7 +196,7 @@ async def unschedule_campaign(campaign_id: str, caller: Sender) -> CampaignShown
 async def archive_campaign(campaign_id: str, wanted: ArchiveWanted, caller: Sender) -> CampaignShown:
     """Put it out of sight, or back."""
     found = inward(CAMPAIGN, campaign_id)
-    await _allowed(caller, found)
+    await check_sender_of(caller, found)
     await caller.services.campaigns.archive(caller.workspace_id, found, is_archived=wanted.is_archived)
     return await _do(Campaigns.status, caller, campaign_id)
 
@@ -246,12 +233,12 @@ def add_campaign_routes(router: APIRouter) -> None:
     router.add_api_route("/campaigns", list_campaigns, methods=["GET"])
     router.add_api_route(one, get_campaign, methods=["GET"])
     router.add_api_route(one, change_campaign, methods=["PUT"])
+    add_comparison_routes(router)
     router.add_api_route(f"{one}/audience", count_campaign, methods=["GET"])
     router.add_api_route(f"{one}/copy", copy_campaign, methods=["POST"], status_code=201)
     router.add_api_route(f"{one}/unschedule", unschedule_campaign, methods=["POST"])
     router.add_api_route(f"{one}/archive", archive_campaign, methods=["POST"])
     router.add_api_route(f"{one}/repeat", repeat_campaign, methods=["POST"], status_code=202)
-    router.add_api_route(f"{one}/preflight", preflight_campaign, methods=["POST"])
     router.add_api_route(f"{one}/send", send_campaign, methods=["POST"], status_code=202)
     router.add_api_route(f"{one}/pause", pause_campaign, methods=["POST"])
     router.add_api_route(f"{one}/resume", resume_campaign, methods=["POST"])
@@ -269,16 +256,24 @@ async def _change(
     action: Callable[[Campaigns, int, int], Awaitable[CampaignStatus]], caller: Caller, campaign_id: str
 ) -> CampaignShown:
     """The same for what only a key may do that is for the campaign's sender."""
-    await _allowed(caller, inward(CAMPAIGN, campaign_id))
+    await check_sender_of(caller, inward(CAMPAIGN, campaign_id))
     return await _do(action, caller, campaign_id)
 
 
-async def _allowed(caller: Caller, campaign_id: int) -> None:
+async def check_sender_of(caller: Caller, campaign_id: int) -> None:
+    """Raises ``RefusedError`` where the key may not send in the names that the campaign is sent in."""
     campaign = await caller.services.campaigns.get(caller.workspace_id, campaign_id)
-    _check_sender(caller, campaign.from_address)
+    for sender in all_senders(campaign):
+        _check_sender(caller, sender.address, "from_address")
 
 
-def _check_sender(caller: Caller, from_address: str) -> None:
+def _check_senders(caller: Caller, wanted: NewCampaign) -> None:
+    _check_sender(caller, wanted.from_address, "from_address")
+    for sender in wanted.other_senders:
+        _check_sender(caller, sender.address, "other_senders")
+
+
+def _check_sender(caller: Caller, from_address: str, field: str) -> None:
     """Raises ``RefusedError`` for a key that is for other senders, and for test keys: campaigns are delivered."""
     if caller.client.terms.is_test:
         raise RefusedError(
@@ -292,7 +287,7 @@ def _check_sender(caller: Caller, from_address: str) -> None:
         raise RefusedError(
             "sender_not_allowed",
             f"This API key may not send from {address}.",
-            field="from_address",
+            field=field,
             next_step="Take a sender that the key is for, or a key for this sender.",
         )
 
@@ -300,12 +295,14 @@ def _check_sender(caller: Caller, from_address: str) -> None:
 async def _shown(caller: Caller, status: CampaignStatus) -> CampaignShown:
     campaign = status.campaign
     parts = await caller.services.references.parts_of([campaign])
+    end = await caller.services.campaign_ends.of_run(status.run) if status.run else None
     return CampaignShown(
         **dict(_summary(campaign, parts[campaign.id])),
         run=_run(status.run) if status.run else None,
         counts=_counts(status.counts) if status.counts else None,
         rates=_rates(status.counts, status.events) if status.counts else None,
         events=status.events,
+        expected_end=None if end is None else ExpectedEndShown.of(end),
     )
 
 
@@ -321,6 +318,7 @@ def _summary(campaign: Campaign, parts: CampaignParts) -> CampaignSummary:
         from_address=campaign.from_address,
         from_name=campaign.from_name,
         reply_to=campaign.reply_to,
+        other_senders=[SenderShown(**asdict(one)) for one in from_json(campaign.other_senders)],
         subject=campaign.subject,
         audience=None if campaign.audience is None else json.loads(campaign.audience),
         starts_at=optional_moment(campaign.starts_at),

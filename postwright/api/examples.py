@@ -255,6 +255,7 @@ _REQUESTS: dict[str, Example] = {
             "template": _first(TEMPLATE),
             "from_address": "letter@news.acme.test",
             "from_name": "Acme Gardens",
+            "other_senders": [{"address": "dana@news.acme.test", "name": "Dana of Acme Gardens", "share": 0.5}],
             "experiment": {
                 "variants": [{"subject": "Spring is here"}, {"subject": "What to sow in March"}],
                 "share": 0.5,
@@ -280,13 +281,25 @@ _REQUESTS: dict[str, Example] = {
     "unschedule_campaign": Example(409, _COPY, answer_type="application/problem+json"),
     "list_campaigns": Example(parameters={"limit": 20}),
     "preflight_campaign": Example(parameters=_CAMPAIGN),
+    "overrule_preflight": Example(
+        422,
+        _CAMPAIGN,
+        {"codes": ["mjml-unknown-attribute"], "note": "The attribute does no harm; all our clients ignore it."},
+        answer_type="application/problem+json",
+    ),
+    "list_preflight_overrides": Example(parameters=_CAMPAIGN),
+    "withdraw_preflight_override": Example(
+        404, {**_CAMPAIGN, "code": "spam_risk"}, answer_type="application/problem+json"
+    ),
     "send_campaign": Example(202, parameters=_CAMPAIGN),
     "pause_campaign": Example(parameters=_CAMPAIGN),
     "resume_campaign": Example(parameters=_CAMPAIGN),
     "get_campaign": Example(parameters=_CAMPAIGN),
+    "compare_campaign": Example(parameters=_CAMPAIGN),
     "list_messages": Example(parameters={"campaign": _first(CAMPAIGN), "state": "held"}),
     "get_message": Example(parameters={"message_id": _MESSAGE}),
     "plan_experiment": Example(body={"baseline": 0.02, "lift": 0.2, "recipients": 20_000}),
+    "list_experiments": Example(parameters={"limit": 20}),
     "get_experiment": Example(parameters={"run_id": _first(RUN)}),
     "choose_variant": Example(409, {"run_id": _first(RUN)}, {"variant": "B"}, answer_type="application/problem+json"),
     "export_experiment": Example(422, {"run_id": _first(RUN)}, answer_type="application/problem+json"),
@@ -363,11 +376,13 @@ _REQUESTS: dict[str, Example] = {
     "disable_webhook": Example(parameters=_WEBHOOK),
     "enable_webhook": Example(parameters=_WEBHOOK, body={"skip_missed": False}),
     "skip_webhook": Example(parameters=_WEBHOOK),
+    "try_webhook": Example(parameters=_WEBHOOK),
     "replay_webhook": Example(202, _WEBHOOK, {"since": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z"}),
     "list_webhook_deliveries": Example(parameters=_WEBHOOK | {"limit": 20}),
     "get_webhook": Example(parameters=_WEBHOOK),
     "remove_webhook": Example(204, _WEBHOOK),
     "get_statistics": Example(parameters={"by": "total", "campaign": _first(CAMPAIGN)}),
+    "get_best_hours": Example(parameters={"metric": "click", "zone": "Asia/Jerusalem"}),
     "list_clickers": Example(parameters={"run_id": _first(RUN)}, body={"list": "Clicked in spring", "link": 0}),
     "send_test": Example(
         202, {"template_id": _first(TEMPLATE)}, {"to": "editor@news.acme.test", "contact": "ada@example.test"}

@@ -2,18 +2,32 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field
 
 from experiments.power import Plan, Terms, detectable_lift, plan_sample
 from postwright.api.callers import Caller, Reader, Sender
-from postwright.api.representations import RUN, Answer, Moment, Text, Wanted, inward, optional_moment
+from postwright.api.cursors import make_page, read_cursor
+from postwright.api.representations import (
+    CAMPAIGN,
+    RUN,
+    Answer,
+    Moment,
+    Page,
+    PageWanted,
+    Reference,
+    Text,
+    Wanted,
+    inward,
+    optional_moment,
+    outward,
+)
 from postwright.services.errors import RefusedError
-from postwright.services.experiment_runs import ExperimentRuns, export_document
+from postwright.services.experiment_runs import ExperimentRuns, ExperimentState, export_document
 from postwright.services.experiment_terms import ExperimentDraft
-from postwright.store.experiments import StoredExperiment
+from postwright.store.experiments import ListedExperiment, StoredExperiment
 
 
 class ExperimentShown(Answer):
@@ -31,6 +45,28 @@ class ExperimentShown(Answer):
     winner: str | None
     decided_by: str = Field(description="rule, deadline, person or too_few_recipients")
     verdict: Mapping[str, Any]
+
+
+class ExperimentSummary(Answer):
+    """A test in a list. `verdict` is left out; `GET /v1/experiments/{run}` has it."""
+
+    run: str
+    campaign: Reference
+    state: ExperimentState
+    metric: str
+    mode: str
+    variants: list[str]
+    started_at: Moment | None
+    deadline: Moment | None
+    decided_at: Moment | None
+    winner: str | None
+    decided_by: str = Field(description="rule, deadline, person or too_few_recipients; empty before.")
+
+
+class ExperimentsWanted(PageWanted):
+    """Which tests."""
+
+    state: ExperimentState | None = Field(None, description="Those that stand so.")
 
 
 class ChoiceWanted(Wanted):
@@ -57,6 +93,13 @@ class PowerShown(Answer):
     any_look: int
     price: float = Field(description="How many times more it costs to look whenever one likes.")
     detectable_lift: float | None = Field(description="The smallest lift that `recipients` can show, if they can.")
+
+
+async def list_experiments(caller: Reader, query: Annotated[ExperimentsWanted, Query()]) -> Page[ExperimentSummary]:
+    """Tests of campaigns, the newest first; with `state=asking` those that wait for a person's word."""
+    (before,) = read_cursor("experiments", query.cursor)
+    rows = await _tests(caller).list(caller.workspace_id, query.state, before=before or None, limit=query.limit + 1)
+    return make_page("experiments", rows, query.limit, _summary, lambda one: (one.test.run_id,), query.cursor)
 
 
 async def get_experiment(run_id: str, caller: Reader) -> ExperimentShown:
@@ -95,6 +138,7 @@ async def plan_experiment(wanted: PowerWanted, _caller: Reader) -> PowerShown:
 def add_experiment_routes(router: APIRouter) -> None:
     """The routes of tests."""
     router.add_api_route("/experiments/power", plan_experiment, methods=["POST"])
+    router.add_api_route("/experiments", list_experiments, methods=["GET"])
     router.add_api_route("/experiments/{run_id}", get_experiment, methods=["GET"])
     router.add_api_route("/experiments/{run_id}/choose", choose_variant, methods=["POST"])
     router.add_api_route("/experiments/{run_id}/export", export_experiment, methods=["GET"])
@@ -106,6 +150,25 @@ def _tests(caller: Caller) -> ExperimentRuns:
 
 def _draft(found: StoredExperiment) -> ExperimentDraft:
     return ExperimentDraft.from_json(json.dumps(json.loads(found.terms)["draft"]))
+
+
+def _summary(listed: ListedExperiment) -> ExperimentSummary:
+    found, draft = listed.test, _draft(listed.test)
+    return ExperimentSummary(
+        run=outward(RUN, listed.begun_at, found.run_id),
+        campaign=Reference(
+            id=outward(CAMPAIGN, listed.campaign_created_at, listed.campaign_id), name=listed.campaign_name
+        ),
+        state=ExperimentState(found.state),
+        metric=draft.metric,
+        mode=draft.mode,
+        variants=[one.name for one in draft.variants],
+        started_at=optional_moment(found.started_at),
+        deadline=optional_moment(found.deadline),
+        decided_at=optional_moment(found.decided_at),
+        winner=None if found.winner is None else draft.variants[found.winner].name,
+        decided_by=found.decided_by,
+    )
 
 
 def _shown(run_id: str, found: StoredExperiment) -> ExperimentShown:

@@ -28,6 +28,7 @@ from postwright.api.representations import (
     optional_moment,
     outward,
 )
+from postwright.services.campaign_senders import shares_of
 from postwright.services.errors import RefusedError
 from postwright.services.log import address_key
 from postwright.services.sent_messages import Origin
@@ -277,13 +278,14 @@ async def _deliveries(caller: Caller, message_id: str) -> Sequence[DeliveryRecor
 async def _check_may_cancel(caller: Caller, rows: Sequence[DeliveryRecord]) -> None:
     """Raises ``RefusedError`` for a key that could not have sent it: for other senders, or for tests alone."""
     for origin in (await caller.services.sent_messages.origins(rows)).values():
-        sender = origin.message.from_address if origin.message else origin.run.from_address
-        if sender and not caller.client.may_send_from(EmailAddress.parse(sender)):
-            raise RefusedError(
-                "sender_not_allowed",
-                f"This API key may not send from {sender}.",
-                next_step="Take a key for this sender.",
-            )
+        of_run = [address for address, _ in shares_of(origin.run)]
+        for sender in [origin.message.from_address] if origin.message else of_run:
+            if sender and not caller.client.may_send_from(EmailAddress.parse(sender)):
+                raise RefusedError(
+                    "sender_not_allowed",
+                    f"This API key may not send from {sender}.",
+                    next_step="Take a key for this sender.",
+                )
         if caller.client.terms.is_test and not origin.run.is_test:
             raise RefusedError("test_key", "A test key cancels only what test keys have sent.")
 

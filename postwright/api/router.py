@@ -24,6 +24,7 @@ from postwright.api.keys import add_key_routes
 from postwright.api.lists import add_list_routes
 from postwright.api.messages import add_message_routes
 from postwright.api.people import add_people_routes
+from postwright.api.preflight import add_preflight_routes
 from postwright.api.previews import add_preview_routes
 from postwright.api.reports import add_report_routes
 from postwright.api.segments import add_segment_routes
@@ -48,6 +49,11 @@ def _add_all_contacts(router: APIRouter) -> None:
     add_field_routes(router)
 
 
+def _add_all_campaigns(router: APIRouter) -> None:
+    add_campaign_routes(router)
+    add_preflight_routes(router)
+
+
 _ROOMS = {
     "domains": add_domain_routes,
     "checks": add_check_routes,
@@ -60,7 +66,7 @@ _ROOMS = {
     "hygiene": add_hygiene_routes,
     "templates": add_template_routes,
     "previews": add_preview_routes,
-    "campaigns": add_campaign_routes,
+    "campaigns": _add_all_campaigns,
     "experiments": add_experiment_routes,
     "goals": add_goal_routes,
     "sending": _add_all_sending,

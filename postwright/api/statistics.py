@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse
 
 from mailtypes.clock import from_datetime
 from postwright.api.callers import Reader, Sender
+from postwright.api.comparisons import get_best_hours
+from postwright.api.contacts import SEGMENT
 from postwright.api.representations import CAMPAIGN, LIST, RUN, Answer, Text, Wanted, inward, inward_field, outward
 from postwright.services.statistic_terms import DEFINITIONS, Measures
 from postwright.services.statistics import By, StatisticRow, Statistics, StatisticTable, flat
@@ -29,6 +31,7 @@ class StatisticsWanted(BaseModel):
     campaign: Text | None = Field(None, max_length=60, description="Only runs of this campaign.")
     run: Text | None = Field(None, max_length=60, description="Only this run.")
     list: Text | None = Field(None, max_length=60, description="Only runs to this list.")
+    segment: Text | None = Field(None, max_length=60, description="With `by=segment`: only this one.")
     since: AwareDatetime | None = Field(None, description="Only runs that began at or after this moment (RFC 3339).")
     until: AwareDatetime | None = Field(None, description="Only runs that began before this moment (RFC 3339).")
 
@@ -95,8 +98,9 @@ class ClickersListed(Answer):
 
 
 async def get_statistics(request: Request, caller: Reader, query: Annotated[StatisticsWanted, Query()]) -> Response:
-    """Counts and rates by campaign, list, run, variant, provider, domain, link, day or hour; CSV where it is asked for.
+    """Counts and rates by campaign, list, run, variant, segment, sender, provider, domain, link, day or hour; or CSV.
 
+    Segments have the recipients who are in them now; those of a million recipients are counted at most.
     Days and hours are in UTC, and are those at which the event happened.
     """
     wanted = RunFilter(
@@ -107,7 +111,9 @@ async def get_statistics(request: Request, caller: Reader, query: Annotated[Stat
         None if query.until is None else from_datetime(query.until),
     )
     services = caller.services
-    found = await Statistics(services.database, services.clock).table(caller.workspace_id, wanted, query.by)
+    segment = None if query.segment is None else inward_field(SEGMENT, query.segment, "segment")
+    service = Statistics(services.database, services.clock)
+    found = await service.table(caller.workspace_id, wanted, query.by, segment)
     if CSV in request.headers.get("accept", ""):
         return Response(as_csv(found.rows), media_type=CSV, headers={"Vary": "Accept"})
     return JSONResponse(jsonable_encoder(_shown(found)), headers={"Vary": "Accept"})
@@ -130,6 +136,7 @@ def add_statistic_routes(router: APIRouter) -> None:
     """The routes of statistics."""
     answers: dict[int | str, dict[str, Any]] = {200: {"model": StatisticsShown, "content": {CSV: {}}}}
     router.add_api_route("/statistics", get_statistics, methods=["GET"], responses=answers)
+    router.add_api_route("/statistics/best-hours", get_best_hours, methods=["GET"])
     router.add_api_route("/statistics/runs/{run_id}/clicked", list_clickers, methods=["POST"])
 
 

@@ -64,7 +64,9 @@ class PlanWanted(Wanted):
     zone: Text | None = Field(None, max_length=64, description="Whose days and hours: an IANA name; else UTC.")
     quiet: list[int] | None = Field(None, min_length=2, max_length=2, description="From and until which full hour.")
     weekend: list[int] = Field(default_factory=list, max_length=7, description="Weekdays, Monday is 0.")
-    weekend_share: float | None = Field(None, ge=0, le=1, description="The share of the cap that is used on those.")
+    weekend_share: float | None = Field(
+        None, ge=0, le=1, description="The share of the cap that is used on those; else 0."
+    )
     overflow: Literal["waits", "warm_pool", "cut"] | None = Field(
         None, description="What becomes of mail beyond the cap; `warm_pool` is for addresses alone."
     )

@@ -118,6 +118,17 @@ class SecretMade(Answer):
     secret: str
 
 
+class TrialShown(Answer):
+    """What the endpoint said to a test. `taken`: it would count as told (2xx)."""
+
+    webhook_id: str = Field(description="The header field webhook-id of the test.")
+    taken: bool
+    status: int | None = Field(description="The HTTP status; null: it did not answer.")
+    cause: str | None = Field(description="Why there was no answer.")
+    answer: str = Field(description="How the answer began.")
+    duration_ms: float
+
+
 class Skipped(Answer):
     """Whether an event was given up; there is nothing to skip where the last one was taken."""
 
@@ -201,6 +212,22 @@ async def skip_webhook(webhook_id: str, caller: Admin) -> Skipped:
     return Skipped(skipped=await caller.services.webhooks.skip(caller.workspace_id, row_id))
 
 
+async def try_webhook(webhook_id: str, caller: Admin) -> TrialShown:
+    """Post an event of the kind `webhook_test` at once, signed like every other, and tell what came back.
+
+    It stands in no log, and changes nothing: a disabled endpoint can be tried before it is enabled.
+    """
+    found = await caller.services.webhooks.try_out(caller.workspace_id, inward(ENDPOINT, webhook_id))
+    return TrialShown(
+        webhook_id=found.webhook_id,
+        taken=found.is_taken,
+        status=found.status,
+        cause=found.cause or None,
+        answer=found.answer,
+        duration_ms=found.duration / 1000,
+    )
+
+
 async def replay_webhook(webhook_id: str, wanted: ReplayWanted, caller: Admin) -> ReplayShown:
     """Tell it again, in order and under the same ids, beside what is new."""
     row_id, service = inward(ENDPOINT, webhook_id), caller.services.webhooks
@@ -236,6 +263,7 @@ def add_webhook_routes(router: APIRouter) -> None:
     router.add_api_route(f"{one}/disable", disable_webhook, methods=["POST"])
     router.add_api_route(f"{one}/enable", enable_webhook, methods=["POST"])
     router.add_api_route(f"{one}/skip", skip_webhook, methods=["POST"])
+    router.add_api_route(f"{one}/test", try_webhook, methods=["POST"])
     router.add_api_route(f"{one}/replay", replay_webhook, methods=["POST"], status_code=202)
     router.add_api_route(f"{one}/deliveries", list_webhook_deliveries, methods=["GET"])
     router.add_api_route(one, remove_webhook, methods=["DELETE"], status_code=204)

@@ -6,7 +6,8 @@ from pathlib import Path
 import typer
 from rich.markup import escape
 
-from postwright.cli import campaign_options
+from postwright.cli import campaign_options, campaign_overrides
+from postwright.cli.campaign_history import print_comparison
 from postwright.cli.exit_codes import Exit
 from postwright.cli.exits import problem_text
 from postwright.cli.printing import JsonOption, console, print_json
@@ -14,6 +15,7 @@ from postwright.cli.session import print_table, run
 from postwright.services.audiences import AudienceDraft
 from postwright.services.campaign_drafts import CampaignDraft
 from postwright.services.campaigns import Campaigns, CampaignStatus
+from postwright.services.comparison import CampaignComparison
 from postwright.services.errors import NotFoundError
 from postwright.services.experiment_terms import ExperimentDraft
 from postwright.services.preflight import Preflight
@@ -23,6 +25,7 @@ from postwright.store.workspaces import Workspace
 from postwright.wiring import Application
 
 app = typer.Typer(help="Campaigns: one mail to many, at its time, tested.", no_args_is_help=True, add_completion=False)
+campaign_overrides.add_to(app)
 _NAME = typer.Argument(help="The campaign's name.")
 
 
@@ -44,6 +47,7 @@ def create(
     local_time: bool = campaign_options.LOCAL_TIME,
     limit: str | None = campaign_options.LIMIT,
     experiment: Path | None = campaign_options.EXPERIMENT,
+    also_from: list[str] = campaign_options.ALSO_FROM,
 ) -> None:
     """Create a draft: to a list, to an audience, or to those in both."""
     tree = campaign_options.read_tree(audience)
@@ -51,6 +55,7 @@ def create(
     plan = campaign_options.read_plan(at, zone, hours, local_time)
     frequency_limit = campaign_options.read_limit(limit)
     tested = campaign_options.read_experiment_file(experiment)
+    others = campaign_options.read_senders(also_from)
 
     async def work(application: Application, workspace: Workspace) -> Campaign:
         lists = await application.database.read(lambda connection: list_lists(connection, workspace.id))
@@ -69,6 +74,7 @@ def create(
             plan=plan,
             frequency_limit=frequency_limit,
             experiment=tested,
+            other_senders=others,
         )
         return await application.campaigns.create(workspace.id, draft)
 
@@ -90,6 +96,12 @@ def preflight(name: str = _NAME, as_json: bool = JsonOption) -> None:
             {
                 "blocking": [_document(one) for one in found.blocking],
                 "advisory": [_document(one) for one in found.advisory],
+                "overridable": sorted(found.overridable),
+                "overruled": [
+                    {"problem": _document(one.problem), **campaign_overrides.override_document(one.override)}
+                    for one in found.overruled
+                ],
+                "lapsed": [campaign_overrides.override_document(one) for one in found.lapsed],
                 "recipients": found.recipients,
                 "sampled": found.sampled,
                 "largest_html": found.largest_html,
@@ -100,6 +112,10 @@ def preflight(name: str = _NAME, as_json: bool = JsonOption) -> None:
             for problem in problems:
                 console.print(mark, end=" ")
                 console.print(problem_text(problem), markup=False, soft_wrap=True)
+                if problem.code in found.overridable:
+                    step = f"  Or say why not: postwright campaign overrule '{name}' {problem.code} --note …"
+                    console.print(step, markup=False, soft_wrap=True)
+        campaign_overrides.print_overrides(found)
         console.print(
             f"{found.recipients:,} contacts on the list; {found.sampled:,} merged; largest HTML {found.largest_html:,}"
             f" octets; {found.layouts} layouts."
@@ -209,6 +225,24 @@ def status(name: str = _NAME, as_json: bool = JsonOption) -> None:
         return await application.campaigns.status(workspace.id, campaign.id)
 
     _print_status(run(work), as_json=as_json)
+
+
+@app.command("compare")
+def compare(
+    name: str = _NAME,
+    segment: str | None = typer.Option(None, help="Only recipients who are in this segment now."),
+    as_json: bool = JsonOption,
+) -> None:
+    """Show where a campaign lies among one's own last ten that were finished."""
+
+    async def work(application: Application, workspace: Workspace) -> CampaignComparison:
+        campaign = await _find(application.campaigns, workspace, name)
+        chosen = None if segment is None else await application.segments.find(workspace.id, segment)
+        return await application.campaign_comparisons.compare(
+            workspace.id, campaign.id, None if chosen is None else chosen.id
+        )
+
+    print_comparison(run(work), as_json=as_json)
 
 
 @app.command("list")

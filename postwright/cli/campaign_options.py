@@ -12,6 +12,7 @@ import typer
 from mailtypes.clock import SECOND, Microseconds
 from postwright.services.campaign_drafts import FrequencyLimit
 from postwright.services.campaign_plan import CampaignPlan, SendWindow
+from postwright.services.campaign_senders import CampaignSender
 from postwright.services.experiment_terms import ExperimentDraft, read_variants
 
 AUDIENCE = typer.Option(None, "--audience", help="A segment tree as JSON, or the name of a file that has one.")
@@ -22,6 +23,23 @@ HOURS = typer.Option(None, "--hours", help="The hours in which it goes out, as 9
 LOCAL_TIME = typer.Option(False, "--local-time", help="By each contact's own clock.")
 LIMIT = typer.Option(None, "--limit", help="Leave out whoever got so many mails in so many days, as 3/7.")
 EXPERIMENT = typer.Option(None, "--experiment", exists=True, dir_okay=False, help="What is tested (JSON).")
+
+
+ALSO_FROM = typer.Option(
+    [], "--also-from", help="Who sends a part of it beside --from: address, share, name; may be given again."
+)
+
+
+def read_senders(given: list[str]) -> tuple[CampaignSender, ...]:
+    """Address, share (1 where none is given) and name of each."""
+    found: list[CampaignSender] = []
+    for text in given:
+        address, share, name = (*(part.strip() for part in text.split(",", 2)), "", "")[:3]
+        try:
+            found.append(CampaignSender(address, name, None, float(share or "1")))
+        except ValueError as error:
+            raise typer.BadParameter(f"'{share}' is no share", param_hint="--also-from") from error
+    return tuple(found)
 
 
 def read_tree(given: str | None) -> object | None:

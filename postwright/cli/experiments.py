@@ -1,8 +1,9 @@
 """``postwright experiment``: plan and judge A/B tests from counts alone; works without an install."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.markup import escape
@@ -14,10 +15,14 @@ from experiments.power import DEFAULT_LOOKS, DEFAULT_POWER, Plan, Terms, detecta
 from experiments.report import export, report
 from experiments.request import parse_experiment
 from experiments.simulation import Arrival, Scenario, Tally, simulate
+from mailtypes.clock import as_datetime
 from postwright.cli.check_ground import read_file
 from postwright.cli.exit_codes import Exit
 from postwright.cli.exits import explained
 from postwright.cli.printing import JsonOption, console, print_json
+
+if TYPE_CHECKING:
+    from postwright.store.experiments import ListedExperiment
 
 app = typer.Typer(
     help="A/B tests: plan the sample, judge the counts; needs no install.", no_args_is_help=True, add_completion=False
@@ -167,6 +172,48 @@ def _print_verdict(found: dict[str, Any]) -> None:
             once,
         )
     console.print(pairs)
+
+
+@app.command("list")
+def list_tests(
+    state: str | None = typer.Option(
+        None, help="Only those that stand so, for instance asking: a person has to choose."
+    ),
+    limit: int = typer.Option(50, min=1, max=1000, help="How many at most."),
+    as_json: bool = JsonOption,
+) -> None:
+    """List the tests of campaigns, the newest first; needs an install, unlike the others."""
+    # The application is a lot to import, and the other commands work without one.
+    from postwright.cli.session import print_table, run  # noqa: PLC0415
+    from postwright.services.experiment_runs import ExperimentState  # noqa: PLC0415
+
+    if state not in {None, *ExperimentState}:
+        raise typer.BadParameter(f"It is one of {', '.join(ExperimentState)}.", param_hint="--state")
+    rows = run(lambda application, workspace: application.experiment_runs.list(workspace.id, state, limit=limit))
+    documents = [_test_document(one) for one in rows]
+    if as_json:
+        for document in documents:
+            print_json(document)
+        return
+    shown = [
+        (one["campaign"], one["state"], " / ".join(one["variants"]), one["deadline"] or "", one["winner"] or "")
+        for one in documents
+    ]
+    print_table(("campaign", "state", "variants", "deadline", "winner"), shown, empty="No campaign tests anything.")
+
+
+def _test_document(listed: "ListedExperiment") -> dict[str, Any]:
+    test = listed.test
+    names = [one["name"] for one in json.loads(test.terms)["draft"]["variants"]]
+    moments = {name: getattr(test, name) for name in ("started_at", "deadline", "decided_at")}
+    return {
+        "campaign": listed.campaign_name,
+        "state": test.state,
+        "variants": names,
+        **{name: None if at is None else f"{as_datetime(at):%Y-%m-%dT%H:%M:%SZ}" for name, at in moments.items()},
+        "winner": None if test.winner is None else names[test.winner],
+        "decided_by": test.decided_by,
+    }
 
 
 @app.command("simulate")

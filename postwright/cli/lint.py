@@ -1,18 +1,22 @@
 """``postwright lint``: what is wrong with templates before anybody gets them; works offline and without an install."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import typer
+from rich.console import Console
 
 from mailtypes.clock import SystemClock, as_datetime
+from postwright.cli.check_ground import Ground, GroundOptions, for_each
 from postwright.cli.exit_codes import Exit
 from postwright.cli.exits import explained
 from postwright.cli.printing import JsonOption, console, print_json
 from postwright.cli.render import DataOption, LibraryOption, part_of, read_data
-from postwright.services.mail_checks import CheckedMail, MailFacts, check_mail, sample_urls
-from rendering.lint import Finding, SenderFacts, Severity
+from postwright.services.image_facts import NOTHING_SEEN, ImageLooks, ImagesSeen
+from postwright.services.mail_checks import MailFacts, compose_mail, judge_mail, sample_urls
+from rendering.lint import Finding, LintSubject, SenderFacts, Severity, image_addresses
 from rendering.mjml import expand_includes
 from rendering.source import TemplateSource
 from rendering.template import parse_template
@@ -20,6 +24,7 @@ from rendering.template import parse_template
 _HTML = frozenset({".html", ".htm"})
 _FAILS = {"error": (Severity.ERROR,), "warning": (Severity.ERROR, Severity.WARNING), "advice": tuple(Severity)}
 _STREAMS = ("marketing", "transactional")
+_ASIDE = Console(stderr=True, highlight=False)
 
 
 def lint(
@@ -32,6 +37,11 @@ def lint(
     library: Path | None = LibraryOption,
     fail_on: str = typer.Option(
         "error", "--fail-on", help="Exit with 1 from this severity on: error, warning, advice."
+    ),
+    fetch: bool = typer.Option(
+        False,
+        "--fetch",
+        help="Fetch the images: is each there, how large, in which format? From public addresses only.",
     ),
     as_json: bool = JsonOption,
 ) -> None:
@@ -47,25 +57,40 @@ def lint(
     worst = False
     for file in files:
         with explained():
-            found = _findings(file, (subject, preheader), read_data(data), MailFacts(sender, today=today), library)
+            known = MailFacts(sender, today=today)
+            facts, composed = _composed(file, (subject, preheader), read_data(data), known, library)
+        seen = _seen(composed) if fetch else NOTHING_SEEN
+        with explained():
+            mail = judge_mail(replace(composed, images=seen.facts), facts)
+        found = tuple(one for one in mail.findings if subject is not None or one.part != "subject")
         worst |= any(finding.severity in _FAILS[fail_on] for finding in found)
         _tell(file, found, as_json=as_json)
     if worst:
         raise typer.Exit(int(Exit.REFUSED))
 
 
-def _findings(
+def _composed(
     file: Path, head: tuple[str | None, str], data: Mapping[str, object], facts: MailFacts, library: Path | None
-) -> tuple[Finding, ...]:
+) -> tuple[MailFacts, LintSubject]:
     written = file.read_text("utf-8")
     is_html = file.suffix.lower() in _HTML
     expanded = None if is_html else expand_includes(written, lambda name: part_of(library, name))
     body = written if expanded is None else expanded.text
     subject, preheader = head
     source = TemplateSource(body, "html" if is_html else "mjml", subject or "", preheader)
-    whole = MailFacts(facts.sender, expanded=expanded, written=written, today=facts.today)
-    mail: CheckedMail = check_mail(parse_template(source), data, sample_urls("https://links.example.com"), whole)
-    return tuple(one for one in mail.findings if subject is not None or one.part != "subject")
+    whole = replace(facts, expanded=expanded, written=written)
+    return whole, compose_mail(parse_template(source), data, sample_urls("https://links.example.com"), whole)
+
+
+def _seen(subject: LintSubject) -> ImagesSeen:
+    async def look(ground: Ground, addresses: Sequence[str]) -> ImagesSeen:
+        return NOTHING_SEEN if ground.web is None else await ImageLooks(ground.web, SystemClock()).look(addresses)
+
+    (seen,) = for_each(GroundOptions(None, False), [image_addresses(subject)], look)
+    for address, cause in seen.unknown.items():
+        told = f"{address}: nothing is known of this image: {cause}"
+        _ASIDE.print(told, markup=False, soft_wrap=True)
+    return seen
 
 
 def _tell(file: Path, found: tuple[Finding, ...], *, as_json: bool) -> None:

@@ -5,9 +5,11 @@ import sys
 
 import typer
 
+from postwright.cli.campaign_history import print_hours
 from postwright.cli.printing import JsonOption, console, print_json
 from postwright.cli.session import print_table, run
 from postwright.services.errors import NotFoundError
+from postwright.services.sending_hours import HourMetric, HoursWanted, SendingHours
 from postwright.services.statistic_terms import DEFINITIONS, Range
 from postwright.services.statistics import By, StatisticRow, Statistics, StatisticTable, flat
 from postwright.store.campaigns import find_campaign
@@ -33,6 +35,7 @@ def show(
     list_name: str | None = _LIST,
     run_id: str | None = _RUN,
     by: By = _BY,
+    segment: str | None = typer.Option(None, help="With --by segment: only this one."),
     as_csv: bool = typer.Option(False, "--csv", help="Print CSV with every count and rate."),
     as_json: bool = JsonOption,
 ) -> None:
@@ -40,7 +43,9 @@ def show(
 
     async def look(application: Application, workspace: Workspace) -> StatisticTable:
         wanted = await _filter(application, workspace, (campaign, list_name, run_id))
-        return await Statistics(application.database, application.clock).table(workspace.id, wanted, by)
+        chosen = None if segment is None else await application.segments.find(workspace.id, segment)
+        service = Statistics(application.database, application.clock)
+        return await service.table(workspace.id, wanted, by, None if chosen is None else chosen.id)
 
     found = run(look)
     rows = [flat(row) for row in found.rows]
@@ -55,6 +60,22 @@ def show(
         return
     columns = (str(by), *_SHOWN, "delivery", "bounce", "open", "click", "click-to-open")
     print_table(columns, [_line(row) for row in found.rows], empty="Nothing was sent yet.")
+
+
+@app.command("hours")
+def hours(
+    zone: str = typer.Option("UTC", help="Whose clock, as Asia/Jerusalem."),
+    metric: HourMetric = typer.Option(HourMetric.CLICK, help="What hours are judged by."),
+    list_name: str | None = _LIST,
+    as_json: bool = JsonOption,
+) -> None:
+    """Which hours of sending went best in the campaigns of the last year, as far as they can tell."""
+
+    async def look(application: Application, workspace: Workspace) -> SendingHours:
+        wanted = await _filter(application, workspace, (None, list_name, None))
+        return await application.best_sending_hours.find(workspace.id, HoursWanted(metric, zone, wanted.list_id))
+
+    print_hours(run(look), as_json=as_json)
 
 
 @app.command("definitions")

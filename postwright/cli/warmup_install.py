@@ -238,4 +238,5 @@ def _draw(path: Path, found: WarmUpStatus, history: WarmUpHistory, look: tuple[s
     form = path.suffix.lower().removeprefix(".")
     if form not in ("svg", "png"):
         raise typer.BadParameter("--chart names an .svg or .png file.")
-    path.write_bytes(draw(history_chart(found, history, *look), "svg" if form == "svg" else "png"))
+    with explained():
+        path.write_bytes(draw(history_chart(found, history, *look), "svg" if form == "svg" else "png"))

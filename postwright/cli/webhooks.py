@@ -1,5 +1,6 @@
 """``postwright webhook``."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -9,7 +10,7 @@ from mailtypes.clock import as_datetime, from_datetime
 from postwright.cli.printing import JsonOption, console, print_json
 from postwright.cli.session import print_table, run
 from postwright.services.errors import NotFoundError
-from postwright.services.webhook_endpoints import EndpointChanges, EndpointStatus
+from postwright.services.webhook_endpoints import EndpointChanges, EndpointStatus, Trial
 from postwright.store.public_ids import PublicIdSyntaxError, read_public_id
 from postwright.store.webhooks import ENDPOINT_PREFIX, Delivery
 from postwright.store.workspaces import Workspace
@@ -120,6 +121,26 @@ def skip(endpoint: str = _ID) -> None:
         return await application.webhooks.skip(workspace.id, _read(endpoint))
 
     console.print("Skipped." if run(work) else "It refuses nothing.")
+
+
+@app.command("test")
+def try_out(endpoint: str = _ID, as_json: bool = JsonOption) -> None:
+    """Post a test event at once and say what came back; ends with 1 where it would not count as told."""
+
+    async def work(application: Application, workspace: Workspace) -> Trial:
+        return await application.webhooks.try_out(workspace.id, _read(endpoint))
+
+    found = run(work)
+    if as_json:
+        print_json({"taken": found.is_taken, **asdict(found)})
+    else:
+        said = f"HTTP {found.status}" if found.status is not None else found.cause
+        told = "Taken" if found.is_taken else "Not taken"
+        console.print(f"{told}: {said}, after {found.duration // 1000} ms.", markup=False)
+        if found.answer:
+            console.print(found.answer, markup=False)
+    if not found.is_taken:
+        raise typer.Exit(1)
 
 
 @app.command("replay")

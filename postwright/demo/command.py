@@ -19,16 +19,24 @@ _SHOWN_REFUSALS = 5
 console = Console(highlight=False)
 
 
-def run_demo(
+def run_demo(  # noqa: PLR0913, PLR0917  # the options of a command
     leave: bool = typer.Option(False, "--exit", help="Stop after the table; exit 0 only if everything arrived once."),
     folder: Path = typer.Option(Path("postwright-demo"), "--dir", help="Where the demo keeps its files."),
     http_port: int = typer.Option(8025, help="The port of the web application."),
     examples: Path = typer.Option(Path("examples"), help="Where contacts.csv and newsletter.mjml are."),
+    ab: bool = typer.Option(
+        False, "--ab", help="Rehearse a test of two subjects: made-up people read, a day in seconds."
+    ),
+    clicks: str = typer.Option("0.06,0.18", help="With --ab: the share of people who click on each subject."),
+    seed: int = typer.Option(1, min=0, help="With --ab: draws the people; the same seed gives the same day."),
 ) -> None:
     """Verify a domain, import 2,000 contacts, send them a signed newsletter, and show what arrived, on this machine."""
     try:
         if not (examples / "contacts.csv").is_file():
             raise StageError(f"There is no contacts.csv in {examples}; run the demo where the examples are.")
+        if ab:
+            _rehearse((folder, examples), clicks, seed, None if leave else http_port)
+            return
         console.print("Starting Postwright and the sandbox …")
         with Stage.set_up(folder, http_port) as stage:
             outcome = _do_main_job(stage, examples)
@@ -41,6 +49,22 @@ def run_demo(
         raise typer.Exit(1) from error
     if leave and outcome.faults:
         raise typer.Exit(1)
+
+
+def _rehearse(places: tuple[Path, Path], clicks: str, seed: int, http_port: int | None) -> None:
+    """Play the test; with a port the web application shows it afterwards."""
+    # The whole application runs in this process then, and has a good deal to import.
+    from postwright.demo.ab_command import play, terms_of  # noqa: PLC0415
+
+    folder, examples = places
+    outcome = play(folder, examples, terms_of(clicks, seed), http_port or 0)
+    if http_port is None:
+        if outcome.faults:
+            raise typer.Exit(1)
+        return
+    with Stage.set_up(folder, http_port) as stage:
+        stage.mark_finished()
+        _stay(stage)
 
 
 def _do_main_job(stage: Stage, examples: Path) -> Outcome:

@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -141,19 +143,16 @@ class Stage:
 
     @classmethod
     def _set_up(cls, folder: Path, http_port: int, pace: Pace, lock: int) -> "Stage":
-        for held in (folder / _LOG_NAME, folder / "sandbox" / "sandbox.lock"):
-            if held.exists():
-                with held.open("ab") as file:
-                    _await_lock(file.fileno(), folder)
+        _await_predecessor(folder)
         notes = _read_notes(folder)
         if notes is not None and notes.finished:
             _clear(folder)
             notes = None
         _check_port(notes.http_port if notes else http_port)
-        sandbox = SandboxProcess(_sandbox_layout(folder, pace))
+        sandbox = SandboxProcess(sandbox_layout(folder, pace))
         layout = sandbox.start()
         try:
-            stage = cls(folder, notes or _prepare(folder, layout, http_port, pace), sandbox, lock)
+            stage = cls(folder, notes or prepare_install(folder, layout, http_port, pace), sandbox, lock)
             try:
                 stage.start()
             except BaseException:
@@ -182,7 +181,7 @@ class Stage:
     def mark_finished(self) -> None:
         """The next demo begins with a clean folder."""
         self.notes = replace(self.notes, finished=True)
-        _write_notes(self.folder, self.notes)
+        write_notes(self.folder, self.notes)
 
     @property
     def server_pid(self) -> int | None:
@@ -258,6 +257,21 @@ class Stage:
         os.close(self._lock)
 
 
+@contextmanager
+def clean_folder(folder: Path) -> Iterator[Path]:
+    """The folder, held for this process; whatever an earlier demo has left in it is deleted."""
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = _lock_folder(folder)
+    try:
+        _await_predecessor(folder)
+        if _read_notes(folder) is not None:
+            _clear(folder)
+        yield folder
+    finally:
+        os.close(lock)
+
+
 def _lock_folder(folder: Path) -> int:
     """Hold the folder for this process; the kernel lets go of it however the process ends."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -269,6 +283,13 @@ def _lock_folder(folder: Path) -> int:
             f"A demo is running in {folder}. End it, or choose another folder: postwright demo --dir FOLDER"
         ) from error
     return descriptor
+
+
+def _await_predecessor(folder: Path) -> None:
+    for held in (folder / _LOG_NAME, folder / "sandbox" / "sandbox.lock"):
+        if held.exists():
+            with held.open("ab") as file:
+                _await_lock(file.fileno(), folder)
 
 
 def _await_lock(descriptor: int, folder: Path) -> None:
@@ -291,12 +312,13 @@ def _clear(folder: Path) -> None:
             entry.unlink()
 
 
-def _sandbox_layout(folder: Path, pace: Pace) -> SandboxLayout:
+def sandbox_layout(folder: Path, pace: Pace) -> SandboxLayout:
+    """The sandbox of a demo's folder, with the ports that it had where it was there before."""
     fresh = SandboxLayout(folder / "sandbox", greylist_delay=pace.greylist_delay)
     return SandboxLayout.load(fresh.directory) if fresh.file.exists() else fresh
 
 
-def _prepare(folder: Path, layout: SandboxLayout, http_port: int, pace: Pace) -> Notes:
+def prepare_install(folder: Path, layout: SandboxLayout, http_port: int, pace: Pace) -> Notes:
     """Configuration, keys, database, admin, API key; what was done before a cut is done again, harmlessly."""
     clock = SystemClock()
     issued = Authority(layout.authority_directory, clock).issue([f"links.{SENDER_DOMAIN}", "mx.postwright.test"])
@@ -323,7 +345,7 @@ def _prepare(folder: Path, layout: SandboxLayout, http_port: int, pace: Pace) ->
     )
     password, api_key = asyncio.run(_people(config))
     notes = Notes(http_port, password, api_key)
-    _write_notes(folder, notes)
+    write_notes(folder, notes)
     return notes
 
 
@@ -349,7 +371,8 @@ def _read_notes(folder: Path) -> Notes | None:
         return None
 
 
-def _write_notes(folder: Path, notes: Notes) -> None:
+def write_notes(folder: Path, notes: Notes) -> None:
+    """Remember these, whole or not at all."""
     draft = folder / "demo.json.new"
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(asdict(notes)), encoding="utf-8")

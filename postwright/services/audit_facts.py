@@ -7,6 +7,7 @@ from typing import Any
 
 from mailtypes.auth import AuthFacts, Finding
 from mailtypes.clock import DAY, Microseconds
+from mailtypes.saying import say
 from postwright.services.errors import Problem
 from postwright.store.domains import SenderDomain
 from rendering.spam_risk import NOTHING_KNOWN, InfrastructureFacts
@@ -61,15 +62,23 @@ def audit_problems(domain: SenderDomain, now: Microseconds) -> list[Problem]:
     problems = []
     if domain.checked_at is not None and now - domain.checked_at > STALE:
         days = (now - domain.checked_at) // DAY
-        sentence = f"{domain.name} was looked at {days} days ago for the last time."
-        step = f"Run: postwright domain verify {domain.name}"
+        sentence = say("%(domain)s was looked at %(days)s days ago for the last time.", domain=domain.name, days=days)
+        step = say("Run: postwright domain verify %(domain)s", domain=domain.name)
         problems.append(Problem("audit_old", sentence, "from_address", "", step))
     faults = [finding for finding in _document(domain).get("findings") or [] if _is_fault(finding)]
     if faults:
         told = ", ".join(dict.fromkeys(str(finding.get("code", "")) for finding in faults))
-        number = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'}"
-        sentence = f"The last audit of {domain.name} found {number} that do not keep it from sending: {told}."
-        problems.append(Problem("audit_faults", sentence, "from_address", "", "Look at the page of the domain."))
+        values = {"domain": domain.name, "number": len(faults), "codes": told}
+        sentence = say(
+            "The last audit of %(domain)s found %(number)s faults that do not keep it from sending: %(codes)s.",
+            **values,
+        )
+        if len(faults) == 1:
+            sentence = say(
+                "The last audit of %(domain)s found %(number)s fault that do not keep it from sending: %(codes)s.",
+                **values,
+            )
+        problems.append(Problem("audit_faults", sentence, "from_address", "", say("Look at the page of the domain.")))
     return problems
 
 

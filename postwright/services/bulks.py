@@ -16,6 +16,7 @@ from postwright.services.message_intake import MessageIntake, problem_of
 from postwright.services.sending_places import SendingPlaces
 from postwright.services.submissions import Answered, quota_of, same_request
 from postwright.services.template_parts import freeze, has_includes
+from postwright.services.warm_up_patience import patience
 from postwright.store import budgets, campaigns, client_runs, idempotency, recipients, suppressions, templates
 from postwright.store.campaigns import FrozenVariant, Run
 from postwright.store.client_runs import COLLECTING_FOR, BulkRecipient
@@ -127,7 +128,8 @@ class Bulks:
         version = await self._database.read(partial(templates.latest_version, template_id=wanted.template_id))
         assert version is not None  # its layouts are there
         _check_names(wanted)
-        now = self._clock.now()
+        now, expiry = self._clock.now(), place.stream.expiry
+        waits = await self._database.read(partial(patience, kind=place.stream.kind, domain_id=place.domain.id))
         if has_includes(version.text):
             frozen = partial(freeze, workspace_id=client.workspace_id, version=version, now=now)
             version = await self._database.write(frozen)
@@ -136,7 +138,8 @@ class Bulks:
         terms = replace(
             self._places.run_terms(place, "bulk", starts_at, is_test=client.terms.is_test),
             state="collecting",
-            expires_at=max(starts_at or 0, now + COLLECTING_FOR) + place.stream.expiry,
+            expires_at=max(starts_at or 0, now + COLLECTING_FOR) + max(expiry, waits),
+            expiry=expiry if waits > expiry else None,
             from_address=wanted.author.text,
             from_name=wanted.author_name,
             reply_to=wanted.reply_to.text if wanted.reply_to else None,

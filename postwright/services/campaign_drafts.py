@@ -1,7 +1,7 @@
 """Drafts of campaigns: what somebody asks for, checked, and as the store keeps it."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 
 from sqlalchemy import Connection
@@ -10,6 +10,7 @@ from mailtypes.address import AddressSyntaxError, EmailAddress
 from mailtypes.clock import Microseconds, microseconds
 from postwright.services.audiences import AudienceDraft, audience_json
 from postwright.services.campaign_plan import CampaignPlan, check_plan
+from postwright.services.campaign_senders import CampaignSender, as_json, check_senders
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.experiment_terms import ExperimentDraft, check_experiment
 from postwright.store import campaigns, domains, templates, workspaces
@@ -33,7 +34,10 @@ class FrequencyLimit:
 
 @dataclass(frozen=True, slots=True)
 class CampaignDraft:
-    """What a campaign is created from. ``subject`` empty: the template's own. ``longest``: how long it may take."""
+    """What a campaign is created from. ``subject`` empty: the template's own. ``longest``: how long it may take.
+
+    ``other_senders``: people at the same domain who send a part of it each, beside ``from_address``.
+    """
 
     name: str
     audience: AudienceDraft
@@ -47,6 +51,7 @@ class CampaignDraft:
     frequency_limit: FrequencyLimit | None = None
     experiment: ExperimentDraft | None = None
     longest: timedelta | None = None
+    other_senders: tuple[CampaignSender, ...] = ()
 
 
 def resolve_draft(
@@ -71,6 +76,7 @@ def resolve_draft(
     if same_name is not None and (known is None or same_name.id != known.id):
         problems.append(Problem("name_taken", f"There is a campaign '{draft.name}' already.", "name"))
     domain_id = _sender_domain_id(connection, workspace_id, draft.from_address, problems)
+    problems += _sender_problems(draft)
     if problems or stream is None or version is None or domain_id is None:
         raise RefusedError.of(problems)
     limit = draft.frequency_limit
@@ -89,6 +95,7 @@ def resolve_draft(
         frequency_cap=None if limit is None else json.dumps(asdict(limit)),
         experiment=None if draft.experiment is None else draft.experiment.as_json(),
         longest=None if draft.longest is None else microseconds(draft.longest),
+        other_senders=as_json([_trimmed(one) for one in draft.other_senders]),
     )
 
 
@@ -113,22 +120,45 @@ def _limit_problems(draft: CampaignDraft) -> list[Problem]:
     return found
 
 
+def _sender_problems(draft: CampaignDraft) -> list[Problem]:
+    """What is wrong with those who send it beside the campaign's own sender."""
+    problems: list[Problem] = []
+    for one in draft.other_senders:
+        _header_address(one.address, "other_senders", problems)
+        _header_text(one.name, "other_senders", problems)
+        if one.reply_to is not None:
+            _header_address(one.reply_to, "other_senders", problems)
+    variants = draft.experiment.variants if draft.other_senders and draft.experiment else ()
+    if any(variant.from_name is not None for variant in variants):
+        sentence = "A test of the sender's name goes with one sender only."
+        problems.append(Problem("senders", sentence, "other_senders", "", "Test something else."))
+    if problems:
+        return problems
+    try:
+        own = EmailAddress.parse(draft.from_address)
+    except AddressSyntaxError:
+        own = None  # named with the field
+    return check_senders(own, draft.other_senders)
+
+
+def _trimmed(one: CampaignSender) -> CampaignSender:
+    reply_to = one.reply_to.strip() if one.reply_to else None
+    return replace(one, address=one.address.strip(), name=one.name.strip(), reply_to=reply_to)
+
+
+def _header_text(value: str, field: str, problems: list[Problem]) -> None:
+    place = next((index for index, character in enumerate(value) if character in _FORBIDDEN), None)
+    if place is not None:
+        sentence = "A line break or control character cannot stand in a header."
+        problems.append(Problem("header_line_break", sentence, field, f"column {place + 1}", "Remove it."))
+
+
 def _header_problems(draft: CampaignDraft) -> list[Problem]:
     problems: list[Problem] = []
     if not draft.name.strip() or len(draft.name) > LONGEST_NAME:
         problems.append(Problem("campaign_name", NAME_RULE, "name"))
     for name, value in (("subject", draft.subject), ("from_name", draft.from_name)):
-        place = next((index for index, character in enumerate(value) if character in _FORBIDDEN), None)
-        if place is not None:
-            problems.append(
-                Problem(
-                    "header_line_break",
-                    "A line break or control character cannot stand in a header.",
-                    name,
-                    f"column {place + 1}",
-                    "Remove it.",
-                )
-            )
+        _header_text(value, name, problems)
     if draft.reply_to is not None:
         _header_address(draft.reply_to, "reply_to", problems)
     return problems

@@ -2,19 +2,22 @@
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from mailtypes.clock import Clock, Microseconds
 from postwright.services.audiences import frozen_audience
+from postwright.services.campaign_senders import sent_in_the_name_of
 from postwright.services.errors import RefusedError
 from postwright.services.experiment_terms import ExperimentDraft, VariantDraft
 from postwright.services.preflight import Preflight, PreflightCheck
-from postwright.services.preflight_findings import Override, override_document, still_blocking
+from postwright.services.preflight_mails import campaign_mails, mail_digest
+from postwright.services.preflight_overrides import override_documents
 from postwright.services.template_parts import freeze
 from postwright.services.template_texts import template_of
-from postwright.store import campaigns, events, experiments, templates, workspaces
+from postwright.services.warm_up_patience import patience
+from postwright.store import campaigns, domains, events, experiments, templates, workspaces
 from postwright.store.campaigns import Campaign, FrozenSender, FrozenVariant, RunTerms
 from postwright.store.database import Database
 from postwright.store.templates import TemplateVersion
@@ -42,12 +45,14 @@ class CampaignStart:
         """What would keep it from being sent now."""
         return await self._preflight.check(campaign)
 
-    async def begin(self, campaign: Campaign, before: tuple[str, ...], override: Override | None = None) -> StartedRun:
-        """Freeze a campaign that is in a state of ``before``; ``RefusedError`` where pre-flight blocks it."""
+    async def begin(self, campaign: Campaign, before: tuple[str, ...]) -> StartedRun:
+        """Freeze a campaign that is in a state of ``before``; ``RefusedError`` where pre-flight blocks it.
+
+        What was overruled for this very content does not block; the event log keeps by whom and why.
+        """
         checked = await self.check(campaign)
-        blocking = still_blocking(checked.blocking, override)
-        if blocking:
-            raise RefusedError.of(blocking)
+        if checked.blocking:
+            raise RefusedError.of(checked.blocking)
         now = self._clock.now()
 
         def start(connection: Connection) -> StartedRun:
@@ -58,9 +63,9 @@ class CampaignStart:
             data = {"campaign": campaign.name}
             event = events.NewEvent(campaign.workspace_id, "run_started", now, run_id, data=data)
             told = [event]
-            if override is not None and checked.blocking:
-                kept = {**data, **override_document(checked.blocking, override)}
-                told.append(events.NewEvent(campaign.workspace_id, "preflight_overridden", now, run_id, data=kept))
+            for kept in override_documents(checked.overruled):
+                kind = "preflight_overridden"
+                told.append(events.NewEvent(campaign.workspace_id, kind, now, run_id, data={**data, **kept}))
             events.append(connection, told, now)
             return StartedRun(run_id)
 
@@ -74,19 +79,19 @@ class CampaignStart:
         version = templates.latest_version(connection, campaign.template_id)
         assert stream is not None  # foreign keys
         assert version is not None
-        if version.id != checked.template_version_id:
+        if mail_digest(campaign_mails(connection, campaign)) != checked.ground.mail:  # any variant, any part of it
             raise RefusedError("template_changed", "The template was changed meanwhile; please try again.")
         domain = sender.domain
         frozen = FrozenSender(domain.name, domain.return_path_host, domain.tracking_host, self._feedback_key_id)
         draft = None if campaign.experiment is None else ExperimentDraft.from_json(campaign.experiment)
         version = freeze(connection, campaign.workspace_id, version, now)
-        if checked.template is not None and version.body != checked.template.source.body:  # a part of it
-            raise RefusedError("template_changed", "The template was changed meanwhile; please try again.")
         variants = _variants(connection, campaign, version, draft)
+        platform = None if sender.campaign.from_address == campaign.from_address else domain.name
         terms = _terms(connection, campaign, stream, draft, now)
+        terms = replace(terms, other_senders=_others(connection, campaign, platform))
         run_id = campaigns.start_run(connection, sender.campaign, frozen, variants, terms, now)
         if draft is not None:
-            written = json.dumps({"seed": secrets.token_hex(16), "draft": json.loads(draft.as_json())})
+            written = json.dumps({"seed": draft.seed or secrets.token_hex(16), "draft": json.loads(draft.as_json())})
             experiments.add_experiment(connection, run_id, campaign.workspace_id, written)
         return run_id
 
@@ -94,11 +99,22 @@ class CampaignStart:
 def _terms(
     connection: Connection, campaign: Campaign, stream: Stream, draft: ExperimentDraft | None, now: Microseconds
 ) -> RunTerms:
-    """How long the run may take: what was asked for, never less than the stream's expiry behind the test's end."""
+    """How long the run may take: what was asked for, never less than the stream's expiry behind the test's end.
+
+    Where nobody asked, marketing mail has the time that the warm-up of its sender may take.
+    """
     waits = 0 if draft is None else round(draft.wait * 3_600_000_000)
-    longest = max(campaign.longest or 0, stream.expiry + waits)
+    asked = patience(connection, stream.kind, campaign.domain_id) if campaign.longest is None else campaign.longest
+    longest = max(asked, stream.expiry + waits)
     own = stream.expiry if longest > stream.expiry else None
     return RunTerms(now + longest, frozen_audience(connection, campaign), campaign.plan, campaign.frequency_cap, own)
+
+
+def _others(connection: Connection, campaign: Campaign, platform: str | None) -> str:
+    """Who sends it beside the campaign's own sender, in whose name it goes out."""
+    domain = domains.get_domain(connection, campaign.domain_id)
+    assert domain is not None  # foreign keys
+    return sent_in_the_name_of(campaign, domain, platform)
 
 
 def _variants(

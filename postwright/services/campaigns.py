@@ -14,11 +14,12 @@ from postwright.services.campaign_start import CampaignStart
 from postwright.services.delivery_queue import PAUSED
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.preflight import Preflight
-from postwright.services.preflight_findings import Override
+from postwright.services.preflight_overrides import OverrideWish, new_overrides
 from postwright.services.template_texts import check_text
-from postwright.store import campaigns, events, recipients
+from postwright.store import campaigns, events, overrides, recipients
 from postwright.store.campaigns import Campaign, NewCampaign, Run
 from postwright.store.database import Database
+from postwright.store.overrides import PreflightOverride
 from postwright.store.recipients import RunCounts
 from postwright.store.templates import TemplateText
 
@@ -107,6 +108,36 @@ class Campaigns:
         """What would keep the campaign from being sent, and what is worth a look."""
         return await self._start.check(await self.get(workspace_id, campaign_id))
 
+    async def overrule(self, workspace_id: int, campaign_id: int, wish: OverrideWish) -> Preflight:
+        """Let it be sent against findings that block it now, as long as what they were found in stays as it is.
+
+        Raises ``RefusedError`` without a reason, and for what does not block it or what nobody may overrule.
+        """
+        campaign = await self.get(workspace_id, campaign_id)
+        checked = await self._start.check(campaign)
+        made, now = new_overrides(checked.blocking, wish, checked.ground), self._clock.now()
+        await self._database.write(
+            lambda connection: overrides.add_overrides(connection, workspace_id, campaign.id, made, now)
+        )
+        return await self._start.check(campaign)
+
+    async def withdraw_override(self, workspace_id: int, campaign_id: int, code: str, who: str) -> Preflight:
+        """Take back what was overruled; it blocks again. Raises ``NotFoundError`` where nobody has overruled it."""
+        campaign = await self.get(workspace_id, campaign_id)
+        now = self._clock.now()
+        if not await self._database.write(
+            lambda connection: overrides.withdraw_overrides(connection, workspace_id, campaign.id, code, who, now)
+        ):
+            raise NotFoundError("override")
+        return await self._start.check(campaign)
+
+    async def overrides(self, workspace_id: int, campaign_id: int) -> Sequence[PreflightOverride]:
+        """Everything that was ever overruled for it, the newest first, with what was withdrawn."""
+        campaign = await self.get(workspace_id, campaign_id)
+        return await self._database.read(
+            lambda connection: overrides.overrides_of(connection, workspace_id, campaign.id)
+        )
+
     async def count(self, workspace_id: int, campaign_id: int) -> int:
         """How many contacts would get it, were it sent now."""
         campaign = await self.get(workspace_id, campaign_id)
@@ -117,7 +148,7 @@ class Campaigns:
         """The lists and segments that an audience can be made of."""
         return await self._database.read(lambda connection: audience_choices(connection, workspace_id))
 
-    async def send(self, workspace_id: int, campaign_id: int, override: Override | None = None) -> CampaignStatus:
+    async def send(self, workspace_id: int, campaign_id: int) -> CampaignStatus:
         """Begin, at the plan's time or at once; raises ``RefusedError`` where pre-flight blocks.
 
         Looked through now and once more when it begins; what blocks it then leaves it scheduled and says so.
@@ -127,7 +158,7 @@ class Campaigns:
             raise _not_a_draft(campaign)
         starts_at = CampaignPlan.from_json(campaign.plan).starts_at
         if starts_at is None or starts_at <= self._clock.now():
-            await self._start.begin(campaign, ("draft",), override)
+            await self._start.begin(campaign, ("draft",))
             return await self.status(workspace_id, campaign_id)
         checked = await self._start.check(campaign)
         if checked.blocking:

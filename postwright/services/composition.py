@@ -19,7 +19,7 @@ from rendering.compose import MessageHeaders, compose_headers
 from rendering.segments import MessageUrls
 from rendering.whole import fill, list_headers
 from tracking.tokens import TokenKeys, TokenKind, make
-from tracking.urls import click_url, pixel_url, unsubscribe_url
+from tracking.urls import click_url, pixel_url, preferences_url, unsubscribe_url
 
 FeedbackKeys: TypeAlias = Mapping[int, FeedbackKey]
 """The keys of return paths and Message-IDs by id; a run names the one that was in use when it began."""
@@ -96,20 +96,20 @@ class StoredComposer:
         data["now"] = _second(moment // SECOND)
         key, values = layouts.template.fill(data)
         layout = layouts[key]
-        assert frozen.from_address is not None  # only runs of whole messages have none
+        author = frozen.author(lease.sender, lease.variant)
         urls = self.urls(frozen, lease.id, lease.variant)
         body = layout.render(values, urls)
         headers = compose_headers(
             MessageHeaders(
-                from_address=frozen.from_address,
-                from_name=frozen.from_names[lease.variant],
+                from_address=author.address,
+                from_name=author.name,
                 to_address=payload.address,
                 subject=values.subject,
                 date=moment,
                 message_id=make_message_id(
                     lease.id, frozen.signing_domain, self._feedback_keys[frozen.run.feedback_key_id]
                 ),
-                reply_to=frozen.reply_to,
+                reply_to=author.reply_to,
                 list_unsubscribe=(urls.unsubscribe_url,) if frozen.stream.one_click else (),
                 one_click=frozen.stream.one_click,
                 list_id=frozen.list_id,
@@ -130,6 +130,7 @@ class StoredComposer:
             link_url=tracked.link_url if stream.tracks_clicks else untracked,
             unsubscribe_url=tracked.unsubscribe_url,
             pixel_url=tracked.pixel_url if stream.tracks_opens else None,
+            preferences_url=tracked.preferences_url,
         )
 
     def _tracked_urls(self, frozen: FrozenRun, delivery_id: int) -> MessageUrls:
@@ -138,4 +139,5 @@ class StoredComposer:
             link_url=lambda number: click_url(base, make(TokenKind.CLICK, delivery_id, number, keys)),
             unsubscribe_url=unsubscribe_url(base, make(TokenKind.UNSUBSCRIBE, delivery_id, 0, keys)),
             pixel_url=pixel_url(base, make(TokenKind.PIXEL, delivery_id, 0, keys)),
+            preferences_url=preferences_url(base, make(TokenKind.PREFERENCES, delivery_id, 0, keys)),
         )

@@ -16,6 +16,7 @@ from dns_checks.zone import Zone, ZoneSyntaxError
 from mailtypes.auth import Finding
 from mailtypes.clock import MINUTE, Clock, Microseconds, as_datetime
 from mailtypes.domain import DomainName, DomainSyntaxError
+from mailtypes.saying import say
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.sender_domains import AuditMeans
 from postwright.starttls_probe import HostTls, StartTlsProbe
@@ -61,10 +62,20 @@ class DomainCheck:
         addresses = [_read_address(text, f"ips.{at}", problems) for at, text in enumerate(ips)]
         for field, given, most in (("selectors", selectors, MAX_SELECTORS), ("ips", ips, MAX_ADDRESSES)):
             if len(given) > most:
-                problems.append(Problem("too_many", f"There are {len(given)}; at most {most} are looked at.", field))
+                problems.append(
+                    Problem(
+                        "too_many",
+                        say("There are %(count)s; at most %(most)s are looked at.", count=len(given), most=most),
+                        field,
+                    )
+                )
         if len(zone) > MAX_ZONE:
-            sentence = f"The draft has {len(zone):,} characters; at most {MAX_ZONE:,} are read."
-            problems.append(Problem("zone_too_large", sentence, "zone", "", "Leave out what does not change."))
+            sentence = say(
+                "The draft has %(count)s characters; at most %(max_zone)s are read.",
+                count=f"{len(zone):,}",
+                max_zone=f"{MAX_ZONE:,}",
+            )
+            problems.append(Problem("zone_too_large", sentence, "zone", "", say("Leave out what does not change.")))
         if domain is None or problems:
             raise RefusedError.of(problems)
         return cls(
@@ -110,7 +121,7 @@ class DomainChecks:
         if kept is not None and not fresh and self._clock.now() - kept.checked_at < KEPT:
             return kept
         if wanted.starttls and self._probing is None:
-            raise RefusedError("no_starttls_probe", "Mail hosts are not spoken to from here.", field="starttls")
+            raise RefusedError("no_starttls_probe", say("Mail hosts are not spoken to from here."), field="starttls")
         asker = self._resolver
         if wanted.zone:
             asker = DraftOverlay(await asyncio.to_thread(_read_zone, wanted.zone), self._resolver)
@@ -147,7 +158,7 @@ async def spoken_to(probe: StartTlsProbe, domain: DomainName) -> tuple[HostTls, 
             return await probe.probe_domain(domain)
     except TimeoutError:
         evidence = (Evidence(f"{domain} MX, STARTTLS", "timeout"),)
-        sentence = f"The mail hosts of {domain} did not all answer in time."
+        sentence = say("The mail hosts of %(domain)s did not all answer in time.", domain=domain)
         return (HostTls(domain.ascii, Finding.UNKNOWN, (unknown("starttls.unknown", evidence, sentence),)),)
 
 
@@ -233,12 +244,12 @@ def _read_address(text: str, field: str, problems: list[Problem]) -> IPv4Address
     try:
         address = ip_address(text.strip())
     except ValueError:
-        sentence = f"'{text[:100]}' is not an IP address."
-        problems.append(Problem("address_syntax", sentence, field, "", "Write it as 192.0.2.7 or 2001:db8::7."))
+        sentence = say("'%(text)s' is not an IP address.", text=text[:100])
+        problems.append(Problem("address_syntax", sentence, field, "", say("Write it as 192.0.2.7 or 2001:db8::7.")))
         return None
     if isinstance(address, IPv6Address) and address.scope_id is not None:
-        sentence = f"'{text[:100]}' has a zone of its own machine; the world cannot see it."
-        problems.append(Problem("address_syntax", sentence, field, "", "Leave out what is behind the %."))
+        sentence = say("'%(text)s' has a zone of its own machine; the world cannot see it.", text=text[:100])
+        problems.append(Problem("address_syntax", sentence, field, "", say("Leave out what is behind the %.")))
         return None
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from mailtypes.errors import InputSyntaxError, PostwrightError
+from mailtypes.saying import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Problem:
     def of(cls, error: InputSyntaxError, code: str, field: str = "") -> "Problem":
         """The problem that a syntax error tells of."""
         at = error.line_and_column
-        place = f"line {at[0]}, column {at[1]}" if at else ""
+        place = say("line %(line)s, column %(column)s", line=at[0], column=at[1]) if at else ""
         return cls(code, error.message, field, place, error.next_step)
 
 

@@ -8,6 +8,7 @@ import heapq
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,7 @@ from postwright.services.experiment_terms import ExperimentDraft
 from postwright.store import campaigns, events, experiments
 from postwright.store.campaigns import Run
 from postwright.store.database import Database
-from postwright.store.experiments import StoredExperiment, VariantTally
+from postwright.store.experiments import ListedExperiment, StoredExperiment, VariantTally
 
 _AT_WORK = ("drawing", "assigning", "testing", "releasing")
 _LOOK_EVERY = MINUTE
@@ -36,6 +37,17 @@ _METRICS = {
     "goal": ("reached_goal", "reached_goal"),
 }
 """The fields of a tally that are a metric's lower and upper bound."""
+
+
+class ExperimentState(StrEnum):
+    """Where a test stands, in this order; ``asking``: a person has to choose."""
+
+    DRAWING = "drawing"
+    ASSIGNING = "assigning"
+    TESTING = "testing"
+    ASKING = "asking"
+    RELEASING = "releasing"
+    FINISHED = "finished"
 
 
 class ExperimentRuns:
@@ -180,6 +192,13 @@ class ExperimentRuns:
         return await self._database.write(
             lambda connection: experiments.move(connection, test.run_id, test.state, after, **values)
         )
+
+    async def list(
+        self, workspace_id: int, state: str | None = None, *, before: int | None = None, limit: int = 50
+    ) -> Sequence[ListedExperiment]:
+        """Tests in a state (``None``: in any) with their campaigns, the newest first, behind the run ``before``."""
+        asked = partial(experiments.list_experiments, workspace_id=workspace_id, state=state)
+        return await self._database.read(partial(asked, before=before, limit=limit))
 
     async def get(self, workspace_id: int, run_id: int) -> StoredExperiment:
         """The test of a run; raises ``NotFoundError``."""

@@ -15,6 +15,7 @@ from mailtypes.clock import Microseconds, microseconds
 from postwright.services.errors import Problem, RefusedError
 
 _LONGEST_WAIT = 14 * 24
+_LONGEST_SEED = 100
 _NAMES = "ABCDE"
 _VARIED = {
     "subject": "subject",
@@ -42,6 +43,7 @@ class ExperimentDraft:
     """What is tested, on which share of the audience, and what happens then. ``wait`` and ``earliest`` in hours.
 
     ``metric`` is click, open or goal; ``default`` the number of the variant that goes out where none is better.
+    ``seed`` draws the same sample of the same audience again; ``None``: one is made at random when the run begins.
     """
 
     variants: tuple[VariantDraft, ...]
@@ -55,6 +57,7 @@ class ExperimentDraft:
     mode: str = "ab"
     alpha: float = DEFAULT_ALPHA
     margin: float = DEFAULT_MARGIN
+    seed: str | None = None
 
     @property
     def varied(self) -> tuple[str, ...]:
@@ -128,8 +131,13 @@ def _number_problems(draft: ExperimentDraft) -> list[Problem]:
         "mode": (draft.mode in set(Mode), f"The mode is one of {', '.join(Mode)}."),
         "alpha": (0 < draft.alpha <= 0.2, "alpha is above 0 and at most 0.2."),
         "margin": (0 < draft.margin < 1, "The margin is a share of the rate, above 0 and below 1."),
+        "seed": (draft.seed is None or _is_seed(draft.seed), f"A seed is 1 to {_LONGEST_SEED} printable characters."),
     }
     return [_problem(field, sentence, "") for field, (is_right, sentence) in checks.items() if not is_right]
+
+
+def _is_seed(text: str) -> bool:
+    return 1 <= len(text) <= _LONGEST_SEED and text.isprintable()
 
 
 def _problem(field: str, sentence: str, next_step: str) -> Problem:

@@ -19,6 +19,7 @@ from rendering.segments import MessageUrls
 from rendering.whole import fill
 
 _LOOK_EVERY = 5 * SECOND
+_AT_ONCE = 1000
 _TOLD_OF = frozenset({"failed", "expired"})
 """Suppressed and cancelled ones were stopped by the sender's own doing."""
 
@@ -37,26 +38,31 @@ class FailureNotices:
         self._looked_at = Microseconds(0)
 
     async def step(self) -> int:
-        """Write the notices that are due, every few seconds at most; returns how many messages were settled."""
+        """Write the notices that are due, every few seconds where none are left; how many messages were settled."""
         now = self._clock.now()
         if now < self._looked_at + _LOOK_EVERY:
             return 0
-        self._looked_at = now
-        settled = await self._database.read(messages.settled_with_notice)
+        settled, failed = await self._database.read(_settled)
+        if len(settled) < _AT_ONCE:
+            self._looked_at = now
+        # Nearly all mail arrives, and all that did is done with in one go.
+        arrived = [message.id for message in settled if message.id not in failed]
+        if arrived:
+            await self._database.write(partial(messages.forget_notices, message_ids=arrived))
         for message in settled:
-            await self._tell(message)
+            if message.id in failed:
+                await self._tell(message, failed[message.id])
         return len(settled)
 
-    async def _tell(self, message: Message) -> None:
+    async def _tell(self, message: Message, failed: list[SettledRecipient]) -> None:
         assert message.notify is not None
         wishes = json.loads(message.notify)
-        recipients = await self._database.read(partial(messages.recipients_of, message=message))
-        failed = [item for item in recipients if item.state in _TOLD_OF and _wants(wishes, item)]
-        notice = await self._notice(message, wishes, failed) if failed else None
+        wanted = [item for item in failed if _wants(wishes, item)]
+        notice = await self._notice(message, wishes, wanted) if wanted else None
         now = self._clock.now()
 
         def store(connection: Connection) -> None:
-            if messages.forget_notice(connection, message.id) and notice is not None:
+            if messages.forget_notices(connection, [message.id]) and notice is not None:
                 new, placement = notice
                 messages.store_messages(connection, [new], {new.run_id: placement}, now)
 
@@ -123,6 +129,11 @@ class FailureNotices:
             return SenderPlace(domain, stream)
 
         return await self._database.read(look)
+
+
+def _settled(connection: Connection) -> tuple[list[Message], dict[int, list[SettledRecipient]]]:
+    settled = messages.settled_with_notice(connection, limit=_AT_ONCE)
+    return settled, messages.recipients_that_ended(connection, settled, _TOLD_OF) if settled else {}
 
 
 def _wants(wishes: dict[str, Any], item: SettledRecipient) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mailtypes.address import EmailAddress
 from mailtypes.domain import DomainName
+from postwright.services.campaign_senders import CampaignSender, from_json
 from postwright.services.template_texts import template_of
 from postwright.store import campaigns, contacts, templates, workspaces
 from postwright.store.campaigns import Run, Variant
@@ -14,6 +15,15 @@ from postwright.store.workspaces import Stream
 from rendering.template import Layouts
 
 _KEPT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenAuthor:
+    """What stands in From and Reply-To."""
+
+    address: EmailAddress
+    name: str
+    reply_to: EmailAddress | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,14 @@ class FrozenRun:
     list_name: str
     feedback_id: str
     tracking_base: str
+    others: tuple[FrozenAuthor, ...] = ()
+
+    def author(self, number: int, variant: int) -> FrozenAuthor:
+        """Who a recipient with that sender and variant gets it from."""
+        if number:
+            return self.others[number - 1]
+        assert self.from_address is not None  # only runs of whole messages have none
+        return FrozenAuthor(self.from_address, self.from_names[variant], self.reply_to)
 
 
 class FrozenRuns:
@@ -75,6 +93,7 @@ class FrozenRuns:
             list_name=list_name,
             feedback_id=_feedback_id(run, stream),
             tracking_base=tracking_base(run.tracking_host, self._public_port),
+            others=tuple(_author(run, one) for one in from_json(run.other_senders)),
         )
 
     async def _list_of(self, run: Run, stream: Stream) -> tuple[str, str]:
@@ -93,6 +112,11 @@ class FrozenRuns:
         )
         assert version is not None  # versions are immutable and never deleted while a run refers to them
         return Layouts(template_of(version, variant.subject, variant.preheader))
+
+
+def _author(run: Run, one: CampaignSender) -> FrozenAuthor:
+    reply_to = one.reply_to or run.reply_to
+    return FrozenAuthor(EmailAddress.parse(one.address), one.name, EmailAddress.parse(reply_to) if reply_to else None)
 
 
 def tracking_base(host: str, public_port: int) -> str:

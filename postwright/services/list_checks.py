@@ -22,6 +22,7 @@ from hygiene.segments.tree import (
     OnList,
 )
 from mailtypes.clock import DAY, Microseconds
+from mailtypes.saying import say
 from postwright.services.errors import Problem
 from postwright.store import campaigns, contacts, events, recipients, segments
 from postwright.store.campaigns import Campaign
@@ -44,9 +45,13 @@ def missing_field_problems(
     for use, name in list(unguarded_fields(template))[:_MOST_FIELDS]:
         without = count_without_field(connection, campaign, name, now)
         if without:
-            sentence = f"{without:,} {'contact has' if without == 1 else 'contacts have'} no {name}: nothing is shown."
-            step = (
-                f'Write a default: {{{{ contact.{name} | default: "…" }}}}, or put it into {{% if contact.{name} %}}.'
+            values = {"without": f"{without:,}", "name": name}
+            sentence = say("%(without)s contacts have no %(name)s: nothing is shown.", **values)
+            if without == 1:
+                sentence = say("%(without)s contact has no %(name)s: nothing is shown.", **values)
+            step = say(
+                'Write a default: {{ contact.%(name)s | default: "…" }}, or put it into {%% if contact.%(name)s %%}.',
+                name=name,
             )
             problems.append(Problem("missing_merge_field", sentence, use.part, _place(template, use), step))
     return problems
@@ -93,8 +98,12 @@ def consent_problems(
     without = _count(connection, campaign, NotThis(AnyOf(tuple(given))), now)
     if not without:
         return []
-    sentence = f"No consent is kept for {without:,} of {recipients_in_all:,} contacts."
-    step = "Keep where and when they agreed, or take out whoever did not: European law asks the sender for proof."
+    sentence = say(
+        "No consent is kept for %(without)s of %(recipients)s contacts.",
+        without=f"{without:,}",
+        recipients=f"{recipients_in_all:,}",
+    )
+    step = say("Keep where and when they agreed, or take out whoever did not: European law asks the sender for proof.")
     return [Problem("consent_missing", sentence, "list", "", step)]
 
 
@@ -106,8 +115,8 @@ def health_problems(connection: Connection, campaign: Campaign, now: Microsecond
     verdict = judge_list(counts)
     if verdict.health not in {Health.REVIEW, Health.PAUSE}:
         return []
-    sentence = f"The last mails to this list had {verdict.cause}."
-    step = "Find out where these addresses come from, and prune the list before you send."
+    sentence = say("The last mails to this list had %(cause)s.", cause=verdict.cause)
+    step = say("Find out where these addresses come from, and prune the list before you send.")
     return [Problem(f"list_health_{verdict.health}", sentence, "list", "", step)]
 
 

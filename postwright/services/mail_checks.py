@@ -5,26 +5,28 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from types import MappingProxyType
 
 from mailtypes.errors import Span
+from mailtypes.saying import say
 from postwright.services.audit_facts import NO_AUDIT, AuditFacts
 from rendering.lint import (
     Finding,
+    ImageFact,
     LintFacts,
     LintSubject,
     SenderFacts,
     Severity,
     compose_for_lint,
     lint,
-    mark_components,
 )
 from rendering.lint.marking import PLACE_ATTRIBUTE
 from rendering.lint.measures import Measures, measure
 from rendering.mjml import Expanded, validate_mjml
 from rendering.segments import MessageUrls
 from rendering.spam_risk import RiskChanges, ScoredMessage, SpamRisk, assess, compare
-from rendering.template import Template
-from tracking.urls import click_url, pixel_url, unsubscribe_url
+from rendering.template import Layouts, Template
+from tracking.urls import click_url, pixel_url, preferences_url, unsubscribe_url
 
 _LIKE_A_TOKEN = "A" * 40
 _MARK = re.compile(rf' {PLACE_ATTRIBUTE}="[0-9]+"|\bpw-at-[0-9]+(?:-outlook)? ?')
@@ -35,7 +37,10 @@ _SAID_BY_THE_LINT = {"image-without-alt": "image.alt_missing"}
 
 @dataclass(frozen=True, slots=True)
 class MailFacts:
-    """What is known beside the mail. ``expanded`` leads from a body with parts back to what the author has written."""
+    """What is known beside the mail. ``expanded`` leads from a body with parts back to what the author has written.
+
+    ``images`` are what is known of images by their addresses.
+    """
 
     sender: SenderFacts = field(default_factory=SenderFacts)
     audit: AuditFacts = NO_AUDIT
@@ -44,6 +49,7 @@ class MailFacts:
     earlier: tuple[SpamRisk, ...] = ()
     locale: str = ""
     today: date | None = None
+    images: Mapping[str, ImageFact] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +82,27 @@ def sample_urls(base: str) -> MessageUrls:
         link_url=lambda _: click_url(base, _LIKE_A_TOKEN),
         unsubscribe_url=unsubscribe_url(base, _LIKE_A_TOKEN),
         pixel_url=pixel_url(base, _LIKE_A_TOKEN),
+        preferences_url=preferences_url(base, _LIKE_A_TOKEN),
     )
 
 
-def check_mail(template: Template, data: Mapping[str, object], urls: MessageUrls, facts: MailFacts) -> CheckedMail:
+def check_mail(
+    template: Template | Layouts, data: Mapping[str, object], urls: MessageUrls, facts: MailFacts
+) -> CheckedMail:
     """Compose a mail and say everything about it; raises what composing raises, and nothing for what is merely bad."""
-    subject = compose_for_lint(template, data, urls, LintFacts(facts.sender, locale=facts.locale, today=facts.today))
+    return judge_mail(compose_mail(template, data, urls, facts), facts)
+
+
+def compose_mail(
+    template: Template | Layouts, data: Mapping[str, object], urls: MessageUrls, facts: MailFacts
+) -> LintSubject:
+    """The mail as the checks read it."""
+    known = LintFacts(facts.sender, facts.images, facts.locale, facts.today)
+    return compose_for_lint(template, data, urls, known)
+
+
+def judge_mail(subject: LintSubject, facts: MailFacts) -> CheckedMail:
+    """Everything that there is to say about a composed mail."""
     found = sorted(_findings(subject), key=lambda finding: _GRAVITY[finding.severity])
     risk = assess(_scored(subject), facts.audit.auth, facts.audit.infrastructure)
     measures = measure(subject)
@@ -92,7 +113,7 @@ def check_mail(template: Template, data: Mapping[str, object], urls: MessageUrls
         text=subject.plain_text or "",
         measures=measures,
         findings=tuple(_led_back(finding, facts) for finding in found),
-        marks=tuple(_marks(template.source.body, subject, found)),
+        marks=tuple(_marks(subject, found)),
         risk=risk,
         changes=compare(risk, facts.earlier),
     )
@@ -123,7 +144,7 @@ def _led_back(finding: Finding, facts: MailFacts) -> Finding:
         return finding
     name, start = facts.expanded.origin(finding.span.start)
     if name:
-        told = f"{finding.message} (in the part '{name}')"
+        told = say("%(message)s (in the part '%(name)s')", message=finding.message, name=name)
         return replace(finding, message=told, span=None, line=None, column=None)
     line, column = _line_and_column(facts.written, start)
     return replace(finding, span=Span(start, start + finding.span.end - finding.span.start), line=line, column=column)
@@ -134,11 +155,11 @@ def _line_and_column(text: str, position: int) -> tuple[int, int]:
     return before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
 
 
-def _marks(body: str, subject: LintSubject, findings: Sequence[Finding]) -> list[int | None]:
+def _marks(subject: LintSubject, findings: Sequence[Finding]) -> list[int | None]:
     """The number of the tag that each finding is in."""
     if not subject.places:
         return [None] * len(findings)
-    _, places = mark_components(body, subject.body_format)
+    places = subject.places
     starts = [place.start for place in places]
     found: list[int | None] = []
     for finding in findings:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from mailtypes.address import EmailAddress
+from mailtypes.saying import say
 from postwright.services.errors import Problem
 from postwright.store import domains
 from postwright.store.campaigns import Campaign
@@ -54,27 +55,52 @@ def rewritten(campaign: Campaign, domain: SenderDomain, platform_name: str) -> C
     )
 
 
+_STATES = {"pending": say("pending"), "failing": say("failing")}
+
+
 def _under_platform(domain: SenderDomain, sent: Campaign) -> Problem:
     return Problem(
         "sent_under_platform",
-        f"The sender domain {domain.name} is {domain.state}, not verified: the mail goes out from"
-        f" {sent.from_name} <{sent.from_address}>, and answers go to {sent.reply_to}.",
+        say(
+            "The sender domain %(domain)s is %(state)s, not verified: the mail goes out from "
+            "%(from_name)s <%(from_address)s>, and answers go to %(reply_to)s.",
+            domain=domain.name,
+            state=_STATES.get(domain.state, domain.state),
+            from_name=sent.from_name,
+            from_address=sent.from_address,
+            reply_to=sent.reply_to,
+        ),
         "from_address",
         "",
-        f"To send in its own name, publish its records and run: postwright domain verify {domain.name}",
+        say(
+            "To send in its own name, publish its records and run: postwright domain verify %(domain)s",
+            domain=domain.name,
+        ),
     )
 
 
 def _not_verified(domain: SenderDomain, *, has_platform: bool) -> Problem:
-    step = f"Publish its records and run: postwright domain verify {domain.name}"
+    values = {"domain": domain.name}
+    step = say("Publish its records and run: postwright domain verify %(domain)s", **values)
     if has_platform and domain.under_platform:
-        step += ". The platform's domain could stand in for it, but is not verified itself."
+        step = say(
+            "Publish its records and run: postwright domain verify %(domain)s. The platform's domain could stand in for"
+            " it, but is not verified itself.",
+            **values,
+        )
     elif has_platform:
-        step += ". Or an admin lets it go out in the platform's name until then:"
-        step += f" postwright domain set {domain.name} --under-platform"
+        step = say(
+            "Publish its records and run: postwright domain verify %(domain)s. Or an admin lets it go out in the"
+            " platform's name until then: postwright domain set %(domain)s --under-platform",
+            **values,
+        )
     return Problem(
         "domain_not_verified",
-        f"The sender domain {domain.name} is {domain.state}, not verified.",
+        say(
+            "The sender domain %(domain)s is %(state)s, not verified.",
+            domain=domain.name,
+            state=_STATES.get(domain.state, domain.state),
+        ),
         "from_address",
         "",
         step,

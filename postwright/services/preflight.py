@@ -1,36 +1,49 @@
 """Pre-flight: what would keep a campaign from being sent, found on real contacts before anybody gets anything."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sqlalchemy import Connection
 
-from mailtypes.address import EmailAddress
 from mailtypes.clock import Clock, as_datetime
-from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.audiences import count_audience, field_names, sample_audience
 from postwright.services.audit_facts import AuditFacts, audit_facts, audit_problems
-from postwright.services.composition import contact_data
 from postwright.services.earlier_mails import EarlierMails
 from postwright.services.errors import Problem
 from postwright.services.frozen_runs import tracking_base
+from postwright.services.image_facts import ImageLooks
 from postwright.services.list_checks import consent_problems, health_problems, missing_field_problems
-from postwright.services.mail_checks import MailFacts, check_mail, sample_urls
+from postwright.services.mail_checks import MailFacts, compose_mail, judge_mail, sample_urls
 from postwright.services.platform_sender import Sender, sender_of
-from postwright.services.preflight_findings import NEVER_BLOCKS, RiskLimit, mail_problems, overridable
-from postwright.services.template_parts import WholeText, whole_text
+from postwright.services.preflight_findings import (
+    NEVER_BLOCKS,
+    RiskLimit,
+    images_problem,
+    mail_problems,
+    overridable,
+)
+from postwright.services.preflight_mails import (
+    CampaignMail,
+    LookedAt,
+    Sampled,
+    campaign_mails,
+    mail_digest,
+    merge_sample,
+    told_once,
+)
+from postwright.services.preflight_overrides import OverrideGround, Overruled, judge
 from postwright.services.template_texts import source_of
-from postwright.store import contact_fields, templates, workspaces
+from postwright.store import campaigns, contact_fields, overrides, workspaces
 from postwright.store.campaigns import Campaign
 from postwright.store.contacts import Contact
 from postwright.store.database import Database
-from postwright.store.templates import TemplateVersion
+from postwright.store.overrides import PreflightOverride
 from postwright.store.workspaces import Stream
-from rendering.lint import SenderFacts
-from rendering.segments import MessageUrls
+from rendering.lint import LintSubject, SenderFacts, image_addresses
 from rendering.source import TemplateSyntaxError
 from rendering.spam_risk import SpamRisk
 from rendering.template import Layouts, Template, parse_template
@@ -43,8 +56,9 @@ SAMPLE = 2000
 class Preflight:
     """``blocking`` findings refuse the send, ``advisory`` ones are for the marketer to weigh.
 
-    Of the blocking ones those with a code in ``overridable`` may be sent against, by somebody who says why. ``risk``
-    is that of the largest mail, ``None`` where none could be composed.
+    Of the blocking ones those with a code in ``overridable`` may be sent against, by somebody who says why;
+    ``overruled`` are those that somebody has, ``lapsed`` the overrides that were given for another content. ``risk`` is
+    the highest of all variants, each by its largest mail; ``None`` where none could be composed.
     """
 
     blocking: tuple[Problem, ...]
@@ -53,20 +67,23 @@ class Preflight:
     sampled: int
     layouts: int
     largest_html: int
-    template_version_id: int
-    template: Template | None
+    ground: OverrideGround
     risk: SpamRisk | None = None
     overridable: frozenset[str] = frozenset()
+    overruled: tuple[Overruled, ...] = ()
+    lapsed: tuple[PreflightOverride, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightPolicy:
     """``public_port`` is the port in links to tracking hosts. ``platform_name`` is the domain that unverified ones may
-    be sent under, empty where there is none. ``risk_limit``: the band of the spam risk that blocks."""
+    be sent under, empty where there is none. ``risk_limit``: the band of the spam risk that blocks. ``images`` looks at
+    the images of the mails, ``None``: nothing is fetched."""
 
     public_port: int = 443
     platform_name: str = ""
     risk_limit: RiskLimit = NEVER_BLOCKS
+    images: ImageLooks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +92,13 @@ class _Ground:
 
     sender: Sender
     stream: Stream
-    version: TemplateVersion
+    mails: tuple[CampaignMail, ...]
     recipients: int
     sample: Sequence[Contact]
     names: frozenset[str]
     audience: tuple[Problem, ...]
-
-
-@dataclass(slots=True)
-class _Sampled:
-    """What merging the sample showed: whose mail is the largest, and what could not be merged."""
-
-    largest_html: int = 0
-    largest: Mapping[str, object] | None = None
-    faults: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(slots=True)
-class _Found:
-    """What has been found so far."""
-
-    blocking: list[Problem] = field(default_factory=list)
-    advisory: list[Problem] = field(default_factory=list)
-    risk: SpamRisk | None = None
-    layouts: int = 0
+    given: Sequence[PreflightOverride]
+    run: int
 
 
 class PreflightCheck:
@@ -122,129 +122,144 @@ class PreflightCheck:
         return sender_of(connection, campaign, self._policy.platform_name)
 
     async def check(self, campaign: Campaign) -> Preflight:
-        """Look at the domain, the audience, the template against the fields, and real contacts' messages."""
+        """Look at the domain, the audience, every variant's template against the fields, and real contacts' mails."""
         ground = await self._database.read(partial(self._ground, campaign=campaign))
-        sender, found, sampled = ground.sender, _Found(), _Sampled()
-        found.blocking += [sender.blocking] if sender.blocking else []
-        found.advisory += [sender.advisory] if sender.advisory else []
-        found.advisory += audit_problems(sender.domain, self._clock.now())
+        sender = ground.sender
+        blocking = [sender.blocking] if sender.blocking else []
+        advisory = [sender.advisory] if sender.advisory else []
+        advisory += audit_problems(sender.domain, self._clock.now())
         if not ground.recipients:
-            found.blocking.append(
-                Problem("empty_list", "There is nobody on the list.", "list", "", "Import contacts first.")
+            blocking.append(
+                Problem("empty_list", say("There is nobody on the list."), "list", "", say("Import contacts first."))
             )
-        template = await self._look_at(campaign, ground, found, sampled)
-        for problem in ground.audience:
-            (found.blocking if problem.code == "list_health_pause" else found.advisory).append(problem)
-        found.advisory += [
-            Problem("cannot_merge", f"{number} of the first {len(ground.sample):,} contacts: {sentence}", "list")
-            for sentence, number in sampled.faults.most_common(10)
-        ]
+        looked = [await self._look_at(campaign, ground, mail, is_sendable=not blocking) for mail in ground.mails]
+        blocking += told_once([(one.mail, one.blocking) for one in looked])
+        pauses = [problem for problem in ground.audience if problem.code == "list_health_pause"]
+        blocking += pauses
+        advisory += [problem for problem in ground.audience if problem not in pauses]
+        advisory += told_once([(one.mail, one.advisory) for one in looked])
+        return self._judged(campaign, ground, looked, (blocking, advisory))
+
+    def _judged(
+        self,
+        campaign: Campaign,
+        ground: _Ground,
+        looked: Sequence[LookedAt],
+        found: tuple[Sequence[Problem], Sequence[Problem]],
+    ) -> Preflight:
+        blocking, advisory = found
+        risks = [one.risk for one in looked if one.risk is not None]
+        risk = max(risks, key=lambda one: one.score, default=None)
+        audience = json.dumps([campaign.list_id, campaign.audience])
+        given_for = OverrideGround(mail_digest(ground.mails), risk.band if risk else "", audience, ground.run)
+        judged = judge(blocking, ground.given, given_for)
         return Preflight(
-            blocking=tuple(found.blocking),
-            advisory=tuple(found.advisory),
+            blocking=judged.blocking,
+            advisory=tuple(advisory),
             recipients=ground.recipients,
             sampled=len(ground.sample),
-            layouts=found.layouts,
-            largest_html=sampled.largest_html,
-            template_version_id=ground.version.id,
-            template=template,
-            risk=found.risk,
-            overridable=overridable(found.blocking),
+            layouts=sum(one.layouts for one in looked),
+            largest_html=max((one.largest_html for one in looked), default=0),
+            ground=given_for,
+            risk=risk,
+            overridable=overridable(judged.blocking),
+            overruled=judged.overruled,
+            lapsed=judged.lapsed,
         )
 
     def _ground(self, connection: Connection, campaign: Campaign) -> _Ground:
         now = self._clock.now()
         stream = workspaces.get_stream(connection, campaign.stream_id)
-        version = templates.latest_version(connection, campaign.template_id)
         assert stream is not None  # foreign keys
-        assert version is not None
         recipients = count_audience(connection, campaign, now)
         defined = {one.name for one in contact_fields.list_fields(connection, campaign.workspace_id)}
         audience: list[Problem] = []
         if recipients:
             audience += consent_problems(connection, campaign, stream, recipients, now)
             audience += health_problems(connection, campaign, now)
+        latest = campaigns.latest_run(connection, campaign.id)
         return _Ground(
             sender_of(connection, campaign, self._policy.platform_name),
             stream,
-            version,
+            campaign_mails(connection, campaign),
             recipients,
             sample_audience(connection, campaign, now, SAMPLE),
             frozenset(field_names(connection, campaign, now) | defined),
             tuple(audience),
+            overrides.overrides_of(connection, campaign.workspace_id, campaign.id),
+            latest.number + 1 if latest is not None else 1,
         )
 
-    async def _look_at(self, campaign: Campaign, ground: _Ground, found: _Found, sampled: _Sampled) -> Template | None:
+    async def _look_at(self, campaign: Campaign, ground: _Ground, mail: CampaignMail, *, is_sendable: bool) -> LookedAt:
+        """One mail; without a sender or an audience (not ``is_sendable``) only whether its template compiles."""
+        found = LookedAt(mail)
         try:
-            read = partial(whole_text, workspace_id=campaign.workspace_id, text=ground.version.text)
-            whole = await self._database.read(read)
-            template = await asyncio.to_thread(parse_template, source_of(whole.text, campaign.subject))
+            if mail.fault is not None:
+                raise mail.fault
+            template = await asyncio.to_thread(parse_template, source_of(mail.text, mail.subject))
         except TemplateSyntaxError as error:
             found.blocking.append(Problem.of(error, "template_syntax", error.part))
-            return None
+            return found
         if ground.recipients:  # an empty list has no field at all, and says so itself
-            found.blocking += self._unknown_fields(template, ground)
+            found.blocking += _unknown_fields(template, ground.names)
             found.advisory += await self._database.read(
                 partial(missing_field_problems, template=template, campaign=campaign, now=self._clock.now())
             )
-        if not found.blocking:
-            await self._look_at_mails(campaign, ground, Layouts(template), whole, (found, sampled))
-        return template
+        if is_sendable and not found.blocking:
+            await self._look_at_mails(campaign, ground, Layouts(template), found)
+        return found
 
-    async def _look_at_mails(
-        self,
-        campaign: Campaign,
-        ground: _Ground,
-        layouts: Layouts,
-        whole: WholeText,
-        results: tuple[_Found, _Sampled],
-    ) -> None:
-        found, sampled = results
+    async def _look_at_mails(self, campaign: Campaign, ground: _Ground, layouts: Layouts, found: LookedAt) -> None:
         audit = audit_facts(ground.sender.domain, one_click=ground.stream.one_click)
         earlier = await self._earlier.risks(campaign.workspace_id, audit)
         urls = sample_urls(tracking_base(ground.sender.domain.tracking_host, self._policy.public_port))
-        await asyncio.to_thread(self._merge, layouts, ground.sample, urls, sampled, found.blocking)
-        found.layouts = len(layouts)
-        if sampled.largest is None or found.blocking:
-            return
-        facts = self._facts(ground, audit, whole, earlier)
-        mail = await asyncio.to_thread(check_mail, layouts.template, sampled.largest, urls, facts)
+        sampled = await asyncio.to_thread(merge_sample, layouts, ground.sample, urls, self._clock.now())
+        found.layouts, found.largest_html = len(layouts), sampled.largest_html
+        if sampled.broken is not None:
+            found.blocking.append(Problem.of(sampled.broken, "template_syntax", sampled.broken.part))
+        elif sampled.largest is not None:
+            facts = self._facts(ground, audit, found.mail, earlier)
+            subject = await asyncio.to_thread(compose_mail, layouts, sampled.largest, urls, facts)
+            await self._judge(subject, facts, found)
+        found.advisory += _merge_problems(sampled, len(ground.sample))
+
+    async def _judge(self, subject: LintSubject, facts: MailFacts, found: LookedAt) -> None:
+        images = self._policy.images
+        if images is not None:
+            seen = await images.look(await asyncio.to_thread(image_addresses, subject))
+            subject = replace(subject, images=seen.facts)
+            found.advisory += images_problem(seen.unknown)
+        mail = await asyncio.to_thread(judge_mail, subject, facts)
         found.risk = mail.risk
         blocking, advisory = mail_problems(mail, self._policy.risk_limit)
         found.blocking += blocking
         found.advisory += advisory
 
-    def _facts(self, ground: _Ground, audit: AuditFacts, whole: WholeText, earlier: tuple[SpamRisk, ...]) -> MailFacts:
+    def _facts(
+        self, ground: _Ground, audit: AuditFacts, mail: CampaignMail, earlier: tuple[SpamRisk, ...]
+    ) -> MailFacts:
         stream = SenderFacts(stream="marketing" if ground.stream.kind == "marketing" else "transactional")
         today = as_datetime(self._clock.now()).date()
-        return MailFacts(stream, audit, whole.expanded, ground.version.body, earlier, today=today)
+        expanded = mail.whole.expanded if mail.whole is not None else None
+        return MailFacts(stream, audit, expanded, mail.version.body, earlier, today=today)
 
-    def _unknown_fields(self, template: Template, ground: _Ground) -> list[Problem]:
-        known = {"contact.email", *(f"contact.{name}" for name in ground.names)}
-        return [Problem.of(error, "unknown_merge_field", error.part) for error in template.unknown_fields(known)]
 
-    def _merge(
-        self,
-        layouts: Layouts,
-        sample: Sequence[Contact],
-        urls: MessageUrls,
-        sampled: _Sampled,
-        blocking: list[Problem],
-    ) -> None:
-        now = as_datetime(self._clock.now()).replace(microsecond=0)
-        for contact in sample:
-            if EmailAddress.parse(contact.address).needs_smtputf8:
-                sampled.faults["the part before the @ needs SMTPUTF8 (RFC 6531), which is not offered"] += 1
-                continue
-            data = {**contact_data(contact.address, contact.fields), "now": now}
-            try:
-                key, values = layouts.template.fill(data)
-                size = layouts[key].html_size(values, urls)
-            except TemplateSyntaxError as error:
-                blocking.append(Problem.of(error, "template_syntax", error.part))
-                return
-            except InputSyntaxError as error:
-                sampled.faults[error.message] += 1
-                continue
-            if size > sampled.largest_html:
-                sampled.largest_html, sampled.largest = size, data
+def _unknown_fields(template: Template, names: frozenset[str]) -> list[Problem]:
+    known = {"contact.email", *(f"contact.{name}" for name in names)}
+    return [Problem.of(error, "unknown_merge_field", error.part) for error in template.unknown_fields(known)]
+
+
+def _merge_problems(sampled: Sampled, contacts: int) -> list[Problem]:
+    return [
+        Problem(
+            "cannot_merge",
+            say(
+                "%(number)s of the first %(contacts)s contacts: %(sentence)s",
+                number=number,
+                contacts=f"{contacts:,}",
+                sentence=sentence,
+            ),
+            "list",
+        )
+        for sentence, number in sampled.faults.most_common(10)
+    ]

@@ -6,12 +6,13 @@ from typing import Any, Final
 from dns_checks.mx import RouteResult
 from hygiene.consequences import BounceKind, consequence_of
 from mailtypes.bounce import BounceReason, Stage
+from mailtypes.saying import say
 from mailtypes.smtp import EnhancedStatus, SmtpReply
 from mta.bounce import Classification, Refusal, classify, classify_reply
 from mta.delivery import Happening
 from mta.ports import AttemptOutcome
 
-_NO_REPLY: Final = Classification(BounceReason.NETWORK_ERROR, False, False, "no reply was heard")
+_NO_REPLY: Final = Classification(BounceReason.NETWORK_ERROR, False, False, say("no reply was heard"))
 
 
 def told(found: Classification, kind: BounceKind | None) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def of_attempt(outcome: AttemptOutcome) -> Mapping[str, Any]:
 def of_expiry(attempts: int, code: int | None, text: str) -> Mapping[str, Any]:
     """What it means that a delivery grew too old, by its last reply; a delivery never tried says nothing."""
     if attempts == 0:
-        found = Classification(BounceReason.EXPIRED, True, False, "never tried")
+        found = Classification(BounceReason.EXPIRED, True, False, say("never tried"))
         return told(found, BounceKind.NONE)
     last = _classified(None if code is None else SmtpReply.of(code, text), text, Stage.UNKNOWN)
     return told(last, consequence_of(last.reason, is_recipient_dead=False).kind)
@@ -53,7 +54,7 @@ def of_route(result: RouteResult) -> Mapping[str, Any]:
     hour of it must not suppress a whole list.
     """
     reason = BounceReason.NO_MAIL_SERVICE if result is RouteResult.NULL_MX else BounceReason.HOST_UNKNOWN
-    return told(Classification(reason, True, False, f"route: {result}"), BounceKind.SOFT_BOUNCE)
+    return told(Classification(reason, True, False, say("route: %(result)s", result=result)), BounceKind.SOFT_BOUNCE)
 
 
 def is_hard_bounce(outcome: AttemptOutcome) -> bool:

@@ -1,11 +1,11 @@
-"""Lets go of contents whose time is over, a little at a time, beside the scheduler's other work."""
+"""Lets go of contents, detail and events whose time is over, a little at a time, beside the scheduler's other work."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
 from mailtypes.clock import MINUTE, Clock, Microseconds, microseconds
-from postwright.store import retention
+from postwright.store import event_retention, retention
 from postwright.store.database import Database
 
 _LOOK_EVERY = 10 * MINUTE
@@ -13,10 +13,13 @@ _LOOK_EVERY = 10 * MINUTE
 
 @dataclass(frozen=True, slots=True)
 class RetentionTerms:
-    """How long contents are kept: of whole messages once they are settled, and of the test mailbox."""
+    """How long things are kept: contents of whole messages once they are settled, the test mailbox, the detail of
+    opens and clicks, and events."""
 
     messages: timedelta
     test_mailbox: timedelta
+    engagement: timedelta = timedelta(days=395)
+    events: timedelta = timedelta(days=1_095)
 
 
 class Retention:
@@ -33,10 +36,14 @@ class Retention:
         now = self._clock.now()
         if now < self._next_look:
             return 0
-        before = Microseconds(now - microseconds(self._terms.messages))
-        forgotten = await self._database.write(partial(retention.forget_contents, before=before))
-        before = Microseconds(now - microseconds(self._terms.test_mailbox))
-        forgotten += await self._database.write(partial(retention.forget_captured, before=before))
+        forgotten = 0
+        for forget, kept in (
+            (retention.forget_contents, self._terms.messages),
+            (retention.forget_captured, self._terms.test_mailbox),
+            (event_retention.forget_engagements, self._terms.engagement),
+            (event_retention.forget_events, self._terms.events),
+        ):
+            forgotten += await self._database.write(partial(forget, before=Microseconds(now - microseconds(kept))))
         if not forgotten:
             self._next_look = Microseconds(now + _LOOK_EVERY)
         return forgotten

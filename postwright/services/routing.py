@@ -18,6 +18,7 @@ from dns_checks.mta_sts import Mode, look_up_policy, matches_any
 from dns_checks.mx import MailRoute, RouteResult, find_mail_hosts
 from mailtypes.clock import MINUTE, SECOND, Clock, microseconds
 from mailtypes.domain import DomainName
+from mailtypes.saying import say
 from mta.destinations import site_of
 from postwright.store import routes, tls_policies
 from postwright.store.database import Database
@@ -29,7 +30,7 @@ _UNKNOWN_LIFETIME = MINUTE  # could not find out: ask again soon
 _SHORTEST_LIFETIME = 5 * MINUTE
 WITHHELD = "withheld"
 """The result of a route whose hosts the domain's own policy forbids for now; the mail waits (RFC 8461 section 5.1)."""
-_NO_HOST_FITS = "none of the mail hosts is named in the domain's MTA-STS policy"
+_NO_HOST_FITS = say("none of the mail hosts is named in the domain's MTA-STS policy")
 
 
 @dataclass(frozen=True, slots=True)

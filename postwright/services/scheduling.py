@@ -11,6 +11,7 @@ from dns_checks.mx import RouteResult
 from mailtypes.clock import MINUTE, Clock, Microseconds, as_datetime
 from mta.delivery import Happening
 from postwright.services.campaign_plan import CampaignPlan
+from postwright.services.campaign_senders import drawing, shares_of
 from postwright.services.delivery_queue import PAUSED
 from postwright.services.destinations import end_suspensions, suspended_domains
 from postwright.services.domain_watch import DomainWatch
@@ -138,7 +139,8 @@ class Scheduler:
         now, plan = self._clock.now(), CampaignPlan.from_json(run.plan)
         # With a test nobody has a variant before the draw, which is over everybody.
         variant = preparation.UNDECIDED if len(variants) > 1 else 0
-        placing = Placing(lambda _: variant, plan.due_in(Microseconds(run.created_at)))
+        sender_of = drawing(shares_of(run), run.workspace_id)
+        placing = Placing(lambda _: variant, plan.due_in(Microseconds(run.created_at)), sender_of)
         return await self._database.write(
             lambda connection: preparation.prepare_chunk(connection, run.id, placing, now)
         )

@@ -27,6 +27,10 @@ DEFINITIONS: Final[Mapping[str, str]] = {
     "openers": "Recipients who opened, each under the best verdict of their opens; a range from those who are known to"
     " be people to those and the ones of whom nobody can know. Machines are in neither.",
     "clickers": "Recipients who clicked, told in the same way.",
+    "by segment": "The recipients who are in the segment now, whoever was in it when the mail was sent; somebody may be"
+    " in several. Only contacts, and only the first 20 segments unless one is named.",
+    "by sender": "The address that the mail was from. Of a run with several senders, and by segment, recipients are"
+    " counted one by one: whoever is tracked in sum alone is in no opens and clicks there.",
     "settled": "delivered + failed + expired: the recipients who were tried and of whom the end is known.",
     "delivery_rate": "(delivered - bounced) / settled.",
     "bounce_rate": "(failed + expired + bounced) / settled; whatever the reason, ours too.",

@@ -1,4 +1,4 @@
-"""Statistics: kept up with the event log; asked by campaign, list, run, variant, provider, domain, link, day, hour."""
+"""Statistics: kept up with the event log; asked by campaign, list, run, variant, segment, sender, provider and more."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from mailtypes.clock import DAY, HOUR, Clock, as_datetime
+from mailtypes.clock import DAY, HOUR, Clock, Microseconds, as_datetime
+from postwright.services import statistic_groups
 from postwright.services.errors import NotFoundError, RefusedError
+from postwright.services.statistic_groups import CountedPart
 from postwright.services.statistic_terms import Measures, measures_of
 from postwright.store import campaigns, contacts, statistics, workspaces
 from postwright.store.database import Database
@@ -30,6 +32,8 @@ class By(StrEnum):
     LIST = "list"
     RUN = "run"
     VARIANT = "variant"
+    SEGMENT = "segment"
+    SENDER = "sender"
     PROVIDER = "provider"
     DOMAIN = "domain"
     LINK = "link"
@@ -90,11 +94,23 @@ class Statistics:
                 return False
         return True
 
-    async def table(self, workspace_id: int, wanted: RunFilter, by: By = By.TOTAL) -> StatisticTable:
+    async def table(
+        self, workspace_id: int, wanted: RunFilter, by: By = By.TOTAL, segment_id: int | None = None
+    ) -> StatisticTable:
         """The statistics of some runs; the newest ``MOST_RUNS`` of them where there are more.
 
-        Raises ``NotFoundError`` for a run, campaign or list that there is not.
+        By segment and by several senders of a run, recipients are gone over: ``statistic_groups`` says how many.
+        ``segment_id``: of the segments only that one. Raises ``NotFoundError`` for a run, campaign, list or segment
+        that there is not.
         """
+        if by is By.SEGMENT:
+            now = self._clock.now()
+            ask = partial(_by_segment, workspace_id=workspace_id, wanted=wanted, segment_id=segment_id, now=now)
+            return await self._database.read(ask)
+        if segment_id is not None:
+            raise RefusedError("segment_alone", "A segment goes with by=segment.", field="segment")
+        if by is By.SENDER:
+            return await self._database.read(partial(_by_sender, workspace_id=workspace_id, wanted=wanted))
         return await self._database.read(lambda connection: _table(connection, workspace_id, wanted, by))
 
     async def list_of_clickers(
@@ -152,6 +168,29 @@ def _table(connection: Connection, workspace_id: int, wanted: RunFilter, by: By)
     if by is By.TOTAL and not told:
         told = [StatisticRow("", "", measures_of(()))]
     return StatisticTable(by, _in_order(by, told), len(chosen), len(found) > MOST_RUNS)
+
+
+def _by_segment(
+    connection: Connection, workspace_id: int, wanted: RunFilter, segment_id: int | None, now: Microseconds
+) -> StatisticTable:
+    _check(connection, workspace_id, wanted)
+    several = statistic_groups.chosen_segments(connection, workspace_id, segment_id)
+    found = statistics.runs(connection, workspace_id, wanted, MOST_RUNS)
+    chosen = statistic_groups.within_reach(connection, found, len(several))
+    parts = statistic_groups.by_segment(connection, workspace_id, chosen, several, now)
+    return _of_parts(By.SEGMENT, parts, (len(chosen), len(found)))
+
+
+def _by_sender(connection: Connection, workspace_id: int, wanted: RunFilter) -> StatisticTable:
+    _check(connection, workspace_id, wanted)
+    found = statistics.runs(connection, workspace_id, wanted, MOST_RUNS)
+    parts, counted = statistic_groups.by_sender(connection, workspace_id, found)
+    return _of_parts(By.SENDER, parts, (counted, len(found)))
+
+
+def _of_parts(by: By, parts: Sequence[CountedPart], counted: tuple[int, int]) -> StatisticTable:
+    rows = [StatisticRow(one.key, one.label, one.measures) for one in parts]
+    return StatisticTable(by, _in_order(by, rows), counted[0], counted[0] < counted[1])
 
 
 def _check(connection: Connection, workspace_id: int, wanted: RunFilter) -> None:

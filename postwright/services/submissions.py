@@ -1,8 +1,8 @@
 """Takes messages from API clients and SMTP submitters: all or nothing of a request, durable before the answer.
 
 Requests that come while others are being stored go together into the next transaction, whoever brings them. Inside it
-the suppression list is asked, the quota is taken, messages, deliveries and events are written, and the answer is kept
-under its idempotency key.
+the suppression list is asked, the quota is taken, messages, deliveries and events are written, what need not wait for
+the scheduler is made ready, and the answer is kept under its idempotency key.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from mailtypes.clock import DAY, Clock, Microseconds
 from postwright.services.accounts import Client
 from postwright.services.errors import ServiceError
+from postwright.services.immediate_release import ImmediateRelease
 from postwright.store import budgets, idempotency, messages, suppressions
 from postwright.store.database import Database
 from postwright.store.idempotency import KeptAnswer
@@ -94,11 +95,12 @@ class _Request:
 
 
 class Submissions:
-    """Stores requests in groups. One for each process."""
+    """Stores requests in groups. One for each process. Without ``release`` all new mail waits for the scheduler."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, release: ImmediateRelease | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._release = release
         self._waiting: list[_Request] = []
         self._storing: asyncio.Task[None] | None = None
         self._in_flight: set[tuple[int, str]] = set()
@@ -162,7 +164,7 @@ class Submissions:
     async def _store_group(self, group: list[_Request]) -> None:
         now = self._clock.now()
         try:
-            results = await self._database.write(lambda connection: _store(connection, group, now))
+            results = await self._database.write(lambda connection: _store(connection, group, self._release, now))
         except BaseException as error:  # each waiting request is told, whatever it was
             for request in group:
                 if not request.future.done():
@@ -184,7 +186,9 @@ _Barred = Mapping[tuple[int, int], Mapping[str, str]]
 """By workspace and stream: the reason by address key."""
 
 
-def _store(connection: Connection, group: Sequence[_Request], now: Microseconds) -> list[_Result]:
+def _store(
+    connection: Connection, group: Sequence[_Request], release: ImmediateRelease | None, now: Microseconds
+) -> list[_Result]:
     places = [(request.client.family_id, request.idempotency.key) for request in group if request.idempotency]
     kept = idempotency.find_answers(connection, places, now)
     barred = _barred(connection, group, now)
@@ -204,7 +208,9 @@ def _store(connection: Connection, group: Sequence[_Request], now: Microseconds)
             answers.append(answer)
             kept[answer.key_id, answer.idempotency_key] = answer
     placements = {item.new.run_id: item.placement for item in fresh}
-    messages.store_messages(connection, [item.new for item in fresh], placements, now)
+    new = [item.new for item in fresh]
+    at_once = release.destinations(connection, new, placements, now) if release else {}
+    messages.store_messages(connection, new, placements, now, at_once)
     idempotency.keep_answers(connection, answers)
     return results
 

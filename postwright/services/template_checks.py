@@ -10,11 +10,13 @@ from sqlalchemy import Connection
 from mailtypes.address import AddressSyntaxError, EmailAddress
 from mailtypes.clock import Clock, Microseconds, as_datetime
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.second_opinions import CouldNotAsk, Opinion, SecondOpinionPolicy, second_opinions
 from postwright.services.audit_facts import AuditFacts, audit_facts
 from postwright.services.earlier_mails import EarlierMails
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.frozen_runs import tracking_base
+from postwright.services.image_facts import ImageLooks
 from postwright.services.mail_checks import CheckedMail, MailFacts, check_mail, sample_urls
 from postwright.services.preview_contacts import PreviewContact, PreviewContacts
 from postwright.services.template_parts import WholeText, whole_text
@@ -75,7 +77,10 @@ class _Ground:
 
 
 class TemplateChecks:
-    """Checks templates of all workspaces. ``public_port`` is the port in links to tracking hosts."""
+    """Checks templates of all workspaces. ``public_port`` is the port in links to tracking hosts.
+
+    What ``images`` has seen already is known of images, too.
+    """
 
     def __init__(
         self,
@@ -83,11 +88,13 @@ class TemplateChecks:
         clock: Clock,
         public_port: int = 443,
         opinions: SecondOpinionPolicy | None = None,
+        images: ImageLooks | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._public_port = public_port
         self._opinions = opinions or SecondOpinionPolicy()
+        self._images = images
         self.contacts = PreviewContacts(database)
         self.earlier = EarlierMails(database)
 
@@ -98,14 +105,26 @@ class TemplateChecks:
         """
         wish = wish or CheckWish()
         if len(text.body) > MAX_BODY:
-            raise RefusedError("template_size", f"A template has at most {MAX_BODY:,} characters.", field="body")
+            raise RefusedError(
+                "template_size",
+                say("A template has at most %(max_body)s characters.", max_body=f"{MAX_BODY:,}"),
+                field="body",
+            )
         contact = await self._contact(workspace_id, wish)
         try:
             ground = await self._database.read(partial(self._ground, workspace_id=workspace_id, text=text, wish=wish))
             earlier = await self.earlier.risks(workspace_id, ground.audit)
             now = as_datetime(self._clock.now()).replace(microsecond=0)
+            known = self._images.known() if self._images is not None else {}  # fetched at pre-flight, not while typing
             facts = MailFacts(
-                ground.sender, ground.audit, ground.whole.expanded, text.body, earlier, contact.locale, now.date()
+                ground.sender,
+                ground.audit,
+                ground.whole.expanded,
+                text.body,
+                earlier,
+                contact.locale,
+                now.date(),
+                known,
             )
             data = {**contact.data, "now": now}
             return await asyncio.to_thread(_checked, ground, data, facts, contact)
@@ -130,7 +149,9 @@ class TemplateChecks:
     def _ground(self, connection: Connection, workspace_id: int, text: TemplateText, wish: CheckWish) -> _Ground:
         stream = workspaces.find_stream(connection, workspace_id, wish.stream)
         if stream is None:
-            raise RefusedError("unknown_stream", f"There is no stream '{wish.stream}'.", field="stream")
+            raise RefusedError(
+                "unknown_stream", say("There is no stream '%(stream)s'.", stream=wish.stream), field="stream"
+            )
         domain = _domain(connection, workspace_id, wish.from_address)
         return _Ground(
             whole_text(connection, workspace_id, text),

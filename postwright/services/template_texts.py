@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from mailtypes.saying import say
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.template_parts import without_parts
 from postwright.store.templates import TemplateText, TemplateVersion
@@ -17,7 +18,9 @@ def source_of(text: TemplateText, subject: str | None = None) -> TemplateSource:
     body_format = _FORMATS.get(text.body_format)
     if body_format is None:
         raise RefusedError(
-            "template_format", f"'{text.body_format}' is not a format; write mjml or html.", field="body_format"
+            "template_format",
+            say("'%(body_format)s' is not a format; write mjml or html.", body_format=text.body_format),
+            field="body_format",
         )
     return TemplateSource(text.body, body_format, subject or text.subject, text.preheader, text.plain_text)
 

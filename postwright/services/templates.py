@@ -7,6 +7,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from mailtypes.clock import Clock
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.proofs import Proofs
 from postwright.services.template_checks import TemplateChecks
@@ -49,16 +50,20 @@ class Templates:
     def proofs(self) -> Proofs:
         """Sends tests; raises ``RefusedError`` in a process that sends nothing."""
         if self._proofs is None:
-            raise RefusedError("no_test_sends", "Tests cannot be sent from here.")
+            raise RefusedError("no_test_sends", say("Tests cannot be sent from here."))
         return self._proofs
 
     async def save(self, workspace_id: int, name: str, text: TemplateText) -> StoredTemplate:
         """Add a version to the template of that name; raises ``RefusedError`` with places where it does not compile."""
         name = name.strip()
         if not name or len(name) > 200 or not name.isprintable():
-            raise RefusedError("template_name", "A template has a name of 1 to 200 characters.", field="name")
+            raise RefusedError("template_name", say("A template has a name of 1 to 200 characters."), field="name")
         if len(text.body) > MAX_BODY:
-            raise RefusedError("template_size", f"A template has at most {MAX_BODY:,} characters.", field="body")
+            raise RefusedError(
+                "template_size",
+                say("A template has at most %(max_body)s characters.", max_body=f"{MAX_BODY:,}"),
+                field="body",
+            )
         await self._database.read(partial(_compile, workspace_id=workspace_id, text=text))
         now = self._clock.now()
         version = await self._database.write(
@@ -105,7 +110,9 @@ class Templates:
         starter = find_starter(key)
         taken = {stored.template.name for stored in await self.list(workspace_id)}
         if name.strip() in taken:
-            raise RefusedError("name_taken", f"There is a template '{name.strip()}' already.", field="name")
+            raise RefusedError(
+                "name_taken", say("There is a template '%(strip)s' already.", strip=name.strip()), field="name"
+            )
         wanted = name.strip() or _free_name(starter.title, taken)
         source = starter.source
         text = TemplateText(source.body, source.body_format, source.subject, source.preheader, source.plain_text)
@@ -127,9 +134,9 @@ def find_starter(key: str) -> Starter:
         known = ", ".join(found)
         raise RefusedError(
             "unknown_starter",
-            f"There is no starter '{key[:100]}'.",
+            say("There is no starter '%(key)s'.", key=key[:100]),
             field="starter",
-            next_step=f"Take one of: {known}.",
+            next_step=say("Take one of: %(known)s.", known=known),
         )
     return found[key]
 

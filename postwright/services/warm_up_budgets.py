@@ -8,13 +8,22 @@ from mailtypes.clock import HOUR, Microseconds
 from postwright.services.warm_up_plans import stored_plan
 from postwright.store.budgets import Limit
 from postwright.store.warm_ups import StoredRamp, StoredWarmUp
-from warmup.caps import Caps, Purpose, Used, Window, allowance, remaining, tightest
+from warmup.caps import Caps, Period, Purpose, Used, Window, allowance, remaining, tightest
 from warmup.documents import read_state
 from warmup.ramp import Phase
 from warmup.terms import Overflow, WarmUpPlan
 from warmup.waiting import Budget, WaitingReason, why_waiting
 
 UNLIMITED = 1 << 62
+
+
+def _name(warm_up: StoredWarmUp, provider: str, period: Period, kind: str) -> str:
+    return f"warmup:{warm_up.subject}:{provider}:{period}:{kind}"
+
+
+def day_limit(warm_up: StoredWarmUp, provider: str, begins: Microseconds) -> Limit:
+    """What the use of a whole day that begins then is counted under, for looking back."""
+    return Limit(warm_up.workspace_id, _name(warm_up, provider, Period.DAY, "all"), begins, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,7 @@ class RampBudget:
         return bool(self.limits(purpose)) or (has_rests and purpose == Purpose.MARKETING)
 
     def _limit(self, window: Window, kind: str, limit: int) -> Limit:
-        name = f"warmup:{self.warm_up.subject}:{self.ramp.provider}:{window.period}:{kind}"
+        name = _name(self.warm_up, self.ramp.provider, window.period, kind)
         return Limit(self.warm_up.workspace_id, name, window.begins, limit)
 
     def all_limits(self) -> list[Limit]:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from postwright.chart_spec import ChartSpec, Theme
+from postwright.services.errors import RefusedError
 from postwright.services.warm_up_days import as_day
 from postwright.services.warm_ups import WarmUpHistory, WarmUpStatus
 from postwright.warm_up_chart import ChartDay, ChartLook, warm_up_chart
@@ -77,11 +78,17 @@ def _allowed(documents: Sequence[dict[str, Any]], day: date) -> int | None:
 def history_chart(
     found: WarmUpStatus, history: WarmUpHistory, provider: str | None, theme: Theme, today: date
 ) -> ChartSpec:
-    """The chart of one provider, or of all; over all of them only falls and pauses are marked."""
+    """The chart of one provider, or of all; over all of them only falls and pauses are marked.
+
+    ``RefusedError`` before the first mail.
+    """
     days = [
         ChartDay(row.day, None, row.allowed, row.sent, row.deferred, row.blocked)
         for row in day_rows(history, provider, today)
     ]
+    if not days:
+        sentence = f"{found.warm_up.name}: there is nothing to draw yet."
+        raise RefusedError("no_days", sentence, next_step="A ramp begins with the first mail to a provider.")
     decisions = [_decision(one) for one in history.documents(provider)]
     marked = [one for one in decisions if provider is not None or one.action in _TURNS]
     who = provider or "all providers"

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from mailtypes.bounce import BounceReason
 from mailtypes.clock import DAY, Clock, Microseconds, as_datetime
 from mta.destinations import provider_of
+from postwright.services.warm_up_budgets import day_limit
 from postwright.services.warm_up_plans import stored_plan
 from postwright.services.warm_up_states import judged, state_of
 from postwright.store import budgets, events, provider_days, warm_up_grants, warm_ups, workspaces
@@ -21,7 +22,7 @@ from postwright.store.database import Database
 from postwright.store.events import ROLLUP_LAG, NewEvent
 from postwright.store.provider_days import StoredDay
 from postwright.store.warm_ups import StoredRamp, StoredWarmUp
-from warmup.feedback import FeedbackRules, ProviderDay, Reputation, default_rules
+from warmup.feedback import FeedbackRules, ProviderDay, Reputation, default_rules, held_back
 from warmup.jumps import DAYS as JUMP_DAYS
 from warmup.jumps import JumpPolicy, jump
 from warmup.ramp import daily_step
@@ -174,14 +175,17 @@ def read_days(
     stored = provider_days.days_of(connection, warm_up.subject, first, last, provider).get(provider, [])
     by_day = {one.day: one for one in stored}
     dmarc = _dmarc(connection, warm_up, span, plan).get(provider, {})
-    number = (last - first).days + 1
-    return [
-        as_day(day, by_day.get(day), dmarc.get(day)) for day in (first + timedelta(ahead) for ahead in range(number))
-    ]
+    days = [first + timedelta(ahead) for ahead in range((last - first).days + 1)]
+    limits = {day: day_limit(warm_up, provider, plan.rhythm.begins(day)) for day in days}
+    granted = budgets.reserved_of(connection, list(limits.values()))
+    return [as_day(day, by_day.get(day), dmarc.get(day), granted[limits[day].key]) for day in days]
 
 
-def as_day(day: date, stored: StoredDay | None, dmarc: tuple[int, int] | None = None) -> ProviderDay:
-    """A stored day for the rules; ``dmarc``: passed and failed. Who read is known where all of it was tracked."""
+def as_day(day: date, stored: StoredDay | None, dmarc: tuple[int, int] | None = None, granted: int = 0) -> ProviderDay:
+    """A stored day for the rules; ``dmarc``: passed and failed; ``granted``: what its budget gave, 0 without one.
+
+    Who read is known where all of it was tracked.
+    """
     passed, failed = dmarc or (None, None)
     if stored is None:
         return ProviderDay(day, engaged=0, dmarc_passed=passed, dmarc_failed=failed)
@@ -198,6 +202,7 @@ def as_day(day: date, stored: StoredDay | None, dmarc: tuple[int, int] | None = 
         dmarc_passed=passed,
         dmarc_failed=failed,
         engaged=None if stored.untracked else stored.engaged,
+        held_back=held_back(granted, stored.attempts, stored.deferrals),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import date
 from sqlalchemy import Connection
 
 from mailtypes.clock import Clock, Microseconds
+from mailtypes.saying import say
 from postwright.services.warm_up_budgets import RampBudget
 from postwright.services.warm_up_plans import stored_plan
 from postwright.services.warm_up_release import EgressPlace
@@ -43,9 +44,9 @@ class RunForecast:
     def sentence(self) -> str:
         """The forecast in words; of several warm-ups the one that ends last is told."""
         if not self.parts or not self.waiting:
-            return "No warm-up holds this mail back."
+            return say("No warm-up holds this mail back.")
         name, last = max(self.parts, key=lambda part: (part[1].ends is None, part[1].ends or date.min))
-        return f"{last.sentence()} Counted by the warm-up of {name}."
+        return say("%(sentence)s Counted by the warm-up of %(name)s.", sentence=last.sentence(), name=name)
 
 
 class WarmUpForecasts:

@@ -3,7 +3,7 @@
 ``{"preset": "postmark"}`` is enough. Other keys: ``table`` (``{"name", "daily_caps", "source"}``, in place of a
 preset), ``first`` and ``ceiling`` (messages a day), ``providers`` (``{"google": {"first": 50, "ceiling": 20000}}``),
 ``hourly_share`` and ``reserve`` (fractions as text, ``"1/10"``), ``zone``, ``quiet`` (``[22, 7]``), ``weekend``
-(``[5, 6]``), ``weekend_share``, ``overflow``.
+(``[5, 6]``), ``weekend_share`` (0 where only days are named), ``overflow``.
 """
 
 import json
@@ -77,7 +77,8 @@ def read_plan(document: Mapping[str, Any]) -> WarmUpPlan:
         rhythm = _rhythm(document)
         place = "hourly_share, reserve, overflow"
         options: dict[str, Any] = {"default": default, "providers": providers, "rhythm": rhythm}
-        options |= {name: _share(document[name]) for name in ("hourly_share", "reserve") if document.get(name)}
+        given = (name for name in ("hourly_share", "reserve") if document.get(name) is not None)
+        options |= {name: _share(document[name]) for name in given}
         if document.get("overflow"):
             options["overflow"] = Overflow(document["overflow"])
         if isinstance(ramp, str):
@@ -136,16 +137,18 @@ def _share(value: object) -> Fraction:
 
 
 def _rhythm(document: Mapping[str, Any]) -> Rhythm:
-    quiet = document.get("quiet")
+    quiet, weekend = document.get("quiet"), document.get("weekend") or ()
     share = document.get("weekend_share")
+    if share is None:
+        share = 0.0 if weekend else 1.0  # who names days of rest means them
     if quiet is not None:
         start, end = quiet
         quiet = (_hour(start), _hour(end))
     return Rhythm(
         str(document.get("zone") or "UTC"),
         quiet,
-        frozenset(int(day) for day in document.get("weekend") or ()),
-        1.0 if share is None else float(share),
+        frozenset(int(day) for day in weekend),
+        float(share),
     )
 
 

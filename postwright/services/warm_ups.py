@@ -1,7 +1,7 @@
 """Warm-ups as people handle them: started behind a gate, looked at, paused, resumed, set, ended; with notes."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -9,11 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from mailtypes.clock import Clock, Microseconds
+from mailtypes.clock import DAY, Clock, Microseconds, as_datetime
 from mailtypes.domain import DomainName
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.warm_up_budgets import RampBudget
+from postwright.services.warm_up_hygiene import WarmUpHygiene
 from postwright.services.warm_up_plans import plan_document, read_plan, stored_plan
 from postwright.services.warm_up_release import EgressPlace
 from postwright.services.warm_up_states import Judge, begin_ramp, override, reach_of, state_of
@@ -32,14 +34,6 @@ from warmup.waiting import Budget
 
 _SHOWN_DAYS = 120
 _LONGEST_NOTE = 1_000
-
-HygieneDone = Callable[[int], Awaitable[bool | None]]
-"""Whether the lists of a workspace have been through hygiene; ``None``: it is not known."""
-
-
-async def hygiene_unknown(_workspace_id: int) -> bool | None:
-    """Nobody keeps a record of it."""
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +98,13 @@ class Order:
 
 
 class WarmUps:
-    """Warm-ups of all workspaces. ``places`` are what mail leaves from; ``hygiene``: whether lists were cleaned."""
+    """Warm-ups of all workspaces. ``places`` are what mail leaves from."""
 
-    def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        places: Sequence[EgressPlace] = (),
-        hygiene: HygieneDone = hygiene_unknown,
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, places: Sequence[EgressPlace] = ()) -> None:
         self._database = database
         self._clock = clock
         self._places = {place.name: place for place in places}
-        self._hygiene = hygiene
+        self._hygiene = WarmUpHygiene(database, clock)
 
     async def start(self, workspace_id: int, wanted: Start) -> WarmUpStatus:
         """Start a warm-up of a sender domain (its name) or of a place that mail leaves from (its address).
@@ -142,9 +130,9 @@ class WarmUps:
             if made is None:
                 raise RefusedError(
                     "warm_up_exists",
-                    f"{subject[1]} is being warmed up already.",
+                    say("%(subject)s is being warmed up already.", subject=subject[1]),
                     field="subject",
-                    next_step="Look at it: postwright warmup status.",
+                    next_step=say("Look at it: postwright warmup status."),
                 )
             found = next(one for one in warm_ups.warm_ups_of(connection, workspace_id) if one.id == made)
             # What is out already was let out without a budget; it comes back and is counted.
@@ -168,9 +156,9 @@ class WarmUps:
         if plan.overflow == Overflow.WARM_POOL and place is None:
             raise RefusedError(
                 "overflow",
-                "A sender domain has no warm pool: another address does not make it better known.",
+                say("A sender domain has no warm pool: another address does not make it better known."),
                 field="overflow",
-                next_step="Let the overflow wait, or cut it.",
+                next_step=say("Let the overflow wait, or cut it."),
             )
         return plan
 
@@ -181,7 +169,7 @@ class WarmUps:
         named = await self._database.read(partial(domains.list_domains, workspace_id=workspace_id))
         passed = _audit_passed([domain] if domain is not None else named)
         one_click = None if stream is None else stream.one_click
-        return gate(GateFacts(passed, one_click, await self._hygiene(workspace_id)))
+        return gate(GateFacts(passed, one_click, await self._hygiene.cover(workspace_id)))
 
     async def _find_subject(self, workspace_id: int, subject: str) -> tuple[SenderDomain | None, EgressPlace | None]:
         """The sender domain or the place of that name; raises ``NotFoundError``."""
@@ -292,7 +280,7 @@ class WarmUps:
         warm_up = await self._one(workspace_id, order.subject)
         now = self._clock.now()
         if not order.note.strip():
-            raise OverrideSyntaxError("an override needs a note", next_step="Say why.")
+            raise OverrideSyntaxError(say("an override needs a note"), next_step=say("Say why."))
 
         def store(connection: Connection) -> None:
             if warm_ups.end_warm_up(connection, warm_up.id, now):
@@ -303,17 +291,23 @@ class WarmUps:
 
     async def import_figures(self, workspace_id: int, subject: str, place: tuple[str, date], told: Figures) -> None:
         """Keep what a provider's own pages say of a day, of ``place = (provider, day)``; raises ``RefusedError``."""
+        if told.spam_rate is None and told.reputation is None:
+            raise RefusedError(
+                "no_figures", say("No figure was told."), next_step=say("Give a spam rate, a reputation or both.")
+            )
         if told.spam_rate is not None and not 0.0 <= told.spam_rate <= 1.0:
-            raise RefusedError("spam_rate", "A spam rate is a share from 0 to 1.", field="spam_rate")
+            raise RefusedError("spam_rate", say("A spam rate is a share from 0 to 1."), field="spam_rate")
         if told.reputation is not None and told.reputation not in {one.value for one in Reputation}:
             raise RefusedError(
                 "reputation",
-                f"There is no reputation '{told.reputation[:50]}'.",
+                say("There is no reputation '%(reputation)s'.", reputation=told.reputation[:50]),
                 field="reputation",
-                next_step=f"Take one of {', '.join(Reputation)}.",
+                next_step=say("Take one of %(reputation)s.", reputation=", ".join(Reputation)),
             )
         key, _ = _key(*await self._find_subject(workspace_id, subject))
         provider, day = place
+        if day > as_datetime(self._clock.now() + DAY).date():  # tomorrow by UTC has begun somewhere
+            raise RefusedError("day", f"{day} has not come yet.", field="day", next_step="Give the day that is told.")
         work = partial(provider_days.import_figures, workspace_id=workspace_id, key=(key, provider, day), figures=told)
         await self._database.write(work)
 
@@ -334,7 +328,9 @@ def _audit_passed(found: Sequence[SenderDomain]) -> bool | None:
 
 
 def _problem(blocked: Blocked) -> Problem:
-    step = f"{blocked.next_step} Or start with a note that says why it is right all the same."
+    step = say(
+        "%(next_step)s Or start with a note that says why it is right all the same.", next_step=blocked.next_step
+    )
     return Problem(str(blocked.precondition), blocked.sentence, next_step=step)
 
 
@@ -345,7 +341,9 @@ def _log_start(
     told: dict[str, object] = {"subject": warm_up.name, "by": by, "note": note, "plan": json.loads(warm_up.plan)}
     found = [NewEvent(warm_up.workspace_id, "warmup_started", now, data=told)]
     if blocked:
-        ignored = [{"precondition": str(one.precondition), "known": one.known} for one in blocked]
+        ignored = [
+            {"precondition": str(one.precondition), "known": one.known, "cause": one.sentence} for one in blocked
+        ]
         data = {"subject": warm_up.name, "by": by, "note": note, "ignored": ignored}
         found.append(NewEvent(warm_up.workspace_id, "warmup_overridden", now, data=data))
     events.append(connection, found, now)
@@ -367,18 +365,20 @@ def _decide_all(
     is_meant, now = how
     found = warm_ups.ramps_of(connection, [warm_up.id], order.provider)
     if not found:
-        what = f"no mail to {order.provider} yet" if order.provider else "no mail yet"
-        raise RefusedError("no_ramp", f"{warm_up.name}: {what}.", next_step="A ramp begins with the first mail.")
+        what = say("no mail to %(provider)s yet", provider=order.provider) if order.provider else say("no mail yet")
+        raise RefusedError("no_ramp", f"{warm_up.name}: {what}.", next_step=say("A ramp begins with the first mail."))
     meant = found if order.provider else [one for one in found if is_meant(state_of(one))]
     if not meant:
-        raise RefusedError("nothing_to_do", f"{warm_up.name}: there is nothing to change.")
+        raise RefusedError("nothing_to_do", say("%(warm_up)s: there is nothing to change.", warm_up=warm_up.name))
     try:
         decided = [_one_decided(connection, (warm_up, ramp), judge, order, now) for ramp in meant]
     except InputSyntaxError as error:
         raise RefusedError.of([Problem.of(error, "warm_up")]) from error
     if not all(decided):
         raise RefusedError(
-            "changed_meanwhile", f"{warm_up.name} has changed meanwhile.", next_step="Look, and try again."
+            "changed_meanwhile",
+            say("%(warm_up)s has changed meanwhile.", warm_up=warm_up.name),
+            next_step=say("Look, and try again."),
         )
     told = {"subject": warm_up.name, "by": order.by, "note": order.note, "providers": [one.provider for one in meant]}
     events.append(connection, [NewEvent(warm_up.workspace_id, "warmup_overridden", now, data=told)], now)

@@ -10,18 +10,22 @@ from sqlalchemy import Connection
 
 from mailtypes.clock import Clock, Microseconds, microseconds
 from postwright.keyrings import KeyRing
+from postwright.outbound_http import HttpPosted
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.event_vocabulary import check_kinds
-from postwright.services.webhook_messages import new_secret, seal_secret
+from postwright.services.webhook_messages import new_secret, open_secret, seal_secret, signed_headers, trial_payload
+from postwright.services.webhook_turns import WebhookClient
 from postwright.store import events, webhook_feeds, webhooks
 from postwright.store.database import Database
 from postwright.store.log_reading import Place
-from postwright.store.webhooks import DISABLED, LIVE, REPLAY, Delivery, Endpoint, Feed
+from postwright.store.rowsets import storable
+from postwright.store.webhooks import DISABLED, LIVE, REPLAY, Delivery, Endpoint, Feed, Secret
 
 MOST_ENDPOINTS: Final = 100
 MOST_SECRETS: Final = 5
 LONGEST_OVERLAP: Final = timedelta(days=30)
 LONGEST_URL: Final = 2_000
+_LONGEST_ANSWER: Final = 500
 _ANY_EVENT: Final = (1 << 63) - 1
 UrlCheck = Callable[[str], str | None]
 """Why nothing would ever be asked of a URL; ``None`` where something may be."""
@@ -49,14 +53,44 @@ class EndpointChanges:
     kinds: Sequence[str] | None = None
 
 
-class Webhooks:
-    """The endpoints of a workspace. ``check_url`` is that of whoever posts (``OutboundHttp.check_url``)."""
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What an endpoint said to a test; ``status`` is ``None`` where it said nothing, for that ``cause``.
 
-    def __init__(self, database: Database, clock: Clock, master: KeyRing, check_url: UrlCheck) -> None:
+    ``duration`` in microseconds, ``answer`` the first octets as text.
+    """
+
+    webhook_id: str
+    status: int | None
+    cause: str
+    answer: str
+    duration: int
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether it would count as told: 2xx."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+class Webhooks:
+    """The endpoints of a workspace. ``check_url`` is that of whoever posts (``OutboundHttp.check_url``).
+
+    Without a ``client`` nothing can be tried.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        master: KeyRing,
+        check_url: UrlCheck,
+        client: WebhookClient | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._master = master
         self._check_url = check_url
+        self._client = client
 
     async def create(self, workspace_id: int, wanted: EndpointChanges) -> tuple[EndpointStatus, str]:
         """Make an endpoint that is told of what happens from now on; with its secret, which is shown this one time.
@@ -186,6 +220,26 @@ class Webhooks:
             return _status(connection, workspace_id, endpoint_id)
 
         return await self._database.write(store)
+
+    async def try_out(self, workspace_id: int, endpoint_id: int) -> Trial:
+        """Post a test at once, signed like every webhook, whatever the endpoint's state; nothing is changed by it."""
+        if self._client is None:
+            raise RefusedError("nothing_posts", "Nothing can be posted from here.")
+        now = self._clock.now()
+
+        def read(connection: Connection) -> tuple[str, list[Secret]]:
+            endpoint = _status(connection, workspace_id, endpoint_id).endpoint
+            return endpoint.url, webhooks.secrets_of(connection, endpoint_id, now)
+
+        url, sealed = await self._database.read(read)
+        webhook_id, body = trial_payload(now)
+        headers = signed_headers(webhook_id, body, [open_secret(self._master, one) for one in sealed], now)
+        async with self._client.target(url, _LONGEST_ANSWER) as target:
+            answer = await target.post(body.encode("utf-8"), headers)
+        taken = self._clock.now() - now
+        if isinstance(answer, HttpPosted):
+            return Trial(webhook_id, answer.status, "", storable(answer.answer.decode("utf-8", "replace")), taken)
+        return Trial(webhook_id, None, answer.cause, "", taken)
 
     async def replay(self, workspace_id: int, endpoint_id: int, since: int, until: int) -> Feed:
         """Tell it again of what was recorded from ``since`` to ``until`` (microseconds), beside what is new."""

@@ -19,6 +19,8 @@ from postwright.store.public_ids import public_id
 from postwright.store.webhook_feeds import Surroundings
 from postwright.store.webhooks import Secret
 
+TEST_KIND: Final = "webhook_test"
+"""What a webhook says it is that tries an endpoint."""
 PAYLOAD_VERSION: Final = 1
 """Rises when a field of the payload changes its meaning; fields of ``details`` have the version of their kind."""
 _PREFIX: Final = "whsec_"
@@ -82,6 +84,13 @@ def payload_of(event: Event, around: Surroundings) -> str:
     details = json.loads(event.data)
     data["details"] = {name: value for name, value in details.items() if name not in INTERNAL_FIELDS}
     return _ENCODE({"type": event.kind, "timestamp": _moment(event.occurred_at), "data": data})
+
+
+def trial_payload(now: Microseconds) -> tuple[str, str]:
+    """A webhook that is about nothing, to try an endpoint with: its id, and its JSON text. It stands in no log."""
+    webhook_id = f"test_{os.urandom(12).hex()}"
+    data = {"id": webhook_id, "version": PAYLOAD_VERSION, "details": {"sentence": "Postwright tries this endpoint."}}
+    return webhook_id, _ENCODE({"type": TEST_KIND, "timestamp": _moment(now), "data": data})
 
 
 def signed_headers(webhook_id: str, body: str, secrets: Sequence[str], now: Microseconds) -> dict[str, str]:

@@ -51,6 +51,7 @@ def _api_services(application: Application) -> ApiServices:
         max_upload=application.settings.http.max_upload,
         places=application.egress_places,
         link_means=application.link_means,
+        ends=application.campaign_ends,
     )
 
 
@@ -62,6 +63,9 @@ def _web_services(application: Application) -> WebServices:
         campaigns=application.campaigns,
         experiment_runs=application.experiment_runs,
         statistics=application.statistics,
+        campaign_ends=application.campaign_ends,
+        campaign_comparisons=application.campaign_comparisons,
+        best_sending_hours=application.best_sending_hours,
         sender_domains=application.sender_domains,
         key_rotation=application.key_rotation,
         reports=application.reports,
@@ -80,6 +84,7 @@ def _web_services(application: Application) -> WebServices:
         event_search=application.event_search,
         overview=application.overview,
         audit_log=application.audit_log,
+        webhooks=application.webhooks,
         warm_ups=application.warm_ups,
         clock=application.clock,
         mailboxes=Mailboxes(SandboxLayout.load(folder).mailboxes_path) if folder is not None else None,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -70,7 +71,23 @@ async def _track(application: Application, stop: asyncio.Event) -> None:
         ssl_keyfile=settings.certificate_key_file,
         **_UVICORN,
     )
-    await _serve(config, stop)
+    # Alone it wants the port for itself, so that a second install on it is found out.
+    shared = [_shared_listener(settings.host, settings.port)] if settings.processes > 1 else None
+    await _serve(config, stop, shared)
+
+
+def _shared_listener(host: str, port: int) -> socket.socket:
+    """A socket on a port that other processes listen on as well; the kernel deals connections out among them."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+    except (OSError, AttributeError) as error:
+        listener.close()
+        raise ConfigurationError(f"track.port {port} cannot be shared: {error}") from error
+    return listener
 
 
 _UVICORN: dict[str, Any] = {
@@ -94,9 +111,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(config: uvicorn.Config, stop: asyncio.Event) -> None:
+async def _serve(config: uvicorn.Config, stop: asyncio.Event, sockets: "list[socket.socket] | None" = None) -> None:
     server = _Server(config)
-    serving = asyncio.ensure_future(server.serve())
+    serving = asyncio.ensure_future(server.serve(sockets))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True

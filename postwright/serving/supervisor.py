@@ -1,4 +1,4 @@
-"""The tree of processes: one a role (several for delivery), begun again when one dies, all ended by one signal."""
+"""The tree of processes: one a role (several of some), begun again when one dies, all ended by one signal."""
 
 import asyncio
 import logging
@@ -40,15 +40,21 @@ def supervise(settings: Settings, environment: Mapping[str, str], *, follow_pare
 async def _supervise(settings: Settings, environment: Mapping[str, str], follow_parent: bool) -> int:
     await prepare(settings)
     stop = stop_event(follow_parent=follow_parent)
+    if not settings.deliver.egress:
+        _LOG.warning(
+            "deliver.egress names no address to send from: mail waits until there is one and Postwright is begun"
+        )
     async with asyncio.TaskGroup() as keepers:
-        for child in _children(settings):
-            keepers.create_task(_keep(child, environment, stop))
-    return 0
+        kept = [keepers.create_task(_keep(child, environment, stop)) for child in _children(settings)]
+    return max((task.result() for task in kept), default=0)
 
 
 def _children(settings: Settings) -> Sequence[_Child]:
     base = (sys.executable, "-m", "postwright", "serve", "--no-prepare", "--follow-parent", "--role")
-    others = [_Child(str(role), (*base, str(role))) for role in Role if role is not Role.DELIVER]
+    counts = {Role.DELIVER: 0, Role.TRACK: settings.track.processes}
+    others = [_Child(str(role), (*base, str(role))) for role in Role for _ in range(counts.get(role, 1))]
+    if not settings.deliver.egress:
+        return others
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     deliver = (*base, str(Role.DELIVER))
     return others + [_Child(str(Role.DELIVER), deliver, core) for core in _delivery_cores(settings, cores)]
@@ -66,25 +72,37 @@ def _delivery_cores(settings: Settings, cores: Sequence[int]) -> list[int | None
     return [cores[each % len(cores)] for each in range(number)]
 
 
-async def _keep(child: _Child, environment: Mapping[str, str], stop: asyncio.Event) -> None:
-    """Begin a process again whenever it dies, with longer and longer pauses while it keeps dying; end it at last."""
+async def _keep(child: _Child, environment: Mapping[str, str], stop: asyncio.Event) -> int:
+    """Begin a process again whenever it dies, with longer and longer pauses while it keeps dying; end it at last.
+
+    Settings with which it cannot even begin are not mended by trying again: they end the tree with ``os.EX_CONFIG``.
+    Where it has run before, somebody is changing them; the other roles go on meanwhile.
+    """
     loop = asyncio.get_running_loop()
-    pause = _FIRST_PAUSE
+    pause, has_run = _FIRST_PAUSE, False
     while not stop.is_set():
         begun = loop.time()
         outcome = await _run_once(child, environment, stop)
         if stop.is_set():
-            return
-        pause = _FIRST_PAUSE if loop.time() - begun > _STEADY else min(pause * 2, _LONGEST_PAUSE)
-        _LOG.error("role %s %s; beginning it again in %.1f s", child.name, outcome, pause)
+            break
+        is_steady = loop.time() - begun > _STEADY
+        has_run |= is_steady
+        if outcome == os.EX_CONFIG and not has_run:
+            _LOG.critical("role %s cannot begin with these settings (it said why); ending all roles", child.name)
+            stop.set()
+            return os.EX_CONFIG
+        pause = _FIRST_PAUSE if is_steady else min(pause * 2, _LONGEST_PAUSE)
+        words = outcome if isinstance(outcome, str) else f"ended with status {outcome}"
+        _LOG.error("role %s %s; beginning it again in %.1f s", child.name, words, pause)
         try:
             await asyncio.wait_for(stop.wait(), pause)
         except TimeoutError:
             continue
+    return 0
 
 
-async def _run_once(child: _Child, environment: Mapping[str, str], stop: asyncio.Event) -> str:
-    """Run the process until it dies or ``stop`` ends it; what became of it, in words."""
+async def _run_once(child: _Child, environment: Mapping[str, str], stop: asyncio.Event) -> int | str:
+    """Run the process until it dies or ``stop`` ends it; its status, or why it could not be begun."""
     try:
         # The pipe tells the child when we are gone, however we went.
         process = await asyncio.create_subprocess_exec(
@@ -104,7 +122,7 @@ async def _run_once(child: _Child, environment: Mapping[str, str], stop: asyncio
             await _end(child, process, died)
     finally:
         stopping.cancel()
-    return f"ended with status {await died}"
+    return await died
 
 
 async def _end(child: _Child, process: asyncio.subprocess.Process, died: "asyncio.Future[int]") -> None:

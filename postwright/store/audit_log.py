@@ -12,10 +12,10 @@ _entry = table("audit_entry")
 
 @dataclass(frozen=True, slots=True)
 class NewAuditEntry:
-    """A request that changed something. ``who`` is an address or a key's prefix, ``way`` is ``web`` or ``api``.
+    """A request that changed something. ``who`` is an address or a key's name.
 
-    ``action`` is the method and the route, ``target`` the path with its ids, ``status`` the answer (RFC 9110),
-    ``origin`` the network address it came from.
+    ``way`` is ``web``, ``api`` or ``cli``, ``action`` the method and the route or the command, ``target`` the path with
+    its ids or a name, ``status`` the answer (RFC 9110), ``origin`` the network address it came from.
     """
 
     workspace_id: int

@@ -29,6 +29,7 @@ class NewCampaign:
     frequency_cap: str | None = None
     experiment: str | None = None
     longest: int | None = None
+    other_senders: str = "[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Campaign:
     starts_at: int | None
     archived_at: int | None
     blocked_by: str
+    other_senders: str = "[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Run:
     plan: str = "{}"
     frequency_cap: str | None = None
     expiry: int | None = None
+    other_senders: str = "[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ class RunTerms:
     plan: str = "{}"
     frequency_cap: str | None = None
     expiry: int | None = None
+    other_senders: str = "[]"
 
 
 @dataclass(frozen=True, slots=True)

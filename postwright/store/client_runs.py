@@ -19,7 +19,10 @@ COLLECTING_FOR = DAY
 
 @dataclass(frozen=True, slots=True)
 class ClientRun:
-    """What a run of an API client is made from; ``kind`` is messages or bulk. Moments in microseconds."""
+    """What a run of an API client is made from; ``kind`` is messages or bulk. Moments in microseconds.
+
+    ``expiry``: each recipient's from the moment of release, where the run may take longer.
+    """
 
     workspace_id: int
     kind: str
@@ -36,6 +39,7 @@ class ClientRun:
     open_until: int | None = None
     is_test: bool = False
     tags: str = "[]"
+    expiry: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ def add_run(connection: Connection, new: ClientRun, now: Microseconds, variants:
         is_test=new.is_test,
         tags=new.tags,
         expires_at=new.expires_at,
+        expiry=new.expiry,
         created_at=now,
     )
     for number, variant in enumerate(variants):

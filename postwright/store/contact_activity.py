@@ -30,6 +30,15 @@ KINDS: Final = (*_HAPPENINGS, *sorted(REFUSALS))
 """The events that say something of a contact."""
 
 
+def forget_engagement(connection: Connection, contact_id: int) -> None:
+    """Forget what a contact opened and clicked, for whoever withdraws consent; what they got stays."""
+    nothing = {"opened": 0, "last_opened_at": None, "clicked": 0, "last_clicked_at": None, "opened_in_a_row": 0}
+    since = {"received_since_opened": _activity.c.received, "received_since_clicked": _activity.c.received}
+    connection.execute(update(_activity).where(_activity.c.contact_id == contact_id).values(**nothing, **since))
+    connection.execute(delete(_recent).where(_recent.c.contact_id == contact_id))
+    connection.execute(update(_day).where(_day.c.contact_id == contact_id).values(opened=0, clicked=0))
+
+
 def needs_roll_up(connection: Connection, workspace_id: int) -> bool:
     """Whether the counts of the log have come further than the mark."""
     mark = connection.execute(select(_mark.c.recorded_at).where(_mark.c.workspace_id == workspace_id)).scalar()

@@ -19,6 +19,7 @@ from mailtypes.clock import Clock
 from mailtypes.errors import ConfigurationError
 from postwright.store.erased import KEYS_OPTION, ErasureKeySource
 from postwright.store.writer import Writer, translate
+from postwright.store.writer_turns import WriterTurns
 
 T = TypeVar("T")
 _BUSY_TIMEOUT_MS = 30_000
@@ -46,7 +47,8 @@ class Database:
         self._options = {KEYS_OPTION: erasure_keys}
         self._sync: Engine = open_engine(parsed).execution_options(**self._options)
         self._async = _open_async_engine(parsed, self._options) if self.dialect == "postgresql" else None
-        self._writer = Writer(self._sync, clock)
+        turns = WriterTurns(Path(str(parsed.database))) if self.dialect == "sqlite" else None
+        self._writer = Writer(self._sync, clock, turns=turns)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="postwright-reader")
 
     async def read(self, work: Callable[[Connection], T]) -> T:

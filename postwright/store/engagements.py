@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, case, delete, func, select, text, update
 
 from mailtypes.clock import DAY, Microseconds
+from postwright.store.contact_activity import forget_engagement
 from postwright.store.public_ids import MAX_RECIPIENTS, delivery_id, run_of_delivery
 from postwright.store.records import fetch_all, select_as, table
 from postwright.store.rowsets import BIGINT, TEXT, RowStatement, rows_json, rowset_of, storable
@@ -226,9 +227,9 @@ def settle(connection: Connection, settlements: Sequence[Settlement], now: Micro
 def erase_engagement(connection: Connection, workspace_id: int, contact_id: int) -> int:
     """Forget what a contact opened and clicked, backwards: whoever withdraws consent; returns how many rows went.
 
-    The detail is deleted, and so is the day of the last open. Events are never deleted, since counts rest on them: the
-    opens and clicks among them lose delivery and contact, and say from then on that somebody did so in this run. It is
-    the one change that the log knows.
+    The detail is deleted, and so are the day of the last open and what was rolled up for the contact. Events are not,
+    since counts rest on them: the opens and clicks among them lose delivery and contact, and say from then on that
+    somebody did so in this run. It is the one change that the log knows.
     """
     key = select(_contact.c.address_key).where(_contact.c.workspace_id == workspace_id, _contact.c.id == contact_id)
     # By the address, which has an index, and deliveries of API clients name no contact.
@@ -247,11 +248,9 @@ def erase_engagement(connection: Connection, workspace_id: int, contact_id: int)
         )
         gone = delete(_engagement).where(_engagement.c.delivery_id.in_(chunk))
         removed += connection.execute(gone.where(_engagement.c.workspace_id == workspace_id)).rowcount
-    connection.execute(
-        update(_contact)
-        .where(_contact.c.workspace_id == workspace_id, _contact.c.id == contact_id)
-        .values(last_open_day=None)
-    )
+    person = update(_contact).where(_contact.c.workspace_id == workspace_id, _contact.c.id == contact_id)
+    if connection.execute(person.values(last_open_day=None)).rowcount:
+        forget_engagement(connection, contact_id)
     return removed
 
 

@@ -102,6 +102,11 @@ _NEWEST_ID = (
 """One seek for each month: around midnight on the first, the newest id may stand in the month before."""
 
 
+def newest_id(connection: Connection) -> int:
+    """The highest id in the log, 0 where it is empty."""
+    return int(connection.exec_driver_sql(_NEWEST_ID).scalar_one() or 0)
+
+
 def _next_ids(connection: Connection, count: int, workspaces: set[int]) -> tuple[Sequence[int], int]:
     """New ids, and the furthest watermark of these workspaces."""
     if connection.dialect.name == "postgresql":

@@ -10,6 +10,7 @@ from postwright.store.records import fetch_all, fetch_one, select_as, table
 from postwright.store.rowsets import BIGINT, RowStatement
 
 _experiment, _delivery = table("experiment"), table("delivery")
+_run, _campaign = table("run"), table("campaign")
 SAMPLE_PRIORITY = 100
 """Of whoever is tested: before everybody else of the run."""
 
@@ -31,6 +32,17 @@ class StoredExperiment:
     verdict: str
     decided_by: str
     decided_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedExperiment:
+    """A test with the campaign that makes it; moments in microseconds."""
+
+    test: StoredExperiment
+    begun_at: int
+    campaign_id: int
+    campaign_name: str
+    campaign_created_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,29 @@ def in_states(connection: Connection, states: Sequence[str]) -> list[StoredExper
     """The tests in these states, the oldest first."""
     statement = select_as(StoredExperiment, _experiment).where(_experiment.c.state.in_(states))
     return fetch_all(connection, StoredExperiment, statement.order_by(_experiment.c.run_id))
+
+
+def list_experiments(
+    connection: Connection, workspace_id: int, state: str | None = None, *, before: int | None = None, limit: int = 50
+) -> list[ListedExperiment]:
+    """A workspace's tests in a state (``None``: in any), the newest first, behind the run ``before``."""
+    conditions = [_experiment.c.workspace_id == workspace_id]
+    if state is not None:
+        conditions.append(_experiment.c.state == state)
+    if before is not None:
+        conditions.append(_experiment.c.run_id < before)
+    beside = (_run.c.created_at, _campaign.c.id, _campaign.c.name, _campaign.c.created_at)
+    statement = (
+        select_as(StoredExperiment, _experiment)
+        .add_columns(*beside)
+        .join_from(_experiment, _run, _run.c.id == _experiment.c.run_id)
+        .join(_campaign, _campaign.c.id == _run.c.campaign_id)
+        .where(*conditions)
+        .order_by(_experiment.c.run_id.desc())
+        .limit(limit)
+    )
+    rows = connection.execute(statement).all()
+    return [ListedExperiment(StoredExperiment(*row[: -len(beside)]), *row[-len(beside) :]) for row in rows]
 
 
 def move(connection: Connection, run_id: int, before: str, after: str, **values: object) -> bool:

@@ -42,6 +42,7 @@ class Lease:
     queued_at: int
     expires_at: int
     first_attempt_at: int | None
+    sender: int = 0
 
     @property
     def identity(self) -> dict[str, int]:

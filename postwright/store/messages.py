@@ -2,15 +2,16 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
-from sqlalchemy import Connection, TextClause, exists, func, select, text, update
+from sqlalchemy import Connection, TextClause, bindparam, func, select, text, update
 
 from mailtypes.clock import Microseconds
 from mta.delivery import TERMINAL
 from postwright.store import events
+from postwright.store.recipients import BY_MESSAGE
 from postwright.store.records import fetch_all, fetch_one, insert_row, select_as, table
 from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset_of, storable
 
@@ -80,17 +81,27 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How new deliveries of a run begin: due when, until when, and for test mail the destination that takes it."""
+    """How new deliveries of a run begin: due when, until when, and where their destination is known, at which."""
 
     due_at: int
     expires_at: int
     destination_id: int | None = None
 
 
+_NOWHERE: Mapping[tuple[int, str], int] = {}
+
+
 def store_messages(
-    connection: Connection, messages: Sequence[NewMessage], placements: Mapping[int, Placement], now: Microseconds
+    connection: Connection,
+    messages: Sequence[NewMessage],
+    placements: Mapping[int, Placement],
+    now: Microseconds,
+    destinations: Mapping[tuple[int, str], int] = _NOWHERE,
 ) -> None:
-    """Store messages, deliveries and an ``accepted`` event for each recipient. ``placements`` is by run id."""
+    """Store messages, deliveries and an ``accepted`` event for each recipient. ``placements`` is by run id.
+
+    ``destinations``, by run id and recipient domain, are those that take mail at once; other mail waits for its route.
+    """
     if not messages:
         return
     blob_ids = _put_contents(connection, messages, now)
@@ -114,7 +125,7 @@ def store_messages(
                 update(_blob).where(_blob.c.id == used["blob_id"]).values(reference_count=_blob.c.reference_count + 1)
             )
     deliveries = [
-        _delivery_row(message, recipient, placements[message.run_id], now)
+        _delivery_row(message, recipient, _placed(message, recipient, placements, destinations), now)
         for message in messages
         for recipient in message.recipients
     ]
@@ -214,6 +225,17 @@ def _message_row(message: NewMessage, blob_id: int, now: Microseconds) -> dict[s
     }
 
 
+def _placed(
+    message: NewMessage,
+    recipient: NewRecipient,
+    placements: Mapping[int, Placement],
+    destinations: Mapping[tuple[int, str], int],
+) -> Placement:
+    placement = placements[message.run_id]
+    found = destinations.get((message.run_id, recipient.domain))
+    return placement if found is None else replace(placement, destination_id=found)
+
+
 def _delivery_row(
     message: NewMessage, recipient: NewRecipient, placement: Placement, now: Microseconds
 ) -> dict[str, object]:
@@ -292,26 +314,44 @@ SETTLED = tuple(str(state) for state in TERMINAL)
 """The states in which nothing more will happen to a delivery."""
 
 
-def settled_with_notice(connection: Connection, *, limit: int = 200) -> list[Message]:
+def settled_with_notice(connection: Connection, *, limit: int) -> list[Message]:
     """Messages whose submitter wants to be told of failures, and nobody of whose recipients is on the way any more."""
-    of_message = (_delivery.c.run_id == _message.c.run_id, _delivery.c.message_id == _message.c.id)
-    under_way = exists().where(*of_message, _delivery.c.id >= _message.c.id, _delivery.c.state.not_in(SETTLED))
-    statement = select_as(Message, _message).where(_message.c.notify.is_not(None), ~under_way)
+    nobody = text(
+        f"NOT EXISTS (SELECT 1 FROM {BY_MESSAGE[connection.dialect.name]} WHERE workspace_id = message.workspace_id"  # noqa: S608
+        " AND run_id = message.run_id AND message_id = message.id AND of_message.state NOT IN :settled)"
+    ).bindparams(bindparam("settled", SETTLED, expanding=True))
+    statement = select_as(Message, _message).where(_message.c.notify.is_not(None), nobody)
     return fetch_all(connection, Message, statement.order_by(_message.c.id).limit(limit))
 
 
-def recipients_of(connection: Connection, message: Message) -> list[SettledRecipient]:
-    """The recipients of a message in their order."""
-    statement = select_as(SettledRecipient, _delivery).where(
-        _delivery.c.run_id == message.run_id, _delivery.c.id >= message.id, _delivery.c.message_id == message.id
+def recipients_that_ended(
+    connection: Connection, messages: Sequence[Message], states: Collection[str]
+) -> dict[int, list[SettledRecipient]]:
+    """The recipients of these messages that ended in one of ``states``, by message id, in their order."""
+    asked = [{"workspace_id": each.workspace_id, "run_id": each.run_id, "id": each.id} for each in messages]
+    values = {"rows": rows_json(asked), "states": sorted(states)}
+    found: dict[int, list[SettledRecipient]] = {}
+    for message_id, *recipient in connection.execute(_that_ended(connection.dialect.name), values):
+        found.setdefault(int(message_id), []).append(SettledRecipient(*recipient))
+    return found
+
+
+@cache
+def _that_ended(dialect: str) -> TextClause:
+    given = rowset_of(dialect, "given", dict.fromkeys(("workspace_id", "run_id", "id"), BIGINT))
+    names = ", ".join(f"of_message.{name}" for name in SettledRecipient.__slots__)
+    same = "of_message.workspace_id = given.workspace_id AND of_message.run_id = given.run_id"
+    statement = (
+        f"SELECT given.id, {names} FROM {given} CROSS JOIN {BY_MESSAGE[dialect]}"  # noqa: S608  all of it is ours
+        f" WHERE {same} AND of_message.message_id = given.id AND of_message.state IN :states ORDER BY of_message.id"
     )
-    return fetch_all(connection, SettledRecipient, statement.order_by(_delivery.c.id))
+    return text(statement).bindparams(bindparam("states", expanding=True))
 
 
-def forget_notice(connection: Connection, message_id: int) -> bool:
-    """Nothing more is to be told about a message; ``False`` where somebody else has seen to it."""
-    statement = update(_message).where(_message.c.id == message_id, _message.c.notify.is_not(None)).values(notify=None)
-    return connection.execute(statement).rowcount == 1
+def forget_notices(connection: Connection, message_ids: Sequence[int]) -> int:
+    """Nothing more is to be told about these messages; how many, less those that somebody else has seen to."""
+    mine = (_message.c.id.in_(message_ids), _message.c.notify.is_not(None))
+    return connection.execute(update(_message).where(*mine).values(notify=None)).rowcount
 
 
 def capture(

@@ -67,7 +67,8 @@ def _deliveries(connection: Connection, workspace_id: int, address_key: str) -> 
         select(
             _delivery.c.id, _delivery.c.address, _delivery.c.state, _delivery.c.merge_data, _delivery.c.queued_at,
             _delivery.c.settled_at, _delivery.c.reply_code, _delivery.c.reply_text, _delivery.c.record_key,
-            _run.c.from_address, _message.c.subject, _message.c.tags, _message.c.client_metadata,
+            _run.c.from_address, _run.c.other_senders, _delivery.c.sender,
+            _message.c.subject, _message.c.tags, _message.c.client_metadata,
         )
         .join(_run, _run.c.id == _delivery.c.run_id)
         .outerjoin(_message, _message.c.id == _delivery.c.message_id)
@@ -75,7 +76,15 @@ def _deliveries(connection: Connection, workspace_id: int, address_key: str) -> 
         .order_by(_delivery.c.queued_at)
         .limit(_MOST)
     )  # fmt: skip
-    return _rows(connection, statement)
+    return [_from_whom(row) for row in _rows(connection, statement)]
+
+
+def _from_whom(row: dict[str, Any]) -> dict[str, Any]:
+    """The delivery with the address that it was from, of a run with several senders, too."""
+    others, number = row.pop("other_senders"), row.pop("sender")
+    if number:
+        row["from_address"] = str(json.loads(others)[number - 1]["address"])
+    return row
 
 
 def _of_deliveries(

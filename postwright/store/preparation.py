@@ -32,10 +32,12 @@ class Placing:
     """Which variant an address key gets (``UNDECIDED`` where a test is to be drawn), and when, by the contact's zone.
 
     ``due_in`` maps a contact's time zone (``None`` where it is not known) to a moment; without it all are due at once.
+    ``sender_of``: the number of the sender, where there are several.
     """
 
     variant_of: Callable[[str], int]
     due_in: Callable[[str | None], Microseconds] | None = None
+    sender_of: Callable[[str], int] = lambda _: 0
 
 
 def prepare_chunk(
@@ -60,6 +62,7 @@ def prepare_chunk(
             "contact_id": contact_id,
             "id": delivery_id(run.id, number),
             "variant": placing.variant_of(key),
+            "sender": placing.sender_of(key),
             "why": barred.get(key),
             "due": moments.get(contact_id, now),
         }
@@ -150,7 +153,7 @@ _GREATEST = {"sqlite": "max", "postgresql": "greatest"}
 @cache
 def _preparing(dialect: str) -> TextClause:
     """What a contact brings is copied inside of the database: most of a row never passes through here."""
-    columns = {"contact_id": BIGINT, "id": BIGINT, "variant": BIGINT, "why": TEXT, "due": BIGINT}
+    columns = {"contact_id": BIGINT, "id": BIGINT, "variant": BIGINT, "sender": BIGINT, "why": TEXT, "due": BIGINT}
     given = rowset_of(dialect, "given", columns)
     acted = f"{_GREATEST[dialect]}(COALESCE(seen.last_clicked_at, 0), COALESCE(seen.last_opened_at, 0))"
     priority = _PRIORITY.format(acted=acted)
@@ -158,13 +161,15 @@ def _preparing(dialect: str) -> TextClause:
         "INSERT INTO delivery (run_id, id, workspace_id, message_id, contact_id, address, address_key,"  # noqa: S608
         " domain,"
         " variant, merge_data, state, waits_for, reply_text, settled_at,"
-        " epoch, attempts, deferrals, ambiguities, queued_at, expires_at, next_attempt_at, priority)"
+        " epoch, attempts, deferrals, ambiguities, queued_at, expires_at, next_attempt_at, priority,"
+        " sender)"
         " SELECT :run, given.id, :workspace, 0, contact.id, contact.address, contact.address_key, contact.domain,"
         " given.variant, contact.fields, CASE WHEN given.why IS NULL THEN 'held' ELSE 'suppressed' END,"
         " CASE WHEN given.why IS NULL THEN 'route' ELSE '' END, COALESCE(given.why, ''),"
         " CASE WHEN given.why IS NOT NULL THEN CAST(:now AS BIGINT) END,"
         " 0, 0, 0, 0, :now, :expires_at, given.due,"
-        f" CASE WHEN given.variant < 0 THEN -1 - ({priority}) ELSE {priority} END"
+        f" CASE WHEN given.variant < 0 THEN -1 - ({priority}) ELSE {priority} END,"
+        " given.sender"
         f" FROM {given} CROSS JOIN contact LEFT JOIN contact_activity seen ON seen.contact_id = contact.id"
         " WHERE contact.id = given.contact_id"
     )

@@ -14,6 +14,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    text,
     tuple_,
     update,
 )
@@ -27,6 +28,15 @@ from postwright.store.records import fetch_all, page, select_as, table
 
 _delivery, _run = table("delivery"), table("run")
 _UNDER_WAY = tuple(str(state) for state in DeliveryState if state not in TERMINAL)
+
+BY_MESSAGE = {
+    "sqlite": "delivery AS of_message INDEXED BY sqlite_autoindex_delivery_2",
+    "postgresql": "delivery AS of_message",
+}
+"""By dialect, the deliveries found by the key (workspace, run, message, address).
+
+SQLite takes the primary key otherwise, and reads the whole run: a day of mail.
+"""
 
 Teller = Callable[[int, int | None, str], Mapping[str, Any]]
 """What an event says of an ending beside its cause, from attempts, last reply code and last reply text."""
@@ -192,9 +202,11 @@ def deliveries_of_message(
     connection: Connection, workspace_id: int, run_id: int, message_id: int
 ) -> list[DeliveryRecord]:
     """The deliveries of a whole message in the order of their ids."""
-    statement = select_as(DeliveryRecord, _delivery).where(
-        _delivery.c.workspace_id == workspace_id, _delivery.c.run_id == run_id, _delivery.c.message_id == message_id
-    )
+    found = text(
+        f"(run_id, id) IN (SELECT run_id, id FROM {BY_MESSAGE[connection.dialect.name]} WHERE"  # noqa: S608
+        " workspace_id = :workspace AND run_id = :run AND message_id = :message)"
+    ).bindparams(workspace=workspace_id, run=run_id, message=message_id)
+    statement = select_as(DeliveryRecord, _delivery).where(found)
     return sorted(fetch_all(connection, DeliveryRecord, statement), key=lambda row: row.id)
 
 

@@ -15,6 +15,7 @@ from postwright.store.records import table
 
 _delivery = table("delivery")
 _HELD = _delivery.c.state == literal_column("'held'")
+_AGAIN = 50  # above every tier of engagement (store/preparation.py), below the sample of a test
 TAKEN_BACK = "warm-up"
 """Why a delivery waits whose grant is over, until the release that follows says more."""
 
@@ -86,10 +87,18 @@ def has_over(connection: Connection, now: Microseconds) -> bool:
 
 
 def take_back(connection: Connection, now: Microseconds, *, limit: int = 2000) -> int:
-    """Hold up to ``limit`` deliveries that are due and whose grant is over; returns how many."""
+    """Hold up to ``limit`` deliveries that are due and whose grant is over; returns how many.
+
+    They come before those who were not let out yet. Who was not tried has lost no time: where the expiry counts from
+    the release, the next release begins it anew.
+    """
     locked = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
+    own = "SELECT run.expires_at FROM run WHERE run.id = delivery.run_id AND run.expiry IS NOT NULL"
     statement = text(
-        "UPDATE delivery SET state = 'held', waits_for = :why, granted_until = NULL WHERE (run_id, id) IN"  # noqa: S608
+        "UPDATE delivery SET state = 'held', waits_for = :why, granted_until = NULL,"  # noqa: S608
+        f" priority = CASE WHEN priority BETWEEN 0 AND {_AGAIN} THEN {_AGAIN} ELSE priority END,"
+        f" expires_at = CASE WHEN attempts = 0 THEN COALESCE(({own}), expires_at) ELSE expires_at END"
+        " WHERE (run_id, id) IN"
         f" (WITH chosen AS ({_OVER}{locked}) SELECT run_id, id FROM chosen) AND state IN ('ready', 'deferred')"
     )
     return connection.execute(statement, {"now": now, "limit": limit, "why": TAKEN_BACK}).rowcount

@@ -1,7 +1,7 @@
 """Telling endpoints of events: leases with an epoch, reading the log on, and storing what became of it.
 
-An endpoint is one process's alone while its lease holds, so its messages keep their order. Whoever lost the lease
-stores nothing more: every write is fenced by the epoch.
+An endpoint is one process's alone while its lease holds, so a recipient's webhooks keep their order. Whoever
+lost the lease stores nothing more: every write is fenced by the epoch.
 """
 
 from collections.abc import Sequence
@@ -55,6 +55,20 @@ class Telling:
     cause: str
     first_attempt_at: int
     last_attempt_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What became of telling an event before."""
+
+    state: str
+    attempts: int
+    first_attempt_at: int
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is not to be told again."""
+        return self.state != "failing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +187,13 @@ def _up_to(place: Place) -> ColumnElement[bool]:
     return or_(_event.c.recorded_at < place[0], and_(_event.c.recorded_at == place[0], _event.c.id <= place[1]))
 
 
+def earlier(connection: Connection, feed: Feed, events: Sequence[Event]) -> dict[int, Earlier]:
+    """What the log of deliveries has of these events in that feed, by their ids."""
+    columns = (_told.c.event_id, _told.c.state, _told.c.attempts, _told.c.first_attempt_at)
+    mine = (_told.c.feed_id == feed.id, _told.c.event_id.in_([one.id for one in events]))
+    return {int(row[0]): Earlier(*row[1:]) for row in connection.execute(select(*columns).where(*mine))}
+
+
 def store_progress(connection: Connection, claimed: Claimed, progress: Progress, lease: int, now: Microseconds) -> bool:
     """Store what became of tellings and where the feed stands now; the lease begins anew.
 
@@ -212,7 +233,9 @@ def _store_tellings(connection: Connection, feed: Feed, told: Sequence[Telling])
         name: put.excluded[name]
         for name in ("state", "attempts", "status", "duration", "answer", "cause", "last_attempt_at")
     }
-    put = put.on_conflict_do_update(index_elements=[_told.c.feed_id, _told.c.event_id], set_=changed)
+    # What a person skips meanwhile stays skipped, unless it was taken after all.
+    counts = or_(_told.c.state != "skipped", put.excluded.state == "delivered")
+    put = put.on_conflict_do_update(index_elements=[_told.c.feed_id, _told.c.event_id], set_=changed, where=counts)
     connection.execute(put, [whose | {name: getattr(one, name) for name in names} for one in told])
 
 
@@ -245,9 +268,11 @@ def skip_head(connection: Connection, feed: Feed, now: Microseconds) -> bool:
     ).scalar_one_or_none()
     if recorded_at is None:
         return False
-    # A process that is trying it at this moment finds the feed moved, and leaves it so.
-    state = FeedState((int(recorded_at), feed.head_event_id))
-    _store_feed(connection, feed, state, now)
+    # What came before it may be on its way still; the reading after this one passes over what is skipped. Where
+    # nothing is, a process that is trying it at this moment finds the feed moved, and leaves it so.
+    is_next = feed.place == (int(recorded_at), feed.head_event_id - 1)
+    place = (int(recorded_at), feed.head_event_id) if is_next else feed.place
+    _store_feed(connection, feed, FeedState(place), now)
     return True
 
 

@@ -15,7 +15,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from mailtypes.clock import Clock
 from mailtypes.errors import StorageError, StorageFullError, UnknownStorageStateError
+from postwright.store.writer_turns import WriterTurns
 
 LONGEST_GROUP = 20_000  # microseconds; longer transactions keep the other processes' writers waiting
 EXIT_IO_ERROR = 74  # sysexits.h EX_IOERR
@@ -49,9 +50,16 @@ class Writer:
     """Runs jobs in one thread over one connection; ``submit`` from any thread, await the future."""
 
     def __init__(
-        self, engine: Engine, clock: Clock, *, on_unknown_state: Callable[[BaseException], None] = end_process
+        self,
+        engine: Engine,
+        clock: Clock,
+        *,
+        on_unknown_state: Callable[[BaseException], None] = end_process,
+        turns: WriterTurns | None = None,
     ) -> None:
+        """``turns``: to be waited for before each transaction."""
         self._engine = engine
+        self._turns = turns
         self._clock = clock
         self._on_unknown_state = on_unknown_state
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -109,6 +117,8 @@ class Writer:
         finally:
             if self._kept is not None:
                 self._kept.close()
+            if self._turns is not None:
+                self._turns.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -118,7 +128,7 @@ class Writer:
             return
         connection = self._kept = self._kept or self._engine.connect()
         try:
-            with connection.begin():
+            with self._turns.turn() if self._turns else nullcontext(), connection.begin():
                 yield connection
         except BaseException:
             self._kept = None

@@ -4,6 +4,7 @@ GET and HEAD never unsubscribe: scanners fetch every link. A forged token gets a
 with the image.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
@@ -40,6 +41,8 @@ _METHODS = {
     TokenKind.CLICK: ("GET", "HEAD"),
     TokenKind.FORM: ("GET", "HEAD", "POST", "OPTIONS"),
 }
+_READ_SECONDS: Final = 15.0
+"""How long a form may take to come in: whoever sends it an octet at a time would hold a connection for ever."""
 _METHODS_OF_PAGES: Final = ("GET", "HEAD", "POST")
 _ANYBODY: Final = [
     (b"access-control-allow-origin", b"*"),
@@ -49,6 +52,7 @@ _ANYBODY: Final = [
 """Forms stand on pages of others, and there are no cookies that their scripts could use."""
 _REASONS: Final = {
     400: b"This request does not ask for anything.\n",
+    408: b"The request took too long.\n",
     413: b"The request is too large.\n",
 }
 
@@ -167,7 +171,12 @@ class TrackApplication:
         """A page that recipients see; only a POST changes anything."""
         body: bytes | None = None
         if scope["method"] == "POST":
-            body = await _read(receive, MAX_ONE_CLICK_OCTETS if kind is TokenKind.UNSUBSCRIBE else MAX_FORM_OCTETS)
+            try:
+                async with asyncio.timeout(_READ_SECONDS):
+                    most = MAX_ONE_CLICK_OCTETS if kind is TokenKind.UNSUBSCRIBE else MAX_FORM_OCTETS
+                    body = await _read(receive, most)
+            except TimeoutError:
+                return 408, [_NO_STORE, (b"connection", b"close")], _REASONS[408]
             if body is None:
                 return 413, [], _REASONS[413]
             _POSTS[kind].inc()

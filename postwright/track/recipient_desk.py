@@ -25,7 +25,7 @@ from postwright.track.unsubscribe_pages import (
 )
 from tracking.tokens import TokenClaims, TokenKind
 from tracking.unsubscribe import LIST_UNSUBSCRIBE_POST, is_one_click
-from tracking.urls import preferences_url, undo_path
+from tracking.urls import preferences_url, undo_path, unsubscribe_url
 
 MAX_FORM_OCTETS: Final = 16 * 1024
 """Ten fields of five hundred characters, percent-encoded, fit."""
@@ -163,7 +163,7 @@ class RecipientDesk:
             return _nothing(asking)
         shown = await self._preferences.page(claims.delivery_id, asking.accept_language)
         if shown is None:
-            return _nothing(asking)
+            return await self._nothing_to_choose(claims, asking)
         if asking.body is None:
             return Shown(200, preference_page(shown, shown.words))
         wanted = read_choices(shown, asking.fields())
@@ -175,6 +175,14 @@ class RecipientDesk:
             return _nothing(asking)
         told = after.words.saved if is_changed else after.words.saved_nothing
         return Shown(200, preference_page(after, after.words, told))
+
+    async def _nothing_to_choose(self, claims: TokenClaims, asking: Asking) -> Shown:
+        """The mail went to somebody who is no contact: all that they can do is unsubscribe."""
+        place = await self._engagement.place(claims)
+        if place is None or asking.body is not None:
+            return _nothing(asking)
+        path = unsubscribe_url("", self._engagement.token(TokenKind.UNSUBSCRIBE, claims.delivery_id))
+        return Shown(200, unsubscribe_page(place, place.words(asking.accept_language), "", path))
 
     async def _form(self, asking: Asking) -> Shown:
         found = None if self._sign_ups is None else await self._sign_ups.form(asking.token)

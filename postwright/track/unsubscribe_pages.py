@@ -11,8 +11,11 @@ CONFIRMED: Final = ("confirm", "yes")
 """The field without which no POST of a page is taken."""
 
 
-def unsubscribe_page(place: MailPlace, words: Words, preferences: str) -> Page:
-    """Asks what to unsubscribe from; ``preferences`` is the path of the preference page, if there is one."""
+def unsubscribe_page(place: MailPlace, words: Words, preferences: str, action: str = "") -> Page:
+    """Asks what to unsubscribe from; ``preferences`` is the path of the preference page, if there is one.
+
+    ``action`` is this page's own path where it is shown under another one.
+    """
     choices = [
         choice("radio", "from", breadth, escape(wording_of(words, place, breadth)), checked=number == 0)
         for number, breadth in enumerate(place.breadths)
@@ -21,7 +24,12 @@ def unsubscribe_page(place: MailPlace, words: Words, preferences: str) -> Page:
     return page(
         words,
         words.unsubscribe,
-        form(asked + "".join(choices) + "</fieldset>", hidden(*CONFIRMED), button(words.unsubscribe_button)),
+        form(
+            asked + "".join(choices) + "</fieldset>",
+            hidden(*CONFIRMED),
+            button(words.unsubscribe_button),
+            action=action,
+        ),
         _to_preferences(words, preferences),
     )
 

@@ -92,7 +92,9 @@ class CampaignEditPages:
                 else:
                     await self._campaigns.archive(*place, is_archived=name == "archive")
             except RefusedError:
-                return go_to(campaign_href(campaign))  # its page says what state it is in
+                # The page says what state it is in; that of pre-flight, what blocks another run.
+                is_blocked = name == "repeat" and campaign.state == "finished"
+                return go_to(campaign_href(campaign) + ("/preflight" if is_blocked else ""))
             return go_to(f"{campaign_href(campaign)}?done={name}")
 
         return act

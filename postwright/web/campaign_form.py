@@ -6,15 +6,18 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from mailtypes.clock import SECOND, Microseconds
+from mailtypes.saying import say
 from postwright.services.audiences import AudienceDraft
 from postwright.services.campaign_drafts import CampaignDraft, FrequencyLimit
 from postwright.services.campaign_plan import CampaignPlan, SendWindow
+from postwright.services.campaign_senders import CampaignSender, from_json
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.experiment_terms import ExperimentDraft, VariantDraft
 from postwright.store.campaigns import Campaign
 
 FIELDS: Final = (
     *("name", "list", "segment", "without", "template", "subject", "from_name", "from_address", "reply_to"),
+    "other_senders",
     *("starts_at", "zone", "first_hour", "last_hour", "local_time", "mails", "days"),
     *("tests", "vary", "other", "share", "metric", "wait", "on_winner"),
 )
@@ -27,6 +30,7 @@ EMPTY: Final[Mapping[str, str]] = {
     "wait": "24",
     "on_winner": "send",
 }
+_MOST_LINES: Final = 50
 _VARIED: Final = {"subject": "subject", "preheader": "preheader", "from_name": "from_name"}
 
 
@@ -41,6 +45,7 @@ def values_of(campaign: Campaign) -> dict[str, str]:
         "from_name": campaign.from_name,
         "from_address": campaign.from_address,
         "reply_to": campaign.reply_to or "",
+        "other_senders": "\n".join(_written_sender(one) for one in from_json(campaign.other_senders)),
         "zone": plan.zone,
         "starts_at": "" if plan.starts_at is None else _local(plan.starts_at, plan.zone),
         "local_time": "yes" if plan.local_time else "",
@@ -71,7 +76,35 @@ def draft_from(form: Mapping[str, str]) -> CampaignDraft:
         plan=_plan(given),
         frequency_limit=_limit(given),
         experiment=_experiment(given) if given["tests"] else None,
+        other_senders=_senders(given["other_senders"]),
     )
+
+
+def _written_sender(one: CampaignSender) -> str:
+    parts = (one.address, f"{one.share:g}", one.name, one.reply_to or "")
+    return ", ".join(parts).rstrip(", ")
+
+
+def _senders(text: str) -> tuple[CampaignSender, ...]:
+    """A line a sender: address, share, name, where answers go; all but the first may be left out."""
+    found: list[CampaignSender] = []
+    for number, line in enumerate(text.splitlines()[:_MOST_LINES], start=1):
+        parts = [part.strip() for part in line.split(",")]
+        if not any(parts):
+            continue
+        share = parts[1] if len(parts) > 1 and parts[1] else "1"
+        try:
+            found.append(CampaignSender(parts[0], "".join(parts[2:3]), "".join(parts[3:4]) or None, float(share)))
+        except ValueError as error:
+            problem = Problem(
+                "senders",
+                say("'%(share)s' is no share.", share=share[:40]),
+                "other_senders",
+                say("line %(number)s", number=number),
+                say("Write address, share, name; as dana@news.example.com, 1, Dana."),
+            )
+            raise RefusedError.of([problem]) from error
+    return tuple(found)
 
 
 def _plan(given: Mapping[str, str]) -> CampaignPlan:

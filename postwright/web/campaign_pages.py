@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mta.delivery import DeliveryState
+from postwright.services.campaign_senders import from_json
 from postwright.services.campaigns import CampaignStatus
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.store.campaigns import Campaign
 from postwright.store.recipients import DeliveryFilter
+from postwright.web.campaign_end import offset, when, why
 from postwright.web.campaign_tests import shown_test
 from postwright.web.happenings import recent_happenings, reply_of
 from postwright.web.hrefs import campaign_href, read_campaign
@@ -73,7 +75,9 @@ class CampaignPages:
             "campaign": campaign,
             "status": status,
             "progress": progress,
+            "expected": await self._expected(status),
             "template": template,
+            "others": from_json(campaign.other_senders),
             "problems": problems,
             "test": await self._test(request, status),
             "preflight": await self._campaigns.preflight(workspace_id, campaign.id) if status.run is None else None,
@@ -99,7 +103,11 @@ class CampaignPages:
     async def progress(self, request: Request, public_id: str) -> Response:
         """The numbers of a campaign, for the script of its page."""
         status = await self._status(request, public_id)
-        return JSONResponse(progress_of(status, self._site.now()).document())
+        return JSONResponse(progress_of(status, self._site.now()).document() | await self._expected(status))
+
+    async def _expected(self, status: CampaignStatus) -> dict[str, str]:
+        found = None if status.run is None else await self._site.services.campaign_ends.of_run(status.run)
+        return {"expected": when(found), "expected_offset": offset(found), "expected_why": why(found)}
 
     async def recent(self, request: Request, public_id: str) -> Response:
         """The newest events of a campaign, as the part of its page that shows them."""

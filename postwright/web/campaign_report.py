@@ -17,13 +17,14 @@ _WIDTH = 960
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The counts of a run: as a whole, by hour, provider, link and variant."""
+    """The counts of a run: as a whole, by hour, provider, link and variant; by sender where there are several."""
 
     total: StatisticTable
     hours: StatisticTable
     providers: StatisticTable
     links: StatisticTable
     variants: StatisticTable
+    senders: StatisticTable | None = None
 
     @property
     def reasons(self) -> Sequence[tuple[str, int]]:

@@ -8,10 +8,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from postwright.chart_spec import Theme
+from postwright.chart_spec import ChartSpec, Theme
 from postwright.services.campaigns import CampaignStatus
-from postwright.services.statistics import By, flat
+from postwright.services.comparison import CampaignComparison
+from postwright.services.errors import NotFoundError
+from postwright.services.statistics import By, StatisticTable, flat
+from postwright.store.public_ids import PublicIdSyntaxError, read_public_id
+from postwright.store.public_ids import public_id as written_id
 from postwright.store.statistics import RunFilter
+from postwright.web.campaign_comparison import own_chart, shown_comparison
 from postwright.web.campaign_report import Reported, chart_of
 from postwright.web.headers import UNTRUSTED_LOGO_POLICY
 from postwright.web.hrefs import read_campaign
@@ -33,10 +38,15 @@ class CampaignReportPages:
         router.add_api_route("/campaigns/{public_id}/report.csv", self.export, methods=["GET"])
         router.add_api_route("/campaigns/{public_id}/charts/{name}.svg", self.chart, methods=["GET"])
 
-    async def show(self, request: Request, public_id: str) -> Response:
-        """The report of the newest run."""
+    async def show(self, request: Request, public_id: str, segment: str = "") -> Response:
+        """The report of the newest run; against the last ones in all, or of whoever is in a segment now."""
         status = await self._status(request, public_id)
+        compared = None if status.run is None else await self._compared(status, segment)
         context = {
+            "compared": None if compared is None else shown_comparison(compared),
+            "compared_segment": segment,
+            "segments": await self._site.services.segments.page(status.campaign.workspace_id),
+            "segment_id": lambda one: written_id("seg", one.created_at, one.id),
             "campaign": status.campaign,
             "status": status,
             "progress": progress_of(status, self._site.now()),
@@ -66,12 +76,25 @@ class CampaignReportPages:
         status = await self._status(request, public_id)
         spec = None
         if status.run is not None:
-            spec = chart_of(name, await self._reported(status), _THEMES.get(theme, Theme.LIGHT))
+            spec = await self._spec(status, name, _THEMES.get(theme, Theme.LIGHT))
         if spec is None:
             return Response(status_code=404)
         picture = await asyncio.to_thread(draw, spec)
         headers = {"Content-Security-Policy": UNTRUSTED_LOGO_POLICY, "Cache-Control": "private, max-age=30"}
         return Response(picture, media_type="image/svg+xml", headers=headers)
+
+    async def _spec(self, status: CampaignStatus, name: str, theme: Theme) -> ChartSpec | None:
+        if name == "own":
+            return own_chart(await self._compared(status, ""), theme)
+        return chart_of(name, await self._reported(status), theme)
+
+    async def _compared(self, status: CampaignStatus, segment: str) -> CampaignComparison:
+        try:
+            segment_id = read_public_id(segment, "seg") if segment else None
+        except PublicIdSyntaxError as error:
+            raise NotFoundError("segment") from error
+        comparisons = self._site.services.campaign_comparisons
+        return await comparisons.compare(status.campaign.workspace_id, status.campaign.id, segment_id)
 
     async def _status(self, request: Request, public_id: str) -> CampaignStatus:
         workspace_id = visitor_of(request).workspace_id
@@ -81,8 +104,18 @@ class CampaignReportPages:
         assert status.run is not None  # asked before
         statistics, workspace_id = self._site.services.statistics, status.campaign.workspace_id
         wanted = RunFilter(run_id=status.run.id)
-        parts = (By.TOTAL, By.HOUR, By.PROVIDER, By.LINK, By.VARIANT)
-        return Reported(*[await statistics.table(workspace_id, wanted, by) for by in parts])
+
+        async def by(part: By) -> StatisticTable:
+            return await statistics.table(workspace_id, wanted, part)
+
+        return Reported(
+            total=await by(By.TOTAL),
+            hours=await by(By.HOUR),
+            providers=await by(By.PROVIDER),
+            links=await by(By.LINK),
+            variants=await by(By.VARIANT),
+            senders=await by(By.SENDER) if status.run.other_senders != "[]" else None,
+        )
 
 
 def _harmless(value: object) -> object:

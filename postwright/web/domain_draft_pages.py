@@ -10,6 +10,7 @@ from dns_checks.audit import WhatIf
 from dns_checks.publish import as_zone_text
 from dns_checks.zone import Zone, ZoneSyntaxError
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import begun, say
 from postwright.services.errors import Problem, RefusedError
 from postwright.store.domains import SenderDomain
 from postwright.web.domain_frame import DomainFrame
@@ -84,4 +85,4 @@ class DomainDraftPages:
 
 def _fault(error: ZoneSyntaxError) -> Problem:
     problem = Problem.of(error, "draft")
-    return replace(problem, sentence=f"{problem.sentence[:1].upper()}{problem.sentence[1:]}.")
+    return replace(problem, sentence=say("%(sentence)s.", sentence=begun(problem.sentence)))

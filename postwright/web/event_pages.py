@@ -71,7 +71,8 @@ class EventPages:
             later=later,
             csv_path="/events.csv",
         )
-        return self._site.page(request, "events", {"view": view, "tabs": event_tabs("/events")})
+        tabs = event_tabs("/events", is_admin=visitor_of(request).is_admin)
+        return self._site.page(request, "events", {"view": view, "tabs": tabs})
 
     async def export(self, request: Request, kind: str = "") -> Response:
         """The newest 10,000 events of the same kinds as a file."""
@@ -129,9 +130,11 @@ def _reasons(data: dict[str, Any]) -> list[str]:
     return told
 
 
-def event_tabs(here: str) -> list[tuple[str, str, bool]]:
+def event_tabs(here: str, *, is_admin: bool) -> list[tuple[str, str, bool]]:
     """The tabs of the log."""
-    places = (("/events", gettext("What happened")), ("/messages", gettext("Find a message")))
+    places = [("/events", gettext("What happened")), ("/messages", gettext("Find a message"))]
+    if is_admin:
+        places.append(("/webhooks", gettext("Webhooks")))
     return [(href, title, href == here) for href, title in places]
 
 

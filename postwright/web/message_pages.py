@@ -47,7 +47,7 @@ class MessagePages:
                 problems = error.problems
         context = {
             "query": query,
-            "tabs": event_tabs("/messages"),
+            "tabs": event_tabs("/messages", is_admin=visitor_of(request).is_admin),
             "problems": problems,
             "deliveries": found[:_PER_PAGE],
             "has_more": len(found) > _PER_PAGE,

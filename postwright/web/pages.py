@@ -22,15 +22,18 @@ from postwright.web.list_pages import ListPages
 from postwright.web.mailbox_pages import MailboxPages
 from postwright.web.message_pages import MessagePages
 from postwright.web.preferences import PreferencePages
+from postwright.web.preflight_pages import PreflightPages
 from postwright.web.queue_pages import QueuePages
 from postwright.web.rail import places_among
 from postwright.web.segment_pages import SegmentPages
+from postwright.web.sending_hours_pages import SendingHoursPages
 from postwright.web.settings_pages import SettingsPages
 from postwright.web.sign_in import SignInPages
 from postwright.web.site import Site
 from postwright.web.suppression_pages import SuppressionPages
 from postwright.web.template_pages import TemplatePages
 from postwright.web.web_services import WebServices
+from postwright.web.webhook_pages import WebhookPages
 from postwright.web.welcome_page import WelcomePage
 
 
@@ -48,7 +51,9 @@ def _built(services: WebServices) -> tuple[APIRouter, Gate]:
     PreferencePages(site).add_to(router)
     HomePage(site).add_to(router)
     CampaignEditPages(site).add_to(router)
+    SendingHoursPages(site).add_to(router)
     CampaignReportPages(site).add_to(router)
+    PreflightPages(site).add_to(router)
     CampaignPages(site).add_to(router)
     MessagePages(site).add_to(router)
     TemplatePages(site).add_to(router)
@@ -64,6 +69,7 @@ def _built(services: WebServices) -> tuple[APIRouter, Gate]:
     SettingsPages(site).add_to(router)
     WelcomePage(site).add_to(router)
     EventPages(site).add_to(router)
+    WebhookPages(site).add_to(router)
     if services.mailboxes is not None:
         MailboxPages(site, services.mailboxes).add_to(router)
     site.rail = places_among({route.path for route in router.routes if isinstance(route, APIRoute)})

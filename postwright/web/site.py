@@ -12,8 +12,9 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from mailtypes.clock import Microseconds
 from mailtypes.domain import DomainName
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import Saying
 from postwright.services.accounts import Role, SignedIn
-from postwright.web import formats, hrefs, language, words
+from postwright.web import formats, hrefs, language, sayings, words
 from postwright.web.headers import PAGE_POLICY
 from postwright.web.rail import Place
 from postwright.web.script_words import script_words
@@ -110,6 +111,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=_in_the_language,
     )
     environment.policies["ext.i18n.trimmed"] = True
     # Messages are marked as safe by the extension, and what is put into them is escaped.
@@ -126,6 +128,7 @@ def _environment() -> Environment:
     ):
         environment.filters[function.__name__] = function
     environment.filters["idn"] = _readable_domain
+    environment.filters["told"] = sayings.told
     environment.globals.update(
         ago=formats.ago,
         percent=formats.percent,
@@ -139,6 +142,11 @@ def _environment() -> Environment:
     )
     made: Environment = environment
     return made
+
+
+def _in_the_language(shown: object) -> object:
+    """What a page shows: a finding that comes straight from its room is said in the language of the page."""
+    return sayings.told(shown) if isinstance(shown, Saying) else shown
 
 
 def _readable_domain(name: str) -> str:

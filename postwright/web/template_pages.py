@@ -30,7 +30,8 @@ _BLANK = """<mjml>
     <mj-section>
       <mj-column>
         <mj-text font-size="16px">Hello {{ contact.first_name | default: "there" }},</mj-text>
-        <mj-text font-size="14px"><a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text>
+        <mj-text font-size="14px"><a href="{{ unsubscribe_url }}">Unsubscribe</a> &nbsp;·&nbsp;
+          <a href="{{ preferences_url }}">Choose what you get</a></mj-text>
       </mj-column>
     </mj-section>
   </mj-body>

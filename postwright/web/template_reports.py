@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mailtypes.saying import begun, say
 from postwright.services.errors import Problem
 from postwright.services.template_checks import TemplateCheck
 from postwright.web.formats import number, octets
 from postwright.web.language import N_, gettext, ngettext
+from postwright.web.sayings import told
 from rendering.lint import Finding, Severity, default_policy
 from rendering.spam_risk import HIGH_FROM, Band, Reason
 
@@ -80,7 +82,7 @@ def inbox_lines(subject: str, preheader: str) -> list[InboxLine]:
     for limit in sorted(default_policy().inbox_limits, key=lambda limit: -limit.share):
         shown = (subject[: limit.subject], preheader[: limit.preheader])
         cut = (subject[limit.subject :], preheader[limit.preheader :])
-        found.setdefault((shown[0], cut[0], shown[1], cut[1]), []).append(limit.name)
+        found.setdefault((shown[0], cut[0], shown[1], cut[1]), []).append(told(say(limit.name)))
     return [InboxLine(tuple(clients), *texts) for texts, clients in found.items()]
 
 
@@ -158,7 +160,7 @@ def _of_problem(problem: Problem) -> Remark:
     return Remark(
         "bad",
         problem.code,
-        problem.sentence[:1].upper() + problem.sentence[1:],
+        begun(problem.sentence),
         "",
         problem.next_step,
         problem.field or "body",
@@ -175,7 +177,7 @@ def _place(text: str) -> tuple[int | None, int | None]:
 
 
 def _of_finding(finding: Finding, mark: int | None) -> Remark:
-    message = finding.message[:1].upper() + finding.message[1:]
+    message = told(begun(finding.message))
     times = gettext(" (%(count)s times)", count=number(finding.times)) if finding.times > 1 else ""
     return Remark(
         _TONES[finding.severity],

@@ -19,12 +19,29 @@ from postwright.store.domains import SenderDomain
 from postwright.web.domain_frame import DomainFrame
 from postwright.web.gate import ForbiddenError
 from postwright.web.hrefs import domain_href
+from postwright.web.language import N_
 from postwright.web.site import Site, go_to, visitor_of
+from postwright.web.words import Tone, Word
 from warmup.plans import PRESETS
+from warmup.ramp import Phase
 
 _TAB = "/warm-up"
 _DAYS = 60
 _LONGEST_NOTE = 1_000
+
+
+PHASES = {
+    word.key: word
+    for word in (
+        Word(Phase.WAITING, Tone.QUIET, N_("Not begun")),
+        Word(Phase.RAMPING, Tone.ACTIVE, N_("Growing"), N_("It rises a level a day while nobody objects.")),
+        Word(Phase.HELD, Tone.ATTENTION, N_("Held"), N_("It stays at its level until the objection is gone.")),
+        Word(Phase.RECOVERING, Tone.ATTENTION, N_("Recovering"), N_("It stepped back, and waits for clean days.")),
+        Word(Phase.PAUSED, Tone.BAD, N_("Paused"), N_("It sends nothing until somebody resumes it.")),
+        Word(Phase.WARM, Tone.GOOD, N_("Warm"), N_("It has passed the last level of its plan.")),
+    )
+}
+"""Where a ramp stands, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +78,7 @@ class WarmUpPages:
     async def list(self, request: Request) -> Response:
         """All warm-ups that go on, of domains and of addresses."""
         found = await self._warm_ups.list(visitor_of(request).workspace_id)
-        return self._site.page(request, "warm_ups", {"found": found})
+        return self._site.page(request, "warm_ups", {"found": found, "phases": PHASES})
 
     async def show(self, request: Request, name: str, provider: str = Query("")) -> Response:
         """Where the ramps of a domain stand, and how they came there."""
@@ -143,6 +160,7 @@ class WarmUpPages:
             "provider": chosen,
             "rows": rows[::-1],
             "decisions": lines[::-1][:100],
+            "phases": PHASES,
             "blocked": (),
         }
         return self._frame.page(request, _TAB, domain, context, problems)

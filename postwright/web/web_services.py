@@ -7,7 +7,9 @@ from postwright.sandbox.mailboxes import Mailboxes
 from postwright.services.account_changes import AccountChanges
 from postwright.services.accounts import Accounts
 from postwright.services.audit_log import AuditLog
+from postwright.services.campaign_end import CampaignEnds
 from postwright.services.campaigns import Campaigns
+from postwright.services.comparison import CampaignComparisons
 from postwright.services.contact_fields import ContactFields
 from postwright.services.contact_timeline import ContactTimeline
 from postwright.services.contacts import Contacts
@@ -23,11 +25,13 @@ from postwright.services.overview import Overview
 from postwright.services.reports import Reports
 from postwright.services.segments import Segments
 from postwright.services.sender_domains import SenderDomains
+from postwright.services.sending_hours import BestSendingHours
 from postwright.services.signing_keys import KeyRotation
 from postwright.services.statistics import Statistics
 from postwright.services.suppression_list import SuppressionList
 from postwright.services.templates import Templates
 from postwright.services.warm_ups import WarmUps
+from postwright.services.webhook_endpoints import Webhooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,9 @@ class WebServices:
     campaigns: Campaigns
     experiment_runs: ExperimentRuns
     statistics: Statistics
+    campaign_ends: CampaignEnds
+    campaign_comparisons: CampaignComparisons
+    best_sending_hours: BestSendingHours
     sender_domains: SenderDomains
     key_rotation: KeyRotation
     reports: Reports
@@ -61,6 +68,7 @@ class WebServices:
     event_search: EventSearch
     overview: Overview
     audit_log: AuditLog
+    webhooks: Webhooks
     clock: Clock
     mailboxes: Mailboxes | None
     secure_cookies: bool

@@ -331,6 +331,21 @@ TODAY = _words(
 )
 """The numbers of a day, in their order."""
 
+WEBHOOK = _words(
+    Word("enabled", Tone.GOOD, N_("Enabled"), N_("It is told of what happens.")),
+    Word(
+        "failing", Tone.ATTENTION, N_("Failing"), N_("It did not take the last webhook, and is tried again by itself.")
+    ),
+    Word("disabled", Tone.BAD, N_("Disabled"), N_("It is told nothing until somebody enables it.")),
+)
+
+WEBHOOK_DELIVERY = _words(
+    Word("delivered", Tone.GOOD, N_("Taken"), N_("It answered with a status from 200 to 299.")),
+    Word("failing", Tone.ATTENTION, N_("Failing"), N_("It is tried again by itself.")),
+    Word("given_up", Tone.BAD, N_("Given up"), N_("It was tried for three days.")),
+    Word("skipped", Tone.QUIET, N_("Left out"), N_("A person left it out.")),
+)
+
 API_KEY = _words(
     Word("open", Tone.GOOD, N_("In use"), N_("It opens the API.")),
     Word("expired", Tone.QUIET, N_("Expired"), N_("Its time is over.")),
@@ -353,6 +368,29 @@ EVENT_GROUPS = _words(
     Word("ACCOUNT", Tone.ACTIVE, N_("Suppressions, reports, webhooks")),
 )
 """The topics of ``postwright.services.event_vocabulary``, by their names."""
+
+ADDRESS_CODES = Texts(
+    {
+        "empty": N_("empty"),
+        "no_at_sign": N_("no @ in it"),
+        "too_long": N_("too long"),
+        "bad_local_part": N_("faulty before the @"),
+        "bad_domain": N_("faulty domain"),
+        "unregistrable": N_("no such domain can exist"),
+        "null_mx": N_("the domain takes no mail"),
+        "no_mail_host": N_("no mail host"),
+        "no_such_domain": N_("no such domain"),
+        "duplicate": N_("twice in the file"),
+        "likely_duplicate": N_("most likely twice"),
+        "likely_typo": N_("most likely a slip"),
+        "hebrew_layout": N_("typed on a Hebrew keyboard"),
+        "disposable_domain": N_("thrown away soon"),
+        "role_address": N_("role address"),
+        "needs_smtputf8": N_("needs SMTPUTF8"),
+        "domain_unknown": N_("domain not looked up"),
+    }
+)
+"""What speaks against an address, in few words (``hygiene.address_verdict.AddressCode``)."""
 
 SUPPRESSION_SCOPES = _words(
     Word("all", Tone.QUIET, N_("Everything")),
@@ -438,11 +476,20 @@ DONE = Texts(
         "queue_resume": N_("Mail goes there again. Where the pace was slowed, it recovers by itself."),
         "queue_flush": N_("What was deferred is tried at once."),
         "queue_fail": N_("What waited was given up; your note stands with each message."),
+        "webhook_changed": N_("The endpoint is changed."),
+        "webhook_enabled": N_("The endpoint is enabled and told at once."),
+        "webhook_disabled": N_("The endpoint is disabled. What happens meanwhile waits in the log."),
+        "webhook_skipped": N_("The event is left out; the next one is told at once."),
+        "webhook_nothing": N_("There is no event that it refuses."),
+        "webhook_replay": N_("It is told again, beside what is new."),
+        "webhook_gone": N_("The endpoint is removed."),
         "sent": N_("Sending has begun."),
         "pause": N_("The campaign is paused. What was being sent at that moment still went out; everybody else waits."),
         "resume": N_("Sending goes on where it had stopped."),
         "changed": N_("The draft is changed."),
         "chosen": N_("The rest gets that variant."),
+        "overruled": N_("Overruled. Your name and your reason are kept with the campaign."),
+        "override_withdrawn": N_("Withdrawn: it keeps the campaign from being sent again."),
         "unschedule": N_("It is a draft again, and nothing goes out by itself."),
         "repeat": N_("Sending has begun once more."),
         "archive": N_("The campaign is archived."),

@@ -24,7 +24,7 @@ from postwright.services.webhook_endpoints import Webhooks
 from postwright.track.asgi import TrackApplication
 from postwright.track.desk import TrackDesk
 from postwright.track.recipient_desk import RecipientDesk
-from postwright.track.visitors import Visitors
+from postwright.track.visitors import LOOPBACK, Visitors
 from postwright.wiring.core import Core
 from tracking.verdicts import Networks
 from tracking.verdicts.networks import NetworksSyntaxError
@@ -72,7 +72,8 @@ class EngagementServices(Core):
     @cached_property
     def webhooks(self) -> Webhooks:
         """Endpoints of webhooks."""
-        return Webhooks(self.database, self.clock, self.master_keys, self.webhook_http.check_url)
+        http = self.webhook_http
+        return Webhooks(self.database, self.clock, self.master_keys, http.check_url, http)
 
     @cached_property
     def webhook_deliveries(self) -> WebhookDeliveries:
@@ -80,7 +81,7 @@ class EngagementServices(Core):
         webhooks = self.settings.webhooks
         # A lease outlives an answer that is as slow as allowed, and what is stored after it.
         lease = max(2 * MINUTE, 4 * microseconds(webhooks.timeout))
-        terms = DeliveryTerms(webhooks.concurrency, lease, microseconds(webhooks.keep_log))
+        terms = DeliveryTerms(webhooks.concurrency, webhooks.in_flight, lease, microseconds(webhooks.keep_log))
         parts = (self.database, self.clock, self.webhook_http, self.master_keys)
         return WebhookDeliveries(*parts, random.SystemRandom(), terms)
 
@@ -111,7 +112,8 @@ class EngagementServices(Core):
         hosts = TrackingHosts(self.database, self.clock, track.hostname)
         desk = TrackDesk(self.engagement, hosts, track.journal_dir)
         recipients = RecipientDesk(self.engagement, self.preferences, self.sign_ups)
-        return TrackApplication(self.engagement, desk, Visitors(track.trusted_proxies), recipients)
+        visitors = Visitors((*LOOPBACK, *track.trusted_proxies))
+        return TrackApplication(self.engagement, desk, visitors, recipients)
 
 
 def _networks(file: Path) -> Networks:

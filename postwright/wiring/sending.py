@@ -9,13 +9,17 @@ from mailtypes.clock import microseconds
 from postwright.second_opinions import SecondOpinionPolicy
 from postwright.services.bounces import Bounces
 from postwright.services.bulks import Bulks
+from postwright.services.campaign_end import CampaignEnds
 from postwright.services.campaign_start import CampaignStart
 from postwright.services.campaigns import Campaigns
+from postwright.services.comparison import CampaignComparisons
 from postwright.services.confirmations import Confirmations
 from postwright.services.contact_activity import ContactActivity
 from postwright.services.destinations import Destinations
 from postwright.services.experiment_runs import ExperimentRuns
 from postwright.services.failure_notices import FailureNotices
+from postwright.services.image_facts import ImageLooks
+from postwright.services.immediate_release import ImmediateRelease
 from postwright.services.incoming_mail import IncomingMail
 from postwright.services.message_intake import MessageIntake
 from postwright.services.preflight import PreflightCheck, PreflightPolicy
@@ -23,6 +27,7 @@ from postwright.services.proofs import Proofs
 from postwright.services.retention import Retention, RetentionTerms
 from postwright.services.routing import Router
 from postwright.services.scheduling import Scheduler, SideStep, SideWork
+from postwright.services.sending_hours import BestSendingHours
 from postwright.services.sending_places import SendingPlaces
 from postwright.services.smtp_submissions import SmtpSubmissions
 from postwright.services.submissions import Submissions
@@ -47,15 +52,24 @@ class SendingServices(DomainServices, AudienceServices, EngagementServices, Warm
         policy = SecondOpinionPolicy(
             opinions.spamassassin_place, opinions.rspamd_url, opinions.rspamd_password, opinions.timeout
         )
-        checks = TemplateChecks(self.database, self.clock, self.settings.track.public_port, policy)
+        checks = TemplateChecks(self.database, self.clock, self.settings.track.public_port, policy, self._image_looks)
         proofs = Proofs(self.database, self.message_intake, self.submissions)
         return Templates(self.database, self.clock, checks, proofs)
 
     @property
     def _preflight_policy(self) -> PreflightPolicy:
         return PreflightPolicy(
-            self.settings.track.public_port, self.platform_name, self.settings.preflight.risk_that_blocks
+            self.settings.track.public_port,
+            self.platform_name,
+            self.settings.preflight.risk_that_blocks,
+            self._image_looks,
         )
+
+    @cached_property
+    def _image_looks(self) -> ImageLooks | None:
+        # The sandbox has no web of its own, and asks nothing of the real one.
+        wanted = self.settings.preflight.fetch_images and not self.is_sandbox
+        return ImageLooks(self.outbound_http, self.clock) if wanted else None
 
     @cached_property
     def campaigns(self) -> Campaigns:
@@ -63,6 +77,21 @@ class SendingServices(DomainServices, AudienceServices, EngagementServices, Warm
         preflight = PreflightCheck(self.database, self.clock, policy=self._preflight_policy)
         start = CampaignStart(self.database, self.clock, preflight, next(iter(self.feedback_keys)))
         return Campaigns(self.database, self.clock, start)
+
+    @cached_property
+    def campaign_ends(self) -> CampaignEnds:
+        """When campaigns will be out."""
+        return CampaignEnds(self.database, self.clock, self.warm_up_forecasts)
+
+    @cached_property
+    def campaign_comparisons(self) -> CampaignComparisons:
+        """Campaigns against one's own last ones."""
+        return CampaignComparisons(self.database, self.clock)
+
+    @cached_property
+    def best_sending_hours(self) -> BestSendingHours:
+        """Hours of sending compared."""
+        return BestSendingHours(self.database, self.clock)
 
     @cached_property
     def experiment_runs(self) -> ExperimentRuns:
@@ -82,7 +111,7 @@ class SendingServices(DomainServices, AudienceServices, EngagementServices, Warm
     @cached_property
     def submissions(self) -> Submissions:
         """Stores what API clients and SMTP submitters hand over."""
-        return Submissions(self.database, self.clock)
+        return Submissions(self.database, self.clock, ImmediateRelease(self.egress_places))
 
     @cached_property
     def bulks(self) -> Bulks:
@@ -116,7 +145,8 @@ class SendingServices(DomainServices, AudienceServices, EngagementServices, Warm
         notices = FailureNotices(
             self.database, self.clock, self.sending_places, self.message_intake, self.settings.smtp.hostname
         )
-        kept = RetentionTerms(self.settings.retention.messages, self.settings.retention.test_mailbox)
+        keep = self.settings.retention
+        kept = RetentionTerms(keep.messages, keep.test_mailbox, keep.engagement, keep.events)
         activity = ContactActivity(self.database, self.clock)
         retention = Retention(self.database, self.clock, kept)
         own = (self.campaigns, self.experiment_runs, notices, retention, self.verdicts, activity, self.confirmations)

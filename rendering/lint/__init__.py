@@ -4,8 +4,9 @@ from rendering.lint.case import READ_LIMIT, Rule
 from rendering.lint.client_data import ClientPolicy, ClientTableError, default_policy, read_policy
 from rendering.lint.composed import LintFacts, compose_for_lint
 from rendering.lint.finding import Finding, Severity
+from rendering.lint.image_files import read_image
 from rendering.lint.marking import mark_components
-from rendering.lint.measures import Measures, measure
+from rendering.lint.measures import Measures, image_addresses, measure
 from rendering.lint.run import lint
 from rendering.lint.sizes import GMAIL_CLIP_OCTETS, GMAIL_STYLE_OCTETS
 from rendering.lint.subject import ImageFact, LintSubject, SenderFacts, StreamKind
@@ -29,9 +30,11 @@ __all__ = [
     "StreamKind",
     "compose_for_lint",
     "default_policy",
+    "image_addresses",
     "lint",
     "mark_components",
     "measure",
+    "read_image",
     "read_policy",
     "rules_as_markdown",
 ]

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from mailtypes.saying import say
 from rendering.lint.case import Case, Hit, Rule, shortened
 from rendering.lint.finding import Severity
 from rendering.lint.page import Element
@@ -78,18 +79,18 @@ def _parsed(address: str) -> tuple[str, str, str]:
 def _fault(scheme: str, host: str, address: str) -> str:
     if scheme in {"http", "https"}:
         if not host:
-            return "it has no host"
+            return say("it has no host")
         if _is_ip(host):
             return ""
         if not _HOST.match(_as_ascii(host)):
-            return f"“{host[:60]}” is no host name"
+            return say("“%(host)s” is no host name", host=host[:60])
         if re.search(r"[\s<>\"\\^`{|}]", address):
-            return "a space or another character that has to be percent-encoded stands in it"
+            return say("a space or another character that has to be percent-encoded stands in it")
     elif scheme == "mailto":
         if not re.match(r"mailto:(?:[^@\s?]+@[^@\s?]+|\?)", address, re.IGNORECASE):
-            return "it names no mailbox"
+            return say("it names no mailbox")
     elif scheme in {"tel", "sms"} and not re.match(r"(?:tel|sms):[+\d().*#-]{2,}", address, re.IGNORECASE):
-        return "it names no telephone number, or one with spaces"
+        return say("it names no telephone number, or one with spaces")
     return ""
 
 
@@ -118,38 +119,51 @@ def site_of(host: str) -> str:
 def _empty(case: Case) -> Iterator[Hit]:
     for target in _targets(case):
         if not target.address:
-            yield Hit(f"a link leads nowhere{_said(case, target)}", target.element)
+            yield Hit(say("a link leads nowhere%(said)s", said=_said(case, target)), target.element)
 
 
 def _placeholder(case: Case) -> Iterator[Hit]:
     for target in _targets(case):
         bare = target.address in {"#", "http://", "https://"} or re.match(r"javascript:\s*(?:void|;|$)", target.address)
         if bare or target.host in _PLACEHOLDER_HOSTS:
-            yield Hit(f"a link's address is still to be filled in: {target.address[:60]}", target.element)
+            yield Hit(
+                say("a link's address is still to be filled in: %(address)s", address=target.address[:60]),
+                target.element,
+            )
 
 
 def _broken(case: Case) -> Iterator[Hit]:
     for target in _targets(case):
         if target.fault and target.address not in {"http://", "https://"}:
-            yield Hit(f"the address {shortened(target.address)} is broken: {target.fault}", target.element)
+            yield Hit(
+                say(
+                    "the address %(address)s is broken: %(fault)s",
+                    address=shortened(target.address),
+                    fault=target.fault,
+                ),
+                target.element,
+            )
 
 
 def _dangerous(case: Case) -> Iterator[Hit]:
     for target in _targets(case):
         if target.scheme in _DANGEROUS and not re.match(r"javascript:\s*(?:void|;|$)", target.address):
-            yield Hit(f"a link begins with {target.scheme}:", target.element)
+            yield Hit(say("a link begins with %(scheme)s:", scheme=target.scheme), target.element)
 
 
 def _relative(case: Case) -> Iterator[Hit]:
     for target in _targets(case):
         if not target.scheme and not target.fault and target.address and not target.address.startswith("#"):
-            yield Hit(f"the address {shortened(target.address)} has no https:// and host", target.element)
+            yield Hit(
+                say("the address %(address)s has no https:// and host", address=shortened(target.address)),
+                target.element,
+            )
 
 
 def _unknown_scheme(case: Case) -> Iterator[Hit]:
     for target in _targets(case):
         if target.scheme and target.scheme not in _SCHEMES and target.scheme not in _DANGEROUS:
-            yield Hit(f"a link begins with {target.scheme}:", target.element)
+            yield Hit(say("a link begins with %(scheme)s:", scheme=target.scheme), target.element)
 
 
 def _fragment(case: Case) -> Iterator[Hit]:
@@ -157,31 +171,31 @@ def _fragment(case: Case) -> Iterator[Hit]:
     names |= {element.attributes.get("name") for element in case.page.elements if element.name == "a"}
     for target in _targets(case):
         if len(target.address) > 1 and target.address.startswith("#") and target.address[1:] not in names:
-            yield Hit(f"there is no place {target.address[:60]} in the mail", target.element)
+            yield Hit(say("there is no place %(address)s in the mail", address=target.address[:60]), target.element)
 
 
 def _not_https(case: Case) -> Iterator[Hit]:
     for target in _targets(case):
         if target.scheme == "http" and target.host and target.host not in _PLACEHOLDER_HOSTS:
-            yield Hit(f"a link is not encrypted: {shortened(target.address)}", target.element)
+            yield Hit(say("a link is not encrypted: %(address)s", address=shortened(target.address)), target.element)
 
 
 def _shortener(case: Case) -> Iterator[Hit]:
     for target in _targets(case):
         if target.host.removeprefix("www.") in _SHORTENERS:
-            yield Hit(f"a link goes through the shortener {target.host}", target.element)
+            yield Hit(say("a link goes through the shortener %(host)s", host=target.host), target.element)
 
 
 def _ip(case: Case) -> Iterator[Hit]:
     for target in _targets(case):
         if target.host and _is_ip(target.host):
-            yield Hit(f"a link leads to an IP address: {target.host}", target.element)
+            yield Hit(say("a link leads to an IP address: %(host)s", host=target.host), target.element)
 
 
 def _user_info(case: Case) -> Iterator[Hit]:
     for target in _targets(case):
         if target.scheme in {"http", "https"} and "@" in target.address.split("//", 1)[-1].split("/", 1)[0]:
-            yield Hit(f"a name stands before the host, which is {target.host}", target.element)
+            yield Hit(say("a name stands before the host, which is %(host)s", host=target.host), target.element)
 
 
 def _other_domain(case: Case) -> Iterator[Hit]:
@@ -197,33 +211,36 @@ def _other_domain(case: Case) -> Iterator[Hit]:
             if ending.lower() in _NOT_HOSTS or not (ending.islower() or ending.isupper()):
                 continue  # a file, or a sentence without its space
             if site_of(shown) != site_of(target.host):
-                yield Hit(f"a link's text names {shown}, and it leads to {target.host}", target.element)
+                yield Hit(
+                    say("a link's text names %(shown)s, and it leads to %(host)s", shown=shown, host=target.host),
+                    target.element,
+                )
                 break
 
 
 def _many_domains(case: Case) -> Iterator[Hit]:
     sites = {site_of(target.host) for target in _targets(case) if target.host} - _COMPANY
     if len(sites) > MANY_DOMAINS:
-        message = f"the links lead to {len(sites)} different domains"
+        message = say("the links lead to %(count)s different domains", count=len(sites))
         yield Hit(message, None, measured=len(sites), limit=MANY_DOMAINS, unit="domains")
 
 
 def _no_words(case: Case) -> Iterator[Hit]:
     for element in case.links:
         if element.name == "a" and not case.link_texts.get(element.index) and element.index not in case.linked_images:
-            yield Hit("a link has neither text nor image", element)
+            yield Hit(say("a link has neither text nor image"), element)
 
 
 def _vague(case: Case) -> Iterator[Hit]:
     for element in case.links:
         text = case.link_texts.get(element.index, "")
         if text.lower().strip(" .!>»→:") in _VAGUE:
-            yield Hit(f"a link says only “{text[:40]}”", element)
+            yield Hit(say("a link says only “%(text)s”", text=text[:40]), element)
 
 
 def _said(case: Case, target: _Target) -> str:
     text = case.link_texts.get(target.element.index, "")
-    return f": “{shortened(text, 40)}”" if text else ""
+    return say(": “%(text)s”", text=shortened(text, 40)) if text else ""
 
 
 RULES = (

@@ -7,6 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from mailtypes.errors import Span
+from mailtypes.saying import say
 from rendering.lint.case import Case, Hit, Rule
 from rendering.lint.client_data import Feature, features
 from rendering.lint.finding import Severity
@@ -82,17 +83,30 @@ def _ornaments_lacking(case: Case) -> Iterator[Hit]:
 
 def _hit(case: Case, feature: Feature, at: Element | Span, lost: float, clients: tuple[str, ...]) -> Hit:
     named = ", ".join(clients[:3]) + (", …" if len(clients) > 3 else "")
-    message = f"{feature.title} is not known to clients of about {lost:.0f} % of readers ({named})"
-    tested = f"; tested {feature.tested.isoformat()}{_age(feature.tested, case.subject.today)}, {feature.url}"
-    return Hit(message + tested, at, measured=round(lost, 1), limit=case.subject.clients.report_from, unit="%")
+    message = say(
+        "%(feature)s is not known to clients of about %(lost)s %% of readers (%(clients)s); "
+        "tested %(day)s%(age)s, %(url)s",
+        feature=feature.title,
+        lost=f"{lost:.0f}",
+        clients=named,
+        day=feature.tested.isoformat(),
+        age=_age(feature.tested, case.subject.today),
+        url=feature.url,
+    )
+    return Hit(message, at, measured=round(lost, 1), limit=case.subject.clients.report_from, unit="%")
 
 
 def _age(tested: date, today: date | None) -> str:
     if today is None or today <= tested:
         return ""
     days = (today - tested).days
-    age = f"{days // 365} years ago" if days >= 2 * 365 else f"{max(1, days // 30)} months ago"
-    return f" ({age}: it may have changed)" if days >= _OLD_TEST_DAYS else f" ({age})"
+    months = max(1, days // 30)
+    age = (
+        say("%(years)s years ago", years=days // 365)
+        if days >= 2 * 365
+        else say("%(months)s months ago", months=months)
+    )
+    return say(" (%(age)s: it may have changed)", age=age) if days >= _OLD_TEST_DAYS else say(" (%(age)s)", age=age)
 
 
 def _reported(case: Case) -> Iterator[tuple[Feature, Element | Span, float, tuple[str, ...]]]:

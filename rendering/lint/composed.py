@@ -13,9 +13,9 @@ from rendering.lint.client_data import ClientPolicy, default_policy
 from rendering.lint.marking import mark_components
 from rendering.lint.subject import ImageFact, LintSubject, SenderFacts
 from rendering.merge import Merge
-from rendering.segments import MessageUrls
-from rendering.source import TemplateSource, TemplateSyntaxError
-from rendering.template import Template, parse_template
+from rendering.segments import Addresses, MessageUrls
+from rendering.source import TemplateSyntaxError
+from rendering.template import Layouts, Template, read_template
 
 # A stand-in that is a good address even where the author's is none: the lint has to see that one.
 _STAND_IN = "https://author-wrote.invalid/"
@@ -35,18 +35,20 @@ class LintFacts:
 
 
 def compose_for_lint(
-    template: Template, data: Mapping[str, object], urls: MessageUrls, facts: LintFacts | None = None
+    template: Template | Layouts, data: Mapping[str, object], urls: MessageUrls, facts: LintFacts | None = None
 ) -> LintSubject:
-    """Compose one contact's mail for ``lint``.
+    """Compose one contact's mail for ``lint``. Where ``Layouts`` are given, what they have compiled is taken.
 
     Sizes are measured on the mail as sent, with ``urls`` as they will be; what the lint reads has the author's own
     addresses and leads back to the source. Raises what composing raises: ``TemplateSyntaxError``, ``MergeValueError``.
     """
     facts = facts or LintFacts()
+    layouts = template if isinstance(template, Layouts) else Layouts(template)
+    template = layouts.template
     source = template.source
     key, values = template.fill(data)
-    layout = template.compile(key)
-    html, places = _readable(template, data, urls.unsubscribe_url)
+    layout = layouts[key]
+    html, places = _readable(template, data, urls)
     return LintSubject(
         html=html,
         source=source.body,
@@ -58,35 +60,33 @@ def compose_for_lint(
         html_octets=layout.html_size(values, urls),
         message_octets=facts.header_octets + len(layout.render(values, urls)),
         images=facts.images,
-        sender=replace(facts.sender, unsubscribe_url=urls.unsubscribe_url),
+        sender=replace(facts.sender, unsubscribe_url=urls.unsubscribe_url, preferences_url=urls.preferences_url),
         locale=facts.locale,
         today=facts.today,
         clients=facts.clients,
     )
 
 
-def _readable(template: Template, data: Mapping[str, object], unsubscribe_url: str) -> tuple[str, tuple[Span, ...]]:
+def _readable(template: Template, data: Mapping[str, object], urls: MessageUrls) -> tuple[str, tuple[Span, ...]]:
     source = template.source
     marked, places = mark_components(source.body, source.body_format)
     try:
-        return _html(parse_template(_with_body(source, marked)), data, unsubscribe_url), places
+        return _html(read_template(replace(source, body=marked)), data, urls), places
     except TemplateSyntaxError:  # the marks disturbed it: without places then
-        return _html(template, data, unsubscribe_url), ()
+        return _html(template, data, urls), ()
 
 
-def _html(template: Template, data: Mapping[str, object], unsubscribe_url: str) -> str:
+def _html(template: Template, data: Mapping[str, object], urls: MessageUrls) -> str:
+    """The HTML with the author's addresses."""
     key, values = template.fill(data)
-    urls = MessageUrls(lambda number: f"{_STAND_IN}{number}", unsubscribe_url)
-    return _with_written(template.compile(key).html(values, urls), template.links)
+    readable = replace(urls, link_url=lambda number: f"{_STAND_IN}{number}", pixel_url=None)
+    part = template.compile_html(key)
+    return _with_written(part.text(values.values, Addresses(readable, part.link_numbers)), template.links)
 
 
 def _with_written(html: str, links: tuple[Link, ...]) -> str:
     written = {str(link.number): escape(link.url) for link in links}
     return _STAND_IN_IN_HTML.sub(lambda match: written.get(match[1], match[0]), html)
-
-
-def _with_body(source: TemplateSource, body: str) -> TemplateSource:
-    return replace(source, body=body)
 
 
 def _merged(preheader: str, data: Mapping[str, object]) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import tinycss2  # type: ignore[import-untyped]
 from tinycss2.color3 import parse_color  # type: ignore[import-untyped]
 
+from mailtypes.saying import say
+
 _MAX_BRACKETS = 200  # writing nested blocks back is recursive
 
 
@@ -32,7 +34,7 @@ def read_sheet(css: str) -> tuple[SheetPart, ...]:
         if node.type == "error":
             parts.append(SheetPart("", node.message, node.source_line, node.source_column))
         elif node.type == "qualified-rule" and (stray := _stray(node)) is not None:
-            parts.append(SheetPart("", "there is a bracket too many", stray.source_line, stray.source_column))
+            parts.append(SheetPart("", say("there is a bracket too many"), stray.source_line, stray.source_column))
         elif node.type == "at-rule":
             name = node.lower_at_keyword
             inner = next((token for token in node.content or () if token.type == "at-keyword"), None)

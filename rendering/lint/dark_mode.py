@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from mailtypes.saying import say
 from rendering.lint.case import Case, Hit, Rule
 from rendering.lint.finding import Severity
 from rendering.lint.style_values import BLACK, WHITE
@@ -19,7 +20,7 @@ def _no_color_scheme(case: Case) -> Iterator[Hit]:
         if element.computed.in_body:
             break
     if "color-scheme" not in _style_text(case) and case.words >= 10:
-        yield Hit("the mail does not say which colour schemes it knows", None)
+        yield Hit(say("the mail does not say which colour schemes it knows"), None)
 
 
 def _pure_colour(case: Case) -> Iterator[Hit]:
@@ -28,17 +29,17 @@ def _pure_colour(case: Case) -> Iterator[Hit]:
     for run in case.page.runs:
         computed = case.page.computed_of(run)
         if computed.paper_declared and computed.paper == BLACK and computed.ink == WHITE:
-            yield Hit("white text on a background of pure black", run)
+            yield Hit(say("white text on a background of pure black"), run)
             return
         if computed.paper_declared and computed.paper == WHITE and computed.ink == BLACK and len(run.text) > 25:
-            yield Hit("black text on a background of pure white", run)
+            yield Hit(say("black text on a background of pure white"), run)
             return
 
 
 def _image_vanishes(case: Case) -> Iterator[Hit]:
     for image in case.images:
         if image.fact.dark_on_transparent:
-            yield Hit("a dark image with a transparent background", image.element)
+            yield Hit(say("a dark image with a transparent background"), image.element)
 
 
 def _image_may_vanish(case: Case) -> Iterator[Hit]:
@@ -48,7 +49,7 @@ def _image_may_vanish(case: Case) -> Iterator[Hit]:
         looks = _LOGO.search(alt) or _LOGO.search(name)
         own_paper = "background-color" in image.element.style or "background" in image.element.style
         if not known and looks and not own_paper and _MAY_BE_TRANSPARENT.search(name):
-            yield Hit(f"a logo or icon that may be dark on transparent ({name[:40]})", image.element)
+            yield Hit(say("a logo or icon that may be dark on transparent (%(name)s)", name=name[:40]), image.element)
 
 
 def _style_text(case: Case) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from mailtypes.saying import say
 from rendering.lint.case import Case, Hit, Rule, direction_letters, shortened
 from rendering.lint.finding import Severity
 from rendering.lint.page import Element, Run
@@ -36,15 +37,19 @@ def _dir_missing(case: Case) -> Iterator[Hit]:
     for run in _rtl_runs(case):
         computed = case.page.computed_of(run)
         if computed.direction not in {"rtl", "auto"} and computed.direction != "ltr":
-            where = " (only <html> or <body> says so)" if computed.root_direction == "rtl" else ""
-            yield Hit(f"nothing says that the text runs from right to left{where}", _outermost(case) or run)
+            where = say(" (only <html> or <body> says so)") if computed.root_direction == "rtl" else ""
+            yield Hit(
+                say("nothing says that the text runs from right to left%(where)s", where=where), _outermost(case) or run
+            )
             return
 
 
 def _dir_wrong(case: Case) -> Iterator[Hit]:
     for run in _rtl_runs(case):
         if case.page.computed_of(run).direction == "ltr" and len(run.text.strip()) > 3:
-            yield Hit(f"right-to-left text is set from left to right: “{shortened(run.text, 40)}”", run)
+            yield Hit(
+                say("right-to-left text is set from left to right: “%(text)s”", text=shortened(run.text, 40)), run
+            )
 
 
 def _dir_needless(case: Case) -> Iterator[Hit]:
@@ -53,7 +58,7 @@ def _dir_needless(case: Case) -> Iterator[Hit]:
         return
     for element in case.page.elements:
         if element.attributes.get("dir", "").lower() == "rtl" and not element.computed.hidden:
-            yield Hit("the mail is set from right to left, and all its letters run from left to right", element)
+            yield Hit(say("the mail is set from right to left, and all its letters run from left to right"), element)
             return
 
 
@@ -66,7 +71,7 @@ def _table_dir(case: Case) -> Iterator[Hit]:
         if cells < 2 or table.attributes.get("dir") or table.style.get("direction") or table.computed.hidden:
             continue
         if table.computed.direction != "rtl":
-            yield Hit("a table with several columns does not say that they run from right to left", table)
+            yield Hit(say("a table with several columns does not say that they run from right to left"), table)
 
 
 def _tables_of_cells(case: Case) -> dict[int, int]:
@@ -90,7 +95,7 @@ def _tables_of_cells(case: Case) -> dict[int, int]:
 def _align_left(case: Case) -> Iterator[Hit]:
     for run in _rtl_runs(case):
         if case.page.computed_of(run).align == "left" and len(run.text.strip()) > 3:
-            yield Hit(f"right-to-left text is aligned to the left: “{shortened(run.text, 40)}”", run)
+            yield Hit(say("right-to-left text is aligned to the left: “%(text)s”", text=shortened(run.text, 40)), run)
 
 
 def _padding(case: Case) -> Iterator[Hit]:
@@ -101,7 +106,12 @@ def _padding(case: Case) -> Iterator[Hit]:
             if (is_list and left > right + _NEAR_PX) or (
                 f"{name}-left" in element.style and left > right + 2 * _NEAR_PX
             ):
-                message = f"{name} of {left:g} px on the left and {right:g} on the right"
+                message = say(
+                    "%(name)s of %(left)s px on the left and %(right)s on the right",
+                    name=name,
+                    left=f"{left:g}",
+                    right=f"{right:g}",
+                )
                 yield Hit(message, element, measured=left, limit=right, unit="px")
 
 
@@ -109,7 +119,7 @@ def _border(case: Case) -> Iterator[Hit]:
     for element in _rtl_elements(case):
         left = length((element.style.get("border-left", "").split() or [""])[0]) or 0
         if left >= 2 and "border-right" not in element.style and "border" not in element.style:
-            yield Hit("a line on the left side of text that begins on the right", element)
+            yield Hit(say("a line on the left side of text that begins on the right"), element)
 
 
 def _rtl_elements(case: Case) -> Iterator[Element]:
@@ -136,7 +146,7 @@ def _not_isolated(case: Case) -> Iterator[Hit]:
         if match is None and _ARABIC.search(run.text):
             match = _TROUBLE_AFTER_ARABIC.search(run.text)
         if match and re.search(_RTL_LETTER, run.text):
-            yield Hit(f"“{match[0].strip()}” can turn around within right-to-left text", run)
+            yield Hit(say("“%(text)s” can turn around within right-to-left text", text=match[0].strip()), run)
 
 
 def _outermost(case: Case) -> Element | None:

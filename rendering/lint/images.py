@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from mailtypes.errors import Span
+from mailtypes.saying import say
 from rendering.lint.case import Case, Hit, Image, Rule
 from rendering.lint.client_data import features
 from rendering.lint.finding import Severity
@@ -34,11 +35,11 @@ def _alt_missing(case: Case) -> Iterator[Hit]:
     if case.is_mjml:  # the engine writes alt="" where there is none, so the author's own tags are looked at
         for tag in case.source_tags:
             if tag.name in _MJML_IMAGES and not any(attribute.name == "alt" for attribute in tag.attributes):
-                yield Hit("an image has no alternative text", Span(tag.start, tag.end))
+                yield Hit(say("an image has no alternative text"), Span(tag.start, tag.end))
         return
     for image in case.images:
         if "alt" not in image.element.attributes:
-            yield Hit(f"an image has no alternative text{_named(image)}", image.element)
+            yield Hit(say("an image has no alternative text%(named)s", named=_named(image)), image.element)
 
 
 def _alt_empty_in_link(case: Case) -> Iterator[Hit]:
@@ -46,39 +47,46 @@ def _alt_empty_in_link(case: Case) -> Iterator[Hit]:
         if case.link_texts.get(index) or any(image.attributes.get("alt", "x").strip() for image in images):
             continue
         if not images[0].computed.hidden:
-            yield Hit("a link is an image whose alternative text is empty", images[0])
+            yield Hit(say("a link is an image whose alternative text is empty"), images[0])
 
 
 def _alt_is_file_name(case: Case) -> Iterator[Hit]:
     for image in case.images:
         alt = image.element.attributes.get("alt", "").strip()
         if alt and _FILE_NAME.match(alt):
-            yield Hit(f"the alternative text “{alt[:60]}” is a file's name", image.element)
+            yield Hit(say("the alternative text “%(alt)s” is a file's name", alt=alt[:60]), image.element)
 
 
 def _source_missing(case: Case) -> Iterator[Hit]:
     for image in case.images:
         if not image.address:
-            yield Hit("an image has no address", image.element)
+            yield Hit(say("an image has no address"), image.element)
+
+
+def _unreachable(case: Case) -> Iterator[Hit]:
+    for image in case.images:
+        if image.fact.fault:
+            message = say("an image is not there: its address answers with %(fault)s", fault=image.fact.fault)
+            yield Hit(message, image.element)
 
 
 def _size_undeclared(case: Case) -> Iterator[Hit]:
     for image in case.images:
         if not image.element.attributes.get("width") and "width" not in image.element.style:
-            yield Hit(f"an image does not say how wide it is{_named(image)}", image.element)
+            yield Hit(say("an image does not say how wide it is%(named)s", named=_named(image)), image.element)
 
 
 def _not_https(case: Case) -> Iterator[Hit]:
     for image in case.images:
         if image.address.lower().startswith("http://"):
-            yield Hit(f"an image is fetched without encryption{_named(image)}", image.element)
+            yield Hit(say("an image is fetched without encryption%(named)s", named=_named(image)), image.element)
 
 
 def _data_address(case: Case) -> Iterator[Hit]:
     for image in case.images:
         if image.address.lower().startswith("data:"):
             octets = len(image.address)
-            message = f"an image is written into the HTML ({octets:,} characters)"
+            message = say("an image is written into the HTML (%(octets)s characters)", octets=f"{octets:,}")
             yield Hit(message, image.element, measured=octets, unit="characters")
 
 
@@ -86,7 +94,7 @@ def _no_host(case: Case) -> Iterator[Hit]:
     for image in case.images:
         address = image.address.lower()
         if address and not address.startswith(("http://", "https://", "data:", "cid:")) and "{{" not in address:
-            yield Hit(f"the image's address has no host: {image.address[:60]}", image.element)
+            yield Hit(say("the image's address has no host: %(address)s", address=image.address[:60]), image.element)
 
 
 def _format_unsupported(case: Case) -> Iterator[Hit]:
@@ -97,7 +105,12 @@ def _format_unsupported(case: Case) -> Iterator[Hit]:
         feature = features()[slug]
         lost, clients = feature.lacking(case.subject.clients.shares)
         if lost >= case.subject.clients.report_from:
-            message = f"{_format(image).upper()} images do not show for about {lost:.0f} % of readers ({clients[0]}, …)"
+            message = say(
+                "%(format)s images do not show for about %(lost)s %% of readers (%(clients)s, …)",
+                format=_format(image).upper(),
+                lost=f"{lost:.0f}",
+                clients=clients[0],
+            )
             yield Hit(message, image.element, measured=round(lost, 1), limit=case.subject.clients.report_from, unit="%")
 
 
@@ -105,7 +118,7 @@ def _heavy(case: Case) -> Iterator[Hit]:
     for image in case.images:
         octets = image.fact.octets
         if octets is not None and octets > HEAVY_IMAGE_OCTETS:
-            message = f"an image has {octets:,} octets{_named(image)}"
+            message = say("an image has %(octets)s octets%(named)s", octets=f"{octets:,}", named=_named(image))
             yield Hit(message, image.element, measured=octets, limit=HEAVY_IMAGE_OCTETS, unit="octets")
 
 
@@ -113,7 +126,7 @@ def _heavy_together(case: Case) -> Iterator[Hit]:
     sizes = {image.address: image.fact.octets or 0 for image in case.images}
     octets = sum(sizes.values())
     if octets > HEAVY_IMAGES_OCTETS:
-        message = f"the images have {octets:,} octets together"
+        message = say("the images have %(octets)s octets together", octets=f"{octets:,}")
         yield Hit(message, None, measured=octets, limit=HEAVY_IMAGES_OCTETS, unit="octets")
 
 
@@ -121,7 +134,12 @@ def _oversized(case: Case) -> Iterator[Hit]:
     for image in case.images:
         real, shown = image.fact.width, image.width
         if real and shown and shown >= 50 and real > 3 * shown:
-            message = f"an image of {real} pixels is shown {shown:.0f} wide{_named(image)}"
+            message = say(
+                "an image of %(real)s pixels is shown %(shown)s wide%(named)s",
+                real=real,
+                shown=f"{shown:.0f}",
+                named=_named(image),
+            )
             yield Hit(message, image.element, measured=real, limit=3 * shown, unit="pixels")
 
 
@@ -132,13 +150,19 @@ def _stretched(case: Case) -> Iterator[Hit]:
             continue
         ratio = (image.width / image.height) / (fact.width / fact.height)
         if not 0.9 < ratio < 1.1:
-            message = f"an image of {fact.width}×{fact.height} is shown as {image.width:.0f}×{image.height:.0f}"
+            message = say(
+                "an image of %(width)s×%(height)s is shown as %(shown_width)s×%(shown_height)s",
+                width=fact.width,
+                height=fact.height,
+                shown_width=f"{image.width:.0f}",
+                shown_height=f"{image.height:.0f}",
+            )
             yield Hit(message, image.element, measured=round(ratio, 2), limit=1)
 
 
 def _image_only(case: Case) -> Iterator[Hit]:
     if case.images and case.words < 10 and case.html:
-        message = f"the mail is images with {case.words} words of text"
+        message = say("the mail is images with %(words)s words of text", words=case.words)
         yield Hit(message, case.images[0].element, measured=case.words, limit=10, unit="words")
 
 
@@ -164,7 +188,7 @@ def _images_dominate(case: Case) -> Iterator[Hit]:
         return  # the area is not known; words an image are counted instead
     # Words count as much as area: a long newsletter with a large picture at its top is none.
     if share > IMAGE_SHARE_LIMIT and case.words < 4 * WORDS_AN_IMAGE * len(shown):
-        message = f"about {100 * share:.0f} % of the mail's area is images"
+        message = say("about %(share)s %% of the mail's area is images", share=f"{100 * share:.0f}")
         largest = max(shown, key=lambda image: (image.width or 0) * (image.height or 0))
         yield Hit(message, largest.element, measured=round(100 * share, 1), limit=100 * IMAGE_SHARE_LIMIT, unit="%")
 
@@ -175,7 +199,7 @@ def _few_words(case: Case) -> Iterator[Hit]:
         return
     ratio = case.words / len(pictures)
     if ratio < WORDS_AN_IMAGE:
-        message = f"{case.words} words with {len(pictures)} images"
+        message = say("%(words)s words with %(count)s images", words=case.words, count=len(pictures))
         yield Hit(message, pictures[0].element, measured=round(ratio, 1), limit=WORDS_AN_IMAGE, unit="words")
 
 
@@ -187,7 +211,7 @@ def _text_only(case: Case) -> Iterator[Hit]:
         for element in case.page.elements
     )
     if case.is_marketing and not case.images and not has_picture and case.words >= 10:
-        yield Hit("the mail has no image", None)
+        yield Hit(say("the mail has no image"), None)
 
 
 def _format(image: Image) -> str:
@@ -204,7 +228,7 @@ def _format(image: Image) -> str:
 
 def _named(image: Image) -> str:
     name = image.address.rpartition("/")[2][:40] if not image.address.startswith("data:") else ""
-    return f" ({name})" if name else ""
+    return say(" (%(name)s)", name=name) if name else ""
 
 
 RULES = (
@@ -239,6 +263,14 @@ RULES = (
         "Give the image its address, or remove it.",
         "HTML Standard, 4.8.3",
         _source_missing,
+    ),
+    Rule(
+        "image.unreachable",
+        Severity.WARNING,
+        "Readers see a broken picture.",
+        "Put the image where its address leads, or correct the address.",
+        "the answer when it was fetched before sending",
+        _unreachable,
     ),
     Rule(
         "image.size_undeclared",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from mailtypes.errors import Span
+from mailtypes.saying import joined, say
 from rendering.lint.case import Case, Hit, Rule, direction_letters, words_of
 from rendering.lint.finding import Severity
 
@@ -51,7 +52,7 @@ def _is_hebrew(text: str) -> bool:
 
 def _empty(case: Case) -> Iterator[Hit]:
     if not _subject(case):
-        yield Hit("the mail has no subject", None, "subject")
+        yield Hit(say("the mail has no subject"), None, "subject")
 
 
 def _length(case: Case) -> Iterator[Hit]:
@@ -63,7 +64,7 @@ def _length(case: Case) -> Iterator[Hit]:
     if WORDS[0] <= words <= WORDS[1] or low <= characters <= high:  # either is enough
         return
     limit = high if characters > high else low
-    message = f"the subject has {words} words and {characters} characters"
+    message = say("the subject has %(words)s words and %(characters)s characters", words=words, characters=characters)
     yield Hit(message, None, "subject", measured=characters, limit=limit, unit="characters")
 
 
@@ -75,8 +76,15 @@ def _cut(case: Case) -> Iterator[Hit]:
     cutting = [limit for limit in case.subject.clients.inbox_limits if characters > limit.subject]
     share = sum(limit.share for limit in cutting)
     if cutting and share >= 50:
-        named = "; ".join(f"{limit.name} after {limit.subject}" for limit in cutting)
-        message = f"the subject's {characters} characters are cut for about {share:.0f} % of readers ({named})"
+        named = joined(
+            (say("%(client)s after %(limit)s", client=say(limit.name), limit=limit.subject) for limit in cutting), "; "
+        )
+        message = say(
+            "the subject's %(characters)s characters are cut for about %(share)s %% of readers (%(named)s)",
+            characters=characters,
+            share=f"{share:.0f}",
+            named=named,
+        )
         yield Hit(message, None, "subject", characters, min(limit.subject for limit in cutting), "characters")
 
 
@@ -84,7 +92,9 @@ def _emoji(case: Case) -> Iterator[Hit]:
     found = list(_EMOJI.finditer(case.subject.subject[:_READ]))
     if len(found) > MAX_EMOJI:
         place = Span(found[MAX_EMOJI].start(), found[MAX_EMOJI].end())
-        yield Hit(f"the subject has {len(found)} emoji", place, "subject", len(found), MAX_EMOJI, "emoji")
+        yield Hit(
+            say("the subject has %(count)s emoji", count=len(found)), place, "subject", len(found), MAX_EMOJI, "emoji"
+        )
 
 
 def _capitals(case: Case) -> Iterator[Hit]:
@@ -94,13 +104,15 @@ def _capitals(case: Case) -> Iterator[Hit]:
         mostly = len(letters) > 8 and sum(letter.isupper() for letter in letters) > len(letters) / 2
         if len(shouted) >= 2 or (shouted and mostly):
             place = Span(shouted[0].start(), shouted[0].end())
-            yield Hit(f"words in capitals: {', '.join(m[0][:20] for m in shouted[:3])}", place, part)
+            yield Hit(say("words in capitals: %(words)s", words=", ".join(m[0][:20] for m in shouted[:3])), place, part)
 
 
 def _punctuation(case: Case) -> Iterator[Hit]:
     for part, text in _lines(case):
         if match := _PUNCTUATION.search(text):
-            yield Hit(f"repeated punctuation: “{match[0][:20]}”", Span(match.start(), match.end()), part)
+            yield Hit(
+                say("repeated punctuation: “%(match)s”", match=match[0][:20]), Span(match.start(), match.end()), part
+            )
 
 
 def _trigger(case: Case) -> Iterator[Hit]:
@@ -108,25 +120,25 @@ def _trigger(case: Case) -> Iterator[Hit]:
         return
     for part, text in _lines(case):
         for match in _TRIGGER.finditer(text):
-            message = f"“{match[0]}” is a word that filters and readers know from spam"
+            message = say("“%(match)s” is a word that filters and readers know from spam", match=match[0])
             yield Hit(message, Span(match.start(), match.end()), part)
 
 
 def _false_reply(case: Case) -> Iterator[Hit]:
     match = _REPLY.match(case.subject.subject[:_READ])
     if match and case.is_marketing:
-        yield Hit("the subject pretends to be an answer", Span(match.start(), match.end()), "subject")
+        yield Hit(say("the subject pretends to be an answer"), Span(match.start(), match.end()), "subject")
 
 
 def _preheader_missing(case: Case) -> Iterator[Hit]:
     if case.is_marketing and not case.preheader and case.words:
-        yield Hit("the mail has no preheader", None, "preheader")
+        yield Hit(say("the mail has no preheader"), None, "preheader")
 
 
 def _preheader_short(case: Case) -> Iterator[Hit]:
     preheader = case.preheader
     if preheader and len(preheader) < PREHEADER_MIN and case.is_marketing:
-        message = f"the preheader has {len(preheader)} characters"
+        message = say("the preheader has %(count)s characters", count=len(preheader))
         yield Hit(message, None, "preheader", len(preheader), PREHEADER_MIN, "characters")
 
 
@@ -134,19 +146,23 @@ def _preheader_cut(case: Case) -> Iterator[Hit]:
     limits = case.subject.clients.inbox_limits
     longest = max((limit.preheader for limit in limits), default=0)
     if limits and len(case.preheader) > longest + 40:  # the rest is read by screen readers and shown nowhere
-        message = f"the preheader has {len(case.preheader)} characters, and no list shows more than {longest}"
+        message = say(
+            "the preheader has %(count)s characters, and no list shows more than %(longest)s",
+            count=len(case.preheader),
+            longest=longest,
+        )
         yield Hit(message, None, "preheader", len(case.preheader), longest, "characters")
 
 
 def _preheader_repeats(case: Case) -> Iterator[Hit]:
     subject, preheader = _subject(case).lower(), " ".join(case.preheader.lower().split())
     if len(subject) > 8 and preheader.startswith(subject):
-        yield Hit("the preheader repeats the subject", None, "preheader")
+        yield Hit(say("the preheader repeats the subject"), None, "preheader")
 
 
 def _advertisement(case: Case) -> Iterator[Hit]:
     if case.subject.sender.advertisement_to_israel and not _ADVERTISEMENT.match(_subject(case)):
-        yield Hit("the subject does not begin with “פרסומת”", None, "subject")
+        yield Hit(say("the subject does not begin with “פרסומת”"), None, "subject")
 
 
 def _lines(case: Case) -> Iterator[tuple[str, str]]:

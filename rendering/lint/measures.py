@@ -40,3 +40,8 @@ def measure(subject: LintSubject) -> Measures:
         case.is_rtl,
         case.preheader,
     )
+
+
+def image_addresses(subject: LintSubject) -> tuple[str, ...]:
+    """The addresses of the images that are shown, each once."""
+    return tuple(dict.fromkeys(image.address for image in Case(subject).images if image.address))

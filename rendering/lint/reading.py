@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from mailtypes.saying import say
 from rendering.lint.case import Case, Hit, Rule, direction_letters, language_of, shortened, words_of
 from rendering.lint.finding import Severity
 from rendering.lint.page import Element
@@ -23,7 +24,12 @@ def _text_small(case: Case) -> Iterator[Hit]:
         in_footer = run.order > _SMALL_PRINT_FROM * case.page.characters
         limit = MIN_SMALL_PRINT_PX if in_footer else MIN_TEXT_PX
         if len(run.text.strip()) >= 25 and 1 < size < limit - 0.1:
-            message = f"text of {size:.3g} px, less than {limit:g}: “{shortened(run.text, 40)}”"
+            message = say(
+                "text of %(size)s px, less than %(limit)s: “%(text)s”",
+                size=f"{size:.3g}",
+                limit=f"{limit:g}",
+                text=shortened(run.text, 40),
+            )
             yield Hit(message, run, measured=round(size, 1), limit=limit, unit="px")
 
 
@@ -36,14 +42,26 @@ def _low_contrast(case: Case) -> Iterator[Hit]:
         limit = MIN_CONTRAST_LARGE if is_large else MIN_CONTRAST
         ratio = contrast(computed.ink, computed.paper)
         if ratio < limit:
-            colours = f"{computed.ink.name} on {computed.paper.name}"
-            message = f"a contrast of {ratio:.2f}, less than {limit}: {colours}, “{shortened(run.text, 40)}”"
+            colours = say("%(ink)s on %(paper)s", ink=computed.ink.name, paper=computed.paper.name)
+            message = say(
+                "a contrast of %(ratio)s, less than %(limit)s: %(colours)s, “%(text)s”",
+                ratio=f"{ratio:.2f}",
+                limit=limit,
+                colours=colours,
+                text=shortened(run.text, 40),
+            )
             yield Hit(message, run, measured=round(ratio, 2), limit=limit, unit=": 1")
 
 
 def _no_heading(case: Case) -> Iterator[Hit]:
     if case.words > 150 and not any(element.name in _HEADINGS for element in case.page.elements):
-        yield Hit(f"{case.words} words without a heading", None, measured=case.words, limit=150, unit="words")
+        yield Hit(
+            say("%(words)s words without a heading", words=case.words),
+            None,
+            measured=case.words,
+            limit=150,
+            unit="words",
+        )
 
 
 def _heading_skipped(case: Case) -> Iterator[Hit]:
@@ -53,7 +71,7 @@ def _heading_skipped(case: Case) -> Iterator[Hit]:
             continue
         this = int(element.name[1])
         if level and this > level + 1:
-            yield Hit(f"h{level} is followed by h{this}", element)
+            yield Hit(say("h%(level)s is followed by h%(this)s", level=level, this=this), element)
         level = this
 
 
@@ -62,7 +80,7 @@ def _long_paragraph(case: Case) -> Iterator[Hit]:
         words = sum(len(words_of(run.text)) for run in runs)
         breaks_counted = words > LONG_PARAGRAPH_WORDS and not _has_breaks(case, runs[0].start, runs[-1].end)
         if breaks_counted:
-            message = f"a paragraph of {words} words"
+            message = say("a paragraph of %(words)s words", words=words)
             yield Hit(message, runs[0], measured=words, limit=LONG_PARAGRAPH_WORDS, unit="words")
 
 
@@ -80,7 +98,7 @@ def _lang_missing(case: Case) -> Iterator[Hit]:
         return
     said = root is not None and language_of(root.attributes.get("lang") or root.attributes.get("xml:lang", ""))
     if not said and not any(e.computed.in_body and e.attributes.get("lang") for e in case.page.elements):
-        yield Hit("the mail does not say its language", root)
+        yield Hit(say("the mail does not say its language"), root)
 
 
 def _lang_wrong(case: Case) -> Iterator[Hit]:
@@ -91,7 +109,13 @@ def _lang_wrong(case: Case) -> Iterator[Hit]:
         return
     says_rtl = language in {"he", "iw", "ar", "fa", "ur", "yi", "ps"}
     if (says_rtl and rtl < ltr / 9) or (not says_rtl and rtl > ltr):
-        yield Hit(f"the mail says that its language is {language}, and its letters are of another script", root)
+        yield Hit(
+            say(
+                "the mail says that its language is %(language)s, and its letters are of another script",
+                language=language,
+            ),
+            root,
+        )
 
 
 def _table_role(case: Case) -> Iterator[Hit]:
@@ -107,7 +131,12 @@ def _table_role(case: Case) -> Iterator[Hit]:
     ]
     # Where header cells occur, it cannot be told without a tree which table they are of: the doubt is the author's.
     if tables and not has_header_cells and not case.is_mjml:
-        yield Hit(f"{len(tables)} tables for layout do not say so", tables[0], measured=len(tables), limit=0)
+        yield Hit(
+            say("%(count)s tables for layout do not say so", count=len(tables)),
+            tables[0],
+            measured=len(tables),
+            limit=0,
+        )
 
 
 def _is_button(case: Case, link: Element) -> bool:
@@ -136,20 +165,22 @@ def _no_action(case: Case) -> Iterator[Hit]:
     leading = [link for link in case.links if link.attributes["href"].strip().lower().startswith(("http", "{{"))]
     away = sum(_is_way_out(case, link) for link in leading)
     if len(leading) - away <= 0:
-        yield Hit("the mail asks the reader to do nothing: no link but the way out", None)
+        yield Hit(say("the mail asks the reader to do nothing: no link but the way out"), None)
 
 
 def _is_way_out(case: Case, link: Element) -> bool:
-    known = case.subject.sender.unsubscribe_url
+    """Whether a link leads to a page about the mail itself, and so asks for nothing."""
+    sender, href = case.subject.sender, link.attributes["href"]
     text = case.link_texts.get(link.index, "").lower()
-    return bool(known and link.attributes["href"] == known) or "unsubscribe" in text or "הסר" in text
+    is_ours = bool(href) and href in {sender.unsubscribe_url, sender.preferences_url}
+    return is_ours or "preferences_url" in href or "unsubscribe" in text or "הסר" in text
 
 
 def _many_actions(case: Case) -> Iterator[Hit]:
     buttons = _buttons(case)
     targets = {button.attributes["href"] for button in buttons}
     if case.is_marketing and len(targets) > MANY_ACTIONS:
-        message = f"{len(targets)} buttons lead to different places"
+        message = say("%(count)s buttons lead to different places", count=len(targets))
         yield Hit(message, buttons[MANY_ACTIONS], measured=len(targets), limit=MANY_ACTIONS, unit="buttons")
 
 
@@ -157,7 +188,7 @@ def _button_small(case: Case) -> Iterator[Hit]:
     for button in _buttons(case):
         size = button.computed.font_px
         if 1 < size < MIN_TEXT_PX - 2.1:
-            message = f"a button's text is {size:.3g} px"
+            message = say("a button's text is %(size)s px", size=f"{size:.3g}")
             yield Hit(message, button, measured=round(size, 1), limit=MIN_TEXT_PX - 2, unit="px")
 
 
@@ -165,9 +196,11 @@ def _active_content(case: Case) -> Iterator[Hit]:
     for element in case.page.elements:
         names_handler = next((name for name in element.attributes if name.startswith("on") and len(name) > 4), "")
         if element.name in {"script", "iframe", "object", "embed", "applet", "frame", "frameset"}:
-            yield Hit(f"<{element.name}> is removed by mail programs", element)
+            yield Hit(say("<%(element)s> is removed by mail programs", element=element.name), element)
         elif names_handler:
-            yield Hit(f"the attribute {names_handler[:30]} is removed by mail programs", element)
+            yield Hit(
+                say("the attribute %(attribute)s is removed by mail programs", attribute=names_handler[:30]), element
+            )
 
 
 RULES = (

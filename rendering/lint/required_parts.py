@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 
+from mailtypes.saying import say
 from rendering.lint.case import Case, Hit, Rule
 from rendering.lint.finding import Severity
 from rendering.lint.page import Element
@@ -38,7 +39,7 @@ _HARD_TO_SEE_PX = 8.0
 
 def _no_way_out(case: Case) -> Iterator[Hit]:
     if case.is_marketing and not _ways_out(case) and not _is_in_the_unread_end(case):
-        yield Hit("the mail has no unsubscribe link", None)
+        yield Hit(say("the mail has no unsubscribe link"), None)
 
 
 def _is_in_the_unread_end(case: Case) -> bool:
@@ -46,8 +47,7 @@ def _is_in_the_unread_end(case: Case) -> bool:
     if not case.is_cut:
         return False
     end = unescape(case.subject.html[-_END:])
-    known = case.subject.sender.unsubscribe_url
-    return bool((known and known in end) or _WAY_OUT.search(end))
+    return any(known in end for known in _pages(case)) or _WAY_OUT.search(end) is not None
 
 
 def _way_out_hidden(case: Case) -> Iterator[Hit]:
@@ -55,24 +55,30 @@ def _way_out_hidden(case: Case) -> Iterator[Hit]:
         return
     ways = _ways_out(case)
     if ways and not any(_is_easy_to_see(case, link) for link in ways[:_WAYS_LOOKED_AT]):
-        yield Hit("the unsubscribe link is hidden, tiny or too pale", ways[0])
+        yield Hit(say("the unsubscribe link is hidden, tiny or too pale"), ways[0])
 
 
 def _ways_out(case: Case) -> list[Element]:
-    known = case.subject.sender.unsubscribe_url
+    known = _pages(case)
     return [
         element
         for element in case.page.elements
         if element.name in {"a", "area"}
         and (address := element.attributes.get("href", "").strip())
         and (
-            (known and address == known)
+            address in known
             or _WAY_OUT.search(case.link_texts.get(element.index, ""))
             or _WAY_OUT.search(case.hidden_link_texts.get(element.index, ""))
             or _WAY_OUT_ADDRESS.search(address)
             or "unsubscribe_url" in address
         )
     ]
+
+
+def _pages(case: Case) -> frozenset[str]:
+    """The addresses of the recipient's own pages; on both of them one can unsubscribe."""
+    sender = case.subject.sender
+    return frozenset({sender.unsubscribe_url, sender.preferences_url} - {""})
 
 
 def _is_easy_to_see(case: Case, link: Element) -> bool:
@@ -103,9 +109,9 @@ def _no_address(case: Case) -> Iterator[Hit]:
     given = _plain(case.subject.sender.postal_address)
     if given:
         if given not in _plain(case.text):
-            yield Hit("the sender's postal address does not stand in the mail", None)
+            yield Hit(say("the sender's postal address does not stand in the mail"), None)
     elif not _looks_like_address(case.text):
-        yield Hit("no postal address is to be seen in the mail", None)
+        yield Hit(say("no postal address is to be seen in the mail"), None)
 
 
 def _plain(text: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mailtypes.saying import say
 from rendering.lint.case import Case, Hit, Rule
 from rendering.lint.finding import Finding
 from rendering.lint.subject import LintSubject
@@ -40,8 +41,8 @@ def _finding(case: Case, rule: Rule, hit: Hit) -> Finding:
         code=rule.code,
         severity=rule.severity,
         message=hit.message,
-        why=rule.why,
-        next_step=rule.mend,
+        why=say(rule.why),
+        next_step=say(rule.mend),
         span=span,
         part=hit.part,
         line=line,

@@ -1,10 +1,11 @@
 """Size as sent, style blocks, the plain text part and characters."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from mailtypes.errors import Span
+from mailtypes.saying import say
 from rendering.lint.case import READ_LIMIT, Case, Hit, Rule, words_of
 from rendering.lint.finding import Severity
 
@@ -27,28 +28,40 @@ _META_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", re
 def _clipped(case: Case) -> Iterator[Hit]:
     octets = case.subject.html_octets
     if octets is not None and octets > GMAIL_CLIP_OCTETS:
-        message = f"the HTML is {octets:,} octets as sent, more than {GMAIL_CLIP_OCTETS:,}"
+        message = say(
+            "the HTML is %(octets)s octets as sent, more than %(limit)s",
+            octets=f"{octets:,}",
+            limit=f"{GMAIL_CLIP_OCTETS:,}",
+        )
         yield Hit(message, None, measured=octets, limit=GMAIL_CLIP_OCTETS, unit="octets")
 
 
 def _near_clip(case: Case) -> Iterator[Hit]:
     octets = case.subject.html_octets
     if octets is not None and NEAR_CLIP_OCTETS < octets <= GMAIL_CLIP_OCTETS:
-        message = f"the HTML is {octets:,} octets as sent, close to {GMAIL_CLIP_OCTETS:,}"
+        message = say(
+            "the HTML is %(octets)s octets as sent, close to %(limit)s",
+            octets=f"{octets:,}",
+            limit=f"{GMAIL_CLIP_OCTETS:,}",
+        )
         yield Hit(message, None, measured=octets, limit=GMAIL_CLIP_OCTETS, unit="octets")
 
 
 def _large_message(case: Case) -> Iterator[Hit]:
     octets = case.subject.message_octets
     if octets is not None and octets > LARGE_MESSAGE_OCTETS:
-        message = f"the whole message is {octets:,} octets"
+        message = say("the whole message is %(octets)s octets", octets=f"{octets:,}")
         yield Hit(message, None, measured=octets, limit=LARGE_MESSAGE_OCTETS, unit="octets")
 
 
 def _not_read(case: Case) -> Iterator[Hit]:
     if case.is_cut:
         longest = max(len(case.subject.html), len(case.subject.source))
-        message = f"only the beginning of {longest:,} characters in {len(case.page.elements):,} elements was looked at"
+        message = say(
+            "only the beginning of %(longest)s characters in %(count)s elements was looked at",
+            longest=f"{longest:,}",
+            count=f"{len(case.page.elements):,}",
+        )
         yield Hit(message, None, measured=longest, limit=READ_LIMIT, unit="characters")
 
 
@@ -56,7 +69,11 @@ def _style_too_long(case: Case) -> Iterator[Hit]:
     for start, end in case.page.style_blocks:
         octets = len(case.html[start:end].encode("utf-8", "replace"))
         if octets > GMAIL_STYLE_OCTETS:
-            message = f"a style block has {octets:,} octets, more than {GMAIL_STYLE_OCTETS:,}"
+            message = say(
+                "a style block has %(octets)s octets, more than %(limit)s",
+                octets=f"{octets:,}",
+                limit=f"{GMAIL_STYLE_OCTETS:,}",
+            )
             longest = max(case.source_styles, key=lambda span: span.end - span.start, default=None)
             yield Hit(message, longest, measured=octets, limit=GMAIL_STYLE_OCTETS, unit="octets")
 
@@ -65,20 +82,20 @@ def _nested_at_rule(case: Case) -> Iterator[Hit]:
     for span, part in case.sheet_parts:
         if part.inner:
             place = case.place_in(span, part.inner_line, part.inner_column)
-            yield Hit(f"@{part.inner} stands inside of @{part.name}", place)
+            yield Hit(say("@%(inner)s stands inside of @%(part)s", inner=part.inner, part=part.name), place)
 
 
 def _style_broken(case: Case) -> Iterator[Hit]:
     for span, part in case.sheet_parts:
         if part.message:
             place = case.place_in(span, part.line, part.column)
-            yield Hit(f"the style block cannot be read here: {part.message}", place)
+            yield Hit(say("the style block cannot be read here: %(message)s", message=part.message), place)
 
 
 def _plain_missing(case: Case) -> Iterator[Hit]:
     plain = case.subject.plain_text
     if plain is not None and not plain.strip() and case.words:
-        yield Hit("the plain text part is empty", None, "plain_text")
+        yield Hit(say("the plain text part is empty"), None, "plain_text")
 
 
 def _plain_short(case: Case) -> Iterator[Hit]:
@@ -87,33 +104,43 @@ def _plain_short(case: Case) -> Iterator[Hit]:
         return
     words = len(words_of(plain[:READ_LIMIT]))
     if words < case.words / 4:
-        message = f"the plain text has {words} words, the HTML {case.words}"
+        message = say("the plain text has %(words)s words, the HTML %(html_words)s", words=words, html_words=case.words)
         yield Hit(message, None, "plain_text", measured=words, limit=case.words // 4, unit="words")
 
 
 def _c1(case: Case) -> Iterator[Hit]:
-    yield from _characters(case, _C1, "the character U+{:04X} is a control character of no use in mail")
+    yield from _characters(
+        case,
+        _C1,
+        lambda found: say("the character %(character)s is a control character of no use in mail", character=found),
+    )
 
 
 def _control(case: Case) -> Iterator[Hit]:
-    yield from _characters(case, _CONTROL, "the control character U+{:04X} stands in the text")
+    yield from _characters(
+        case, _CONTROL, lambda found: say("the control character %(character)s stands in the text", character=found)
+    )
 
 
 def _replaced(case: Case) -> Iterator[Hit]:
-    yield from _characters(case, re.compile("\ufffd"), "the character U+{:04X} stands for one that was lost")
+    yield from _characters(
+        case,
+        re.compile("\ufffd"),
+        lambda found: say("the character %(character)s stands for one that was lost", character=found),
+    )
 
 
 def _mojibake(case: Case) -> Iterator[Hit]:
     for part, text in _parts(case):
         if match := _MOJIBAKE.search(text):
-            message = f"“{match[0]}” looks like letters read in the wrong encoding"
+            message = say("“%(match)s” looks like letters read in the wrong encoding", match=match[0])
             yield Hit(message, Span(match.start(), match.end()), part)
 
 
-def _characters(case: Case, pattern: re.Pattern[str], message: str) -> Iterator[Hit]:
+def _characters(case: Case, pattern: re.Pattern[str], told: Callable[[str], str]) -> Iterator[Hit]:
     for part, text in _parts(case):
         if match := pattern.search(text):
-            yield Hit(message.format(ord(match[0])), Span(match.start(), match.end()), part)
+            yield Hit(told(f"U+{ord(match[0]):04X}"), Span(match.start(), match.end()), part)
 
 
 def _parts(case: Case) -> Iterator[tuple[str, str]]:
@@ -132,12 +159,12 @@ def _not_utf8(case: Case) -> Iterator[Hit]:
         match = _META_CHARSET.search(attributes.get("content", ""))
         charset = attributes.get("charset") or (match[1] if match else "")
         if charset and charset.strip().lower() not in {"utf-8", "utf8", "us-ascii"}:
-            yield Hit(f"the HTML calls itself {charset}, and is sent as UTF-8", element)
+            yield Hit(say("the HTML calls itself %(charset)s, and is sent as UTF-8", charset=charset), element)
 
 
 def _doctype(case: Case) -> Iterator[Hit]:
     if not re.match(r"\s*(?:\ufeff)?\s*<!doctype\s+html", case.html[:2_000], re.IGNORECASE):
-        yield Hit("the HTML has no DOCTYPE", None)
+        yield Hit(say("the HTML has no DOCTYPE"), None)
 
 
 def _repeated_id(case: Case) -> Iterator[Hit]:
@@ -146,7 +173,7 @@ def _repeated_id(case: Case) -> Iterator[Hit]:
     )
     for (one, _), (other, index) in pairwise(ids):
         if one == other:
-            yield Hit(f"two elements have the id {one[:60]}", case.page.elements[index])
+            yield Hit(say("two elements have the id %(name)s", name=one[:60]), case.page.elements[index])
 
 
 RULES = (

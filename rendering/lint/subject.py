@@ -18,7 +18,8 @@ class ImageFact:
     """What is known of an image behind an address; ``None`` and the empty text where it is not.
 
     ``width`` and ``height`` in pixels, ``octets`` the size of the file, ``image_format`` such as ``png`` or ``webp``,
-    ``dark_on_transparent`` whether its dark parts stand on nothing and vanish on a dark page.
+    ``dark_on_transparent`` whether its dark parts stand on nothing and vanish on a dark page. ``fault`` is what the
+    address answers with where that is no image, such as ``404``.
     """
 
     width: int | None = None
@@ -26,18 +27,21 @@ class ImageFact:
     octets: int | None = None
     image_format: str = ""
     dark_on_transparent: bool | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SenderFacts:
     """What the sender says of itself and of this mail.
 
-    ``unsubscribe_url`` as it stands in the HTML, where known; ``postal_address`` as it should stand in the mail;
+    ``unsubscribe_url`` and ``preferences_url`` as they stand in the HTML, where known; ``postal_address`` as it should
+    stand in the mail;
     ``advertisement_to_israel`` when the sender says that Israeli law holds this mail for an advertisement.
     """
 
     stream: StreamKind = "marketing"
     unsubscribe_url: str = ""
+    preferences_url: str = ""
     postal_address: str = ""
     advertisement_to_israel: bool = False
 

@@ -6,6 +6,7 @@ Facts of the MJML documentation (https://documentation.mjml.io/, release 4.18).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mailtypes.saying import say
 from rendering.mjml.values import Colour, FreeText, Length, OneOf, ValueKind, WholeNumber
 
 TEXT = FreeText()
@@ -278,11 +279,14 @@ class Required:
 
 
 REQUIRED: Mapping[str, tuple[Required, ...]] = {
-    "mj-image": (Required("src", "without it there is no picture"),),
-    "mj-carousel-image": (Required("src", "without it there is no picture"),),
-    "mj-font": (Required("name", "nothing can use a font without its name"), Required("href", "nothing is loaded")),
-    "mj-include": (Required("path", "it names the template to include"),),
-    "mj-breakpoint": (Required("width", "it is the width of the breakpoint"),),
+    "mj-image": (Required("src", say("without it there is no picture")),),
+    "mj-carousel-image": (Required("src", say("without it there is no picture")),),
+    "mj-font": (
+        Required("name", say("nothing can use a font without its name")),
+        Required("href", say("nothing is loaded")),
+    ),
+    "mj-include": (Required("path", say("it names the template to include")),),
+    "mj-breakpoint": (Required("width", say("it is the width of the breakpoint")),),
 }
 REPLACED_NAMES: Mapping[str, str] = {
     "class": "css-class",

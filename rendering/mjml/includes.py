@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from html import unescape
 
 from mailtypes.errors import Span
+from mailtypes.saying import say
 from rendering.links import mask_liquid
 from rendering.markup import MASK, Tag, scan
 from rendering.source import TemplateSyntaxError
@@ -133,35 +134,49 @@ class _Expander:
         limits = self._limits
         self._includes += 1
         if MASK in wish.path or not wish.path:
-            raise _refused(source, wish, "an include needs a fixed name", 'Write <mj-include path="name" />.')
+            raise _refused(source, wish, say("an include needs a fixed name"), say('Write <mj-include path="name" />.'))
         if _NOT_A_NAME.match(wish.path):
             raise _refused(
                 source,
                 wish,
-                f"'{wish.path[:100]}' is no name of a template",
-                "Store the part in the template library and include it by its name; files and the web are not read.",
+                say("'%(path)s' is no name of a template", path=wish.path[:100]),
+                say(
+                    "Store the part in the template library and include it by its name; files and the web are not read."
+                ),
             )
         if wish.path in chain:
             circle = " includes ".join(f"'{name}'" for name in (*chain[chain.index(wish.path) :], wish.path))
-            raise _refused(source, wish, f"includes go in a circle: {circle}", "Remove one of them.")
+            raise _refused(
+                source, wish, say("includes go in a circle: %(circle)s", circle=circle), say("Remove one of them.")
+            )
         if len(chain) >= limits.depth or self._includes > limits.includes:
             raise _refused(
                 source,
                 wish,
-                f"more than {limits.depth} includes in one another or {limits.includes} in all",
-                "Put the text here instead.",
+                say(
+                    "more than %(depth)s includes in one another or %(includes)s in all",
+                    depth=limits.depth,
+                    includes=limits.includes,
+                ),
+                say("Put the text here instead."),
             )
         found = self._resolve(wish.path)
         if found is None:
             raise _refused(
-                source, wish, f"there is no template '{wish.path[:100]}'", "Store it in the template library first."
+                source,
+                wish,
+                say("there is no template '%(path)s'", path=wish.path[:100]),
+                say("Store it in the template library first."),
             )
         if self._characters + len(found) > limits.characters:
             raise _refused(
                 source,
                 wish,
-                f"with its includes the template is longer than {limits.characters:,} characters",
-                "Shorten it.",
+                say(
+                    "with its includes the template is longer than %(characters)s characters",
+                    characters=f"{limits.characters:,}",
+                ),
+                say("Shorten it."),
             )
         if wish.kind != "mjml":
             self._characters += len(found)

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
+from mailtypes.saying import joined, say
+
 _COLOUR_NAMES = frozenset(
     {
         "aliceblue", "antiquewhite", "aqua", "aquamarine", "azure", "beige", "bisque", "black", "blanchedalmond",
@@ -65,7 +67,7 @@ class Colour:
         if text.lower() in _COLOUR_NAMES or _HEX_COLOUR.fullmatch(text) or _COLOUR_FUNCTION.fullmatch(text):
             return None
         near = f"#{text}" if _BARE_HEX.fullmatch(text) else _nearest(text.lower(), _COLOUR_NAMES)
-        return "a colour such as #1a2b3c, rgb(26, 43, 60) or navy", near
+        return say("a colour such as #1a2b3c, rgb(26, 43, 60) or navy"), near
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +98,10 @@ class Length:
         return piece[number.end() :].lower() in self.units or float(number[0]) == 0 == len(piece[number.end() :])
 
     def _asked(self) -> str:
-        units = " or ".join(unit or "no unit" for unit in self.units)
-        words = "".join(f", or {word}" for word in self.words)
-        several = f"one to {self.most} numbers" if self.most > 1 else "a number"
-        return f"{several} in {units}{words}"
+        units = joined((unit or say("no unit") for unit in self.units), " or ")
+        words = joined((say(", or %(word)s", word=word) for word in self.words), "") if self.words else ""
+        several = say("one to %(most)s numbers", most=self.most) if self.most > 1 else say("a number")
+        return say("%(several)s in %(units)s%(words)s", several=several, units=units, words=words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class OneOf:
         if value.strip() in self.words:
             return None
         shown = [word for word in self.words if word]
-        return "one of " + ", ".join(shown), _nearest(value.strip().lower(), shown)
+        return say("one of %(shown)s", shown=", ".join(shown)), _nearest(value.strip().lower(), shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class WholeNumber:
         text = value.strip()
         if text.isascii() and text.isdigit():
             return None
-        return "a whole number without unit", text.removesuffix("px") if text[:-2].isdigit() else ""
+        return say("a whole number without unit"), text.removesuffix("px") if text[:-2].isdigit() else ""
 
 
 def _nearest(text: str, known: "frozenset[str] | list[str]") -> str:

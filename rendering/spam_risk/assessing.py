@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mailtypes.auth import AuthFacts
+from mailtypes.saying import say
 from rendering.spam_risk.features import NONE
 from rendering.spam_risk.infrastructure import NOTHING_KNOWN, InfrastructureFacts
 from rendering.spam_risk.message import ScoredMessage
@@ -66,7 +67,13 @@ def _rule_reasons(matter: SubjectMatter, weights: Weights) -> Iterator[Reason]:
         if weight:
             place = None if strength.found is None else matter.place_of(strength.found)
             yield Reason(
-                rule.code, Block.CONTENT, weight, place, rule.sentence, rule.mend, is_calibrated=rule.is_calibrated
+                rule.code,
+                Block.CONTENT,
+                weight,
+                place,
+                say(rule.sentence),
+                say(rule.mend),
+                is_calibrated=rule.is_calibrated,
             )
 
 
@@ -76,9 +83,14 @@ def _of_words(matter: SubjectMatter, wording: Wording) -> Iterator[Reason]:
         return
     told = ", ".join(wording.telling)
     is_bad = wording.points > 0
-    side = "spam" if is_bad else "ordinary mail"
-    sentence = f"Its words are more usual in {side}; of {wording.known} known ones these weigh most: {told}."
-    mend = "Say the same in other words, beginning with these." if is_bad else "Nothing to mend."
+    side = say("spam") if is_bad else say("ordinary mail")
+    sentence = say(
+        "Its words are more usual in %(side)s; of %(known)s known ones these weigh most: %(told)s.",
+        side=side,
+        known=wording.known,
+        told=told,
+    )
+    mend = say("Say the same in other words, beginning with these.") if is_bad else say("Nothing to mend.")
     place = None if wording.found is None else matter.place_of(wording.found)
     yield Reason("word-statistics", Block.CONTENT, weight, place, sentence, mend, is_calibrated=True)
 
@@ -87,6 +99,6 @@ def _remarks(matter: SubjectMatter, wording: Wording) -> Iterator[str]:
     if matter.text.strip() and wording.known < _FEW_WORDS:
         yield FEW_WORDS_KNOWN
     if matter.message.subject is None:
-        yield "The subject is not known."
+        yield say("The subject is not known.")
     if matter.is_cut:
-        yield "The mail is very long; only its beginning was weighed."
+        yield say("The mail is very long; only its beginning was weighed.")

@@ -9,6 +9,7 @@ import math
 import re
 from typing import NamedTuple
 
+from mailtypes.saying import say
 from rendering.spam_risk.subject_matter import Found, SubjectMatter
 
 _WORD = re.compile(r"(?<![\w'])[a-z][a-z']{2,14}(?![\w'])")
@@ -16,7 +17,7 @@ _MOST_WORDS = 20_000
 _FEWEST = 10
 """A mail of fewer known words is weighed as if it had so many: two words are no evidence."""
 
-FEW_WORDS_KNOWN = "The wording is hardly weighed: few of its words are in the statistics, which are English."
+FEW_WORDS_KNOWN = say("The wording is hardly weighed: few of its words are in the statistics, which are English.")
 
 
 class Wording(NamedTuple):
@@ -26,6 +27,11 @@ class Wording(NamedTuple):
     telling: tuple[str, ...]
     known: int
     found: Found | None
+
+
+def words_in(matter: SubjectMatter) -> set[str]:
+    """The different words of subject and text, as ``words_of`` finds them."""
+    return {*_WORD.findall(matter.subject), *_WORD.findall(matter.prose)[:_MOST_WORDS]}
 
 
 def words_of(matter: SubjectMatter) -> dict[str, Found]:

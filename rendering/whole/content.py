@@ -7,10 +7,11 @@ gives static octets at the even places and slots at the odd ones; content withou
 ``L<number>m``/``p``  the recipient's address for that link, in markup / in plain text
 ``P``                 the open-tracking image, or nothing
 ``Um`` / ``Up``       the recipient's unsubscribe address, in markup / in plain text
+``Fm`` / ``Fp``       the address of the recipient's preference page, in markup / in plain text
 ``B<blob id>``        the octets of that blob in base64, in lines of 76 characters (RFC 2045 section 6.8)
 ====================  =====================================================================================
 
-``L``, ``P`` and ``U`` stand in quoted-printable only, where pieces and values join without knowing each other.
+``L``, ``P``, ``U`` and ``F`` stand in quoted-printable only, where pieces and values join without knowing each other.
 """
 
 import re
@@ -18,11 +19,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rendering.segments import Addresses, AddressSlot, LinkSlot, MessageUrls, PixelSlot, UnsubscribeSlot
+from rendering.segments import (
+    Addresses,
+    AddressSlot,
+    LinkSlot,
+    MessageUrls,
+    PixelSlot,
+    PreferencesSlot,
+    UnsubscribeSlot,
+)
 from rendering.transfer import base64_lines
 
 _DELIMITER = b"\x00"
-_TOKEN = re.compile(rb"(?:L(?P<link>[1-9]\d{0,9})|U)(?P<place>[mp])\Z|(?P<pixel>P)\Z|B(?P<blob>\d{1,19})\Z")
+_TOKEN = re.compile(
+    rb"(?:L(?P<link>[1-9]\d{0,9})|(?P<page>[UF]))(?P<place>[mp])\Z|(?P<pixel>P)\Z|B(?P<blob>\d{1,19})\Z"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +98,9 @@ def address_token(slot: AddressSlot) -> bytes:
     if isinstance(slot, PixelSlot):
         return b"\x00P\x00"
     place = b"m" if slot.markup else b"p"
-    name = b"L%d" % slot.number if isinstance(slot, LinkSlot) else b"U"
-    return _DELIMITER + name + place + _DELIMITER
+    if isinstance(slot, LinkSlot):
+        return b"\x00L%d%b\x00" % (slot.number, place)
+    return b"\x00%b%b\x00" % (b"U" if isinstance(slot, UnsubscribeSlot) else b"F", place)
 
 
 def blob_token(blob_id: int) -> bytes:
@@ -111,4 +123,6 @@ def _slot(token: bytes) -> AddressSlot | int:
     if match["pixel"]:
         return PixelSlot()
     markup = match["place"] == b"m"
-    return LinkSlot(int(match["link"]), markup) if match["link"] else UnsubscribeSlot(markup)
+    if match["link"]:
+        return LinkSlot(int(match["link"]), markup)
+    return UnsubscribeSlot(markup) if match["page"] == b"U" else PreferencesSlot(markup)

@@ -38,8 +38,8 @@ class AttachmentRef:
 class WholeDraft:
     """A message in fields. ``text`` is written from ``html`` where it is ``None``; one of the two has to be there.
 
-    ``html`` and ``text`` are literal but for ``{{ unsubscribe_url }}``. ``message_id`` has its angle brackets; it
-    may be empty where ``fill``'s extra header brings it. ``extra`` are further header fields.
+    ``html`` and ``text`` are literal but for ``{{ unsubscribe_url }}`` and ``{{ preferences_url }}``. ``message_id``
+    has its angle brackets; it may be empty where ``fill``'s extra header brings it. ``extra``: further header fields.
     """
 
     from_address: EmailAddress

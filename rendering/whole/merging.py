@@ -7,13 +7,13 @@ from typing import NamedTuple
 from rendering.links import OPT_OUT_ATTRIBUTE, Link
 from rendering.markers import MarkerKind, Markers
 from rendering.markup import Tag, scan
-from rendering.merge import UNSUBSCRIBE_FIELD
+from rendering.merge import PREFERENCES_FIELD, UNSUBSCRIBE_FIELD
 from rendering.plain_text import is_web_address
 from rendering.segments import MessageUrls
 from rendering.template import Layouts, Template
 from rendering.whole.slotted_text import LINK_TAGS
 
-_PLACEHOLDER = f"{{{{{UNSUBSCRIBE_FIELD}}}}}"
+_UNSUBSCRIBE, _PREFERENCES = (f"{{{{{name}}}}}" for name in (UNSUBSCRIBE_FIELD, PREFERENCES_FIELD))
 
 
 class Merged(NamedTuple):
@@ -27,16 +27,16 @@ class Merged(NamedTuple):
 def merged(template: Template | Layouts, data: Mapping[str, object]) -> Merged:
     """Merge a template with ``data``; ``Layouts`` keep what is compiled for the next call.
 
-    Links have the addresses that the author wrote, the unsubscribe placeholder stays. ``compose_whole`` then tracks
-    the links that a campaign of this template tracks: the others are marked with the opt-out attribute. Raises
-    ``MergeValueError`` and ``TemplateSyntaxError``.
+    Links have the addresses that the author wrote, the placeholders of the recipient's pages stay. ``compose_whole``
+    then tracks the links that a campaign of this template tracks: the others are marked with the opt-out attribute.
+    Raises ``MergeValueError`` and ``TemplateSyntaxError``.
     """
     layouts = template if isinstance(template, Layouts) else Layouts(template)
     key, values = layouts.template.fill(data)
     layout = layouts[key]
     source = layouts.template.source
     markers = Markers(source.body, source.preheader, source.plain_text or "", *values.values)
-    urls = MessageUrls(lambda number: markers.make(MarkerKind.LINK, number), _PLACEHOLDER)
+    urls = MessageUrls(lambda number: markers.make(MarkerKind.LINK, number), _UNSUBSCRIBE, preferences_url=_PREFERENCES)
     html = _opted_out(layout.html(values, urls))
     by_number = {link.number: link for link in layout.links}
     return Merged(

@@ -1,4 +1,4 @@
-"""Literal HTML and plain text as pieces with slots for links, the unsubscribe address and the pixel."""
+"""Literal HTML and plain text as pieces with slots for links, the recipient's own addresses and the pixel."""
 
 import re
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from typing import Final
 from rendering.links import OPT_OUT_ATTRIBUTE
 from rendering.markers import MarkerKind, Markers
 from rendering.markup import Attribute, Comment, Tag, Text, scan
-from rendering.merge import UNSUBSCRIBE_FIELD
+from rendering.merge import ADDRESS_FIELDS, UNSUBSCRIBE_FIELD
 from rendering.plain_text import html_to_text, is_web_address, shown_address
-from rendering.segments import LinkSlot, Piece, PixelSlot, UnsubscribeSlot
+from rendering.segments import LinkSlot, Piece, PixelSlot, PreferencesSlot, UnsubscribeSlot
 from rendering.transfer import base64_lines, base64_size, quoted_printable
 from rendering.whole.content import TrackingWish, address_token
 
@@ -20,7 +20,11 @@ MAX_TEXT: Final = 500_000
 """Characters of a text that is looked at, as many as a template has."""
 
 LINK_TAGS: Final = frozenset({"a", "area", "v:rect", "v:roundrect", "v:shape"})
-_PLACEHOLDER: Final = re.compile(rf"\{{\{{-?\s*{UNSUBSCRIBE_FIELD}\s*-?\}}\}}")
+_PLACEHOLDER: Final = re.compile(rf"\{{\{{-?\s*({'|'.join(ADDRESS_FIELDS)})\s*-?\}}\}}")
+_SLOT_OF: Final[dict[MarkerKind, type[UnsubscribeSlot | PreferencesSlot]]] = {
+    MarkerKind.UNSUBSCRIBE: UnsubscribeSlot,
+    MarkerKind.PREFERENCES: PreferencesSlot,
+}
 # What a redirect can lead to: no control characters, of a length that browsers take.
 _WEB_ADDRESS: Final = re.compile("https?://[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{1,4000}\\Z", re.IGNORECASE)
 _WRITTEN_ADDRESS: Final = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
@@ -65,11 +69,11 @@ class NumberedLinks:
 
 @dataclass(frozen=True, slots=True)
 class Slotting:
-    """Which slots a text gets; ``unsubscribe`` has the placeholder of that name replaced."""
+    """Which slots a text gets; ``pages`` has the placeholders of the ``ADDRESS_FIELDS`` replaced."""
 
     clicks: bool
     pixel: bool
-    unsubscribe: bool
+    pages: bool
 
     @classmethod
     def of_draft(cls, wish: TrackingWish) -> "Slotting":
@@ -88,7 +92,7 @@ def html_pieces(html: str, slotting: Slotting, links: NumberedLinks) -> list[Pie
     body_end = len(html.rstrip("\n"))
     comment_end = 0
     for item in scan(html):
-        if isinstance(item, Text) and slotting.unsubscribe:
+        if isinstance(item, Text) and slotting.pages:
             edits += _placeholders(html, item)
         elif isinstance(item, Comment):
             comment_end = item.end
@@ -102,10 +106,10 @@ def html_pieces(html: str, slotting: Slotting, links: NumberedLinks) -> list[Pie
 
 
 def plain_pieces(text: str, slotting: Slotting, links: NumberedLinks) -> list[Piece]:
-    """``text`` cut at the addresses that the HTML's ``links`` have, and at the unsubscribe placeholder."""
+    """``text`` cut at the addresses that the HTML's ``links`` have, and at the placeholders."""
     edits: list[Edit] = []
-    if slotting.unsubscribe:
-        edits += [(m.start(), m.end(), [UnsubscribeSlot(markup=False)]) for m in _PLACEHOLDER.finditer(text)]
+    if slotting.pages:
+        edits += [(m.start(), m.end(), [_page_slot(m[1], markup=False)]) for m in _PLACEHOLDER.finditer(text)]
     if slotting.clicks and links.urls:
         stretches = [piece for piece in _stretches(text, edits) if "://" in text[piece[0] : piece[1]]]
         for start, end in stretches:
@@ -130,7 +134,7 @@ def written_text(html: list[Piece], links: NumberedLinks) -> list[Piece]:
 
     text = html_to_text(marked, address_of)
     edits: list[Edit] = [
-        (start, end, [LinkSlot(number, markup=False) if kind is MarkerKind.LINK else UnsubscribeSlot(markup=False)])
+        (start, end, [LinkSlot(number, markup=False) if kind is MarkerKind.LINK else _SLOT_OF[kind](markup=False)])
         for start, end, kind, number in markers.find(text)
     ]
     return _cut(text, edits)
@@ -166,7 +170,7 @@ def _link_edits(html: str, tag: Tag, slotting: Slotting, links: NumberedLinks) -
         if attribute.name != "href":
             continue
         value = html[attribute.value_start : attribute.value_end]
-        if slotting.unsubscribe and _PLACEHOLDER.search(value):
+        if slotting.pages and _PLACEHOLDER.search(value):
             yield _quoted(attribute, list(_with_placeholders(value)))
             continue
         url = unescape(value.strip())
@@ -188,14 +192,14 @@ def _with_placeholders(value: str) -> Iterator[Piece]:
     position = 0
     for match in _PLACEHOLDER.finditer(value):
         yield value[position : match.start()].replace('"', "&quot;")
-        yield UnsubscribeSlot(markup=True)
+        yield _page_slot(match[1], markup=True)
         position = match.end()
     yield value[position:].replace('"', "&quot;")
 
 
 def _placeholders(html: str, item: Text) -> Iterator[Edit]:
     for match in _PLACEHOLDER.finditer(html, item.start, item.end):
-        yield match.start(), match.end(), [UnsubscribeSlot(markup=True)]
+        yield match.start(), match.end(), [_page_slot(match[1], markup=True)]
 
 
 def _address_edits(text: str, start: int, end: int, links: NumberedLinks) -> Iterator[Edit]:
@@ -239,9 +243,13 @@ def _cut(text: str, edits: list[Edit]) -> list[Piece]:
 def _marker(markers: Markers, slot: Piece) -> str:
     if isinstance(slot, LinkSlot):
         return markers.make(MarkerKind.LINK, slot.number)
-    return markers.make(MarkerKind.UNSUBSCRIBE) if isinstance(slot, UnsubscribeSlot) else ""
+    return next((markers.make(kind) for kind, its_slot in _SLOT_OF.items() if isinstance(slot, its_slot)), "")
+
+
+def _page_slot(field_name: str, *, markup: bool) -> UnsubscribeSlot | PreferencesSlot:
+    return UnsubscribeSlot(markup) if field_name == UNSUBSCRIBE_FIELD else PreferencesSlot(markup)
 
 
 def _token(slot: Piece) -> bytes:
-    assert isinstance(slot, LinkSlot | UnsubscribeSlot | PixelSlot)
+    assert isinstance(slot, LinkSlot | UnsubscribeSlot | PreferencesSlot | PixelSlot)
     return address_token(slot)

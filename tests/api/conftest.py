@@ -26,7 +26,7 @@ from postwright.api import ApiServices, create_router, install_error_handlers
 from postwright.api.examples import EXAMPLE_MOMENT
 from postwright.api.limits import RateLimits
 from postwright.keyrings import KeyRing, read_key_ring, write_new_key
-from postwright.outbound_http import OutboundHttp
+from postwright.outbound_http import HttpPosted, OutboundHttp
 from postwright.services import accounts, signing_keys
 from postwright.services.accounts import Accounts, KeyScope
 from postwright.services.bulks import Bulks
@@ -208,6 +208,22 @@ class World:
         return campaign
 
 
+class TakesEverything:
+    """Stands for the hosts of webhooks."""
+
+    def target(self, url: str, max_answer: int = 0) -> Any:
+        return self
+
+    async def __aenter__(self) -> "TakesEverything":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        return None
+
+    async def post(self, body: bytes, headers: dict[str, str]) -> HttpPosted:
+        return HttpPosted(200, b"thanks")
+
+
 def open_services(folder: Path, clock: ManualClock, resolver: Any) -> ApiServices:
     database = Database(f"sqlite:///{folder / DATABASE}", clock, lambda: KeyRing("1", {"1": b"e" * 32}))
     hosts = PublicHosts(DomainName("mx.postwright.test"), DomainName("links.postwright.test"), "reports")
@@ -229,7 +245,9 @@ def open_services(folder: Path, clock: ManualClock, resolver: Any) -> ApiService
         message_intake=intake,
         submissions=Submissions(database, clock),
         bulks=Bulks(database, clock, places, intake),
-        webhooks=Webhooks(database, clock, read_key_ring(folder / "master.key"), OutboundHttp(resolver).check_url),
+        webhooks=Webhooks(
+            database, clock, read_key_ring(folder / "master.key"), OutboundHttp(resolver).check_url, TakesEverything()
+        ),
         limits=RateLimits(),
         max_upload=MAX_UPLOAD,
         link_means=LinkMeans(TokenKeys(1, {1: b"t" * 32}), 443),

@@ -65,6 +65,8 @@ async def test_campaigns_are_for_keys_that_are_for_their_sender(world: Any, boun
     made = await world.admin.good("POST", "/v1/campaigns", json=draft)
     path = f"/v1/campaigns/{made['id']}"
     answers = [await bounded("POST", "/v1/campaigns", json=draft | {"name": "B"})]
+    beside = {"from_address": "shop@news.acme.test", "other_senders": [{"address": "letter@news.acme.test"}]}
+    answers.append(await bounded("POST", "/v1/campaigns", json=draft | {"name": "C"} | beside))
     answers += [await bounded("POST", f"{path}/{action}") for action in ("send", "pause", "resume", "cancel")]
     assert {answer.json()["errors"][0]["code"] for answer in answers} <= {"sender_not_allowed", "test_key"}
     assert (await world.admin.good("GET", path))["state"] == "draft"

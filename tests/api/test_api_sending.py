@@ -321,3 +321,27 @@ def test_moments_are_rfc_3339_with_microseconds(at: Any) -> None:
     assert len(text) == len("2026-01-02T03:04:05.000006Z")
     assert type(at).fromisoformat(text) == at
     assert timedelta(0) == at - type(at).fromisoformat(text)
+
+
+async def test_a_key_overrules_a_finding_with_a_reason(world: Any) -> None:
+    body = '<mjml><mj-body><mj-section><mj-column><mj-text colour="red">Hi</mj-text>'
+    body += '<mj-text><a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text>'
+    body += "</mj-column></mj-section></mj-body></mjml>"
+    template = await world.template(name="Strange", body=body)
+    one = f"/v1/campaigns/{await world.campaign(template=template)}"
+    found = await world.admin.good("POST", f"{one}/preflight")
+    assert (found["may_send"], found["overridable"]) == (False, ["mjml-unknown-attribute"])
+    wanted = {"codes": ["mjml-unknown-attribute"], "note": "It does no harm."}
+    without = await world.admin("POST", f"{one}/overrides", json=wanted | {"note": " "})
+    assert (without.status_code, without.json()["errors"][0]["field"]) == (422, "note")
+    found = await world.admin.good("POST", f"{one}/overrides", json=wanted)
+    assert found["may_send"] is True
+    (kept,) = found["overruled"]
+    assert kept["override"]["note"] == "It does no harm."
+    assert kept["override"]["who"].startswith("API key ")
+    assert (await world.admin.good("DELETE", f"{one}/overrides/mjml-unknown-attribute"))["may_send"] is False
+    (kept,) = (await world.admin.good("GET", f"{one}/overrides"))["items"]
+    assert kept["withdrawn_by"].startswith("API key ")
+    assert (await world.admin("DELETE", f"{one}/overrides/mjml-unknown-attribute")).status_code == 404
+    assert (await world.admin.good("POST", f"{one}/overrides", json=wanted))["may_send"] is True
+    assert (await world.admin("POST", f"{one}/send")).status_code == 202

@@ -32,6 +32,8 @@ async def test_the_life_of_an_endpoint(world: Any) -> None:
     kinds = [one["kind"] for one in await world.admin.all_of("/v1/events", 50)]
     assert kinds == ["webhook_disabled", "webhook_enabled"]
     assert await world.admin.good("POST", f"{path}/skip") == {"skipped": False}
+    tried = await world.admin.good("POST", f"{path}/test")
+    assert (tried["taken"], tried["status"], tried["answer"]) == (True, 200, "thanks")
     replay = await world.admin("POST", f"{path}/replay", json={"since": "2026-01-01T00:00:00Z"})
     assert replay.status_code == 202
     assert len((await world.admin.good("GET", path))["replays"]) == 1
@@ -72,6 +74,7 @@ async def test_nobody_else_sees_or_moves_it(world: Any, keys: dict[str, str]) ->
         ("POST", "/enable", {}),
         ("POST", "/disable", None),
         ("POST", "/skip", None),
+        ("POST", "/test", None),
         ("POST", "/replay", {"since": "2026-01-01T00:00:00Z"}),
         ("GET", "/deliveries", None),
     ):

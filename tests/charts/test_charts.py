@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from postwright.chart_spec import PALETTES
-from postwright.charts import Band, Bars, ChartError, ChartSpec, Line, Mark, Theme, Tone, draw
+from postwright.charts import Band, Bars, ChartError, ChartSpec, Intervals, Line, Mark, Theme, Tone, draw
 from postwright.warm_up_chart import ChartDay, ChartLook, plans_chart, warm_up_chart
 from warmup.feedback import Action
 from warmup.plans import PRESETS
@@ -37,6 +37,15 @@ def test_the_same_chart_is_the_same_octets(form: str) -> None:
         _spec(marks=[Mark(DAYS[3], "pause", Tone.BAD)]),
         form,  # type: ignore[arg-type]
     )
+
+
+def test_intervals_have_their_ends_and_their_lengths() -> None:
+    hours = ["9:00", "14:00"]
+    one = Intervals("95 of 100", hours, [0.05, 0.02], [0.04, 0.01], [0.06, 0.03])
+    assert "9:00" in _texts(draw(ChartSpec("Hours", [one], percent=True)))
+    for y, low in (([0.05], [0.04, 0.01]), ([0.05, 0.02], [0.04])):
+        with pytest.raises(ChartError):
+            ChartSpec("Hours", [Intervals("x", hours, y, low, [0.06, 0.03])])
 
 
 def test_words_stay_words_in_svg() -> None:

@@ -229,6 +229,29 @@ def test_campaigns(postwright: Command, tmp_path: Path) -> None:
     assert (refused.code, "not verified" in refused.err) == (1, True)
     with sqlite3.connect(tmp_path / "data/postwright.db") as database:
         database.execute("UPDATE sender_domain SET state = 'verified'")
+    strange = template(tmp_path).replace("spring", "strange")
+    Path(strange).write_text(Path(template(tmp_path)).read_text().replace("<mj-text>", '<mj-text colour="red">', 1))
+    assert postwright("template", "add", strange, "--subject", "Hi", "--name", "spring").code == 0
+    blocked = postwright("campaign", "preflight", name, "--json")
+    assert (blocked.code, blocked.objects[0]["overridable"]) == (1, ["mjml-unknown-attribute"])
+    overrule = ("campaign", "overrule", name, "mjml-unknown-attribute", "--as", "dana@acme.test", "--note")
+    assert postwright(*overrule, " ").code == 1
+    found = postwright(*overrule, "The colour does no harm.")
+    assert (found.code, "Overruled by dana@acme.test" in found.out) == (0, True), found.err
+    assert postwright("campaign", "withdraw", name, "mjml-unknown-attribute").code == 1
+    assert postwright("campaign", "withdraw", name, "mjml-unknown-attribute").code == 66
+    assert postwright(*overrule, "It really does not.").code == 0
+    shown = postwright("campaign", "overrides", name, "--json").objects
+    assert [(one["note"], one["withdrawn_by"] is None) for one in shown] == [
+        ("It really does not.", True),
+        ("The colour does no harm.", False),
+    ]
+    with sqlite3.connect(tmp_path / "data/postwright.db") as database:
+        entries = database.execute("SELECT who, action FROM audit_entry WHERE way = 'cli' ORDER BY id").fetchall()
+    assert [action for _, action in entries] == [
+        f"postwright campaign {word}" for word in ("overrule", "withdraw", "overrule")
+    ]
+    assert entries[0][0] == "dana@acme.test"
     assert postwright("campaign", "preflight", name).code == 0
     assert postwright("campaign", "send", name).code == 0
     assert postwright("campaign", "send", name).code == 1
@@ -241,6 +264,11 @@ def test_campaigns(postwright: Command, tmp_path: Path) -> None:
     assert name in postwright("campaign", "status", name).out
     assert postwright("campaign", "list", "--json").objects[0]["state"] == "cancelled"
     assert name in postwright("campaign", "list").out
+    compared = postwright("campaign", "compare", name, "--json").objects[0]
+    assert {one["place"] for one in compared["measures"]} == {"unknown"}
+    assert "Against the last 0 campaigns" in postwright("campaign", "compare", name).out
+    assert postwright("statistics", "hours", "--json").objects[0]["verdict"] == "too_few"
+    assert "Not enough data" in postwright("statistics", "hours", "--zone", "Asia/Jerusalem").out
 
 
 def test_campaigns_that_are_refused(postwright: Command) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from mailtypes.questions import HttpAnswer, HttpFetch, HttpFetched, Unanswered
 from postwright.cli.app import app
+from postwright.outbound_http import OutboundHttp
 
 END = '<mj-text><a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text></mj-column></mj-section></mj-body></mjml>'
 HEAD = "<mjml><mj-body><mj-section><mj-column>\n"
@@ -66,3 +68,22 @@ def test_what_is_no_template_says_so(letter: Path) -> None:
     letter.write_text(HEAD + "<mj-text>{{ contact.x | nofilter }}</mj-text>" + END, "utf-8")
     assert lint(letter)[0] == 65
     assert lint(letter.with_name("nothing.mjml"))[0] == 66
+
+
+def test_images_are_fetched_only_where_that_is_asked_for(letter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def fetch(_: OutboundHttp, wanted: HttpFetch) -> HttpAnswer:
+        asked.append(wanted.url)
+        return HttpFetched(404, "text/html", b"no") if "gone" in wanted.url else Unanswered("timeout")
+
+    monkeypatch.setattr(OutboundHttp, "fetch", fetch)
+    monkeypatch.chdir(letter.parent)
+    images = "".join(f'\n<mj-image alt="x" src="https://acme.test/{name}.png" />' for name in ("gone", "slow"))
+    letter.write_text(GOOD.replace("\n<mj-text><a", f"{images}\n<mj-text><a"), "utf-8")
+    assert "unreachable" not in lint(letter)[1]
+    assert asked == []
+    code, out = lint(letter, "--fetch")
+    assert (code, len(asked)) == (0, 2)
+    assert "answers with 404" in out
+    assert "slow.png: nothing is known of this image: timeout" in out

@@ -10,13 +10,15 @@ from tracking.links import is_trackable
 
 SOURCE = (Path(__file__).parents[2] / "examples" / "newsletter.mjml").read_text(encoding="utf-8")
 UNSUBSCRIBE = "https://links.news.acme.test/u/token"
+PREFERENCES = "https://links.news.acme.test/p/token"
 OLIVIA = {"first_name": "Olivia", "city": "Bristol", "language": "en", "plan": "gardener"}
 DANA = {"first_name": "דנה", "city": "חיפה", "language": "he", "plan": "seedling"}
 
 
 def compiled(contact: dict[str, str]) -> str:
     template = Environment(undefined=StrictUndefined, autoescape=True).from_string(SOURCE)
-    return str(mjml2html(template.render(contact=contact, unsubscribe_url=UNSUBSCRIBE)))
+    urls = {"unsubscribe_url": UNSUBSCRIBE, "preferences_url": PREFERENCES}
+    return str(mjml2html(template.render(contact=contact, **urls)))
 
 
 class Body(HTMLParser):
@@ -58,6 +60,7 @@ def test_its_links_can_be_tracked_and_one_unsubscribes(contact: dict[str, str]) 
     assert len(body.links) == 10
     assert all(is_trackable(link) for link in body.links)
     assert body.links.count(UNSUBSCRIBE) == 1
+    assert body.links.count(PREFERENCES) == 1
     text = " ".join(body.words)
     assert contact["first_name"] in text
     assert text.count(contact["city"]) >= 2

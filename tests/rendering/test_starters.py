@@ -8,7 +8,7 @@ from rendering import Layouts, MessageUrls, parse_template
 from rendering.mjml import validate_mjml
 from rendering.starters import Starter, starters
 
-URLS = MessageUrls(lambda n: f"https://t.test/{n}", "https://t.test/u", "https://t.test/o.gif")
+URLS = MessageUrls(lambda n: f"https://t.test/{n}", "https://t.test/u", "https://t.test/o.gif", "https://t.test/p")
 
 
 @pytest.mark.parametrize("starter", starters(), ids=lambda starter: starter.key)
@@ -23,6 +23,8 @@ def test_a_starter_is_a_whole_mail(starter: Starter) -> None:
         html, text = layout.html(values, URLS), layout.text(values, URLS)
         assert layout.has_unsubscribe
         assert "(https://t.test/u)" in text
+        assert "(https://t.test/p)" in text
+        assert html.count('href="https://t.test/p"') == 1
         assert re.search(r"1 Example Street|רחוב הדוגמה 1", text)
         assert 'name="color-scheme"' in html
         assert "prefers-color-scheme: dark" in html

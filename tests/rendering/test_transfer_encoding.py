@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from rendering.places import Place
 from rendering.segments import Addresses, MergeSlot, MessageUrls, Part
+from rendering.slot_values import EncodedValues
 from rendering.transfer import _TO_ENCODE, base64_lines, base64_size, quoted_printable_value
 
 texts = st.text(
@@ -41,7 +42,7 @@ def decode(part: Part, body: bytes) -> str:
 @settings(max_examples=500, deadline=None)
 def test_joined_pieces_decode_to_the_joined_text(static: list[str], values: list[str]) -> None:
     part = part_of(static)
-    body = b"".join(part.encode(values, NO_URLS))
+    body = b"".join(part.encode(EncodedValues(values), NO_URLS))
     # Control characters have no place in values; quopri knows LF line ends only.
     clean = ["".join(c for c in v if c in "\n\t" or not (ord(c) < 32 or 0x7F <= ord(c) < 0xA0)) for v in values]
     assert decode(part, body.replace(b"\r\n", b"\n")).replace("\r\n", "\n") == joined_text(static, clean)
@@ -51,7 +52,7 @@ def test_joined_pieces_decode_to_the_joined_text(static: list[str], values: list
 @settings(max_examples=500, deadline=None)
 def test_relaxed_canonicalization_and_dot_stuffing_change_nothing(static: list[str], values: list[str]) -> None:
     part = part_of(static)
-    body = b"".join(part.encode(values, NO_URLS))
+    body = b"".join(part.encode(EncodedValues(values), NO_URLS))
     wrapped = b"--x\r\n\r\n" + body + b"\r\n--x--\r\n"
     assert Relaxed.canonicalize_body(wrapped) == wrapped
     lines = body.split(b"\r\n")

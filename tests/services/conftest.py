@@ -38,6 +38,7 @@ from postwright.services.delivery_queue import StoredQueue, WorkerIdentity
 from postwright.services.engagement import Engagement
 from postwright.services.failure_notices import FailureNotices
 from postwright.services.frozen_runs import FrozenRuns
+from postwright.services.immediate_release import ImmediateRelease
 from postwright.services.imports import ContactImports
 from postwright.services.log import Log
 from postwright.services.message_intake import MessageIntake
@@ -123,7 +124,7 @@ class World:
         router = Router(database, resolver, clock, timedelta(hours=1))
         self.places = SendingPlaces(database, clock, 1)
         self.intake = MessageIntake(database, clock, self.places, self.feedback_keys)
-        self.submissions = Submissions(database, clock)
+        self.submissions = Submissions(database, clock, ImmediateRelease(PLACES))
         self.bulks = Bulks(database, clock, self.places, self.intake)
         self.smtp_submissions = SmtpSubmissions(
             self.accounts, clock, self.places, self.intake, self.submissions, "mx.postwright.test"

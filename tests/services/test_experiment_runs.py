@@ -76,6 +76,21 @@ async def test_the_sample_is_drawn_over_everybody_and_the_rest_waits(world: Any)
     assert min(sampled) < PEOPLE * 0.1
 
 
+async def test_a_seed_that_is_given_draws_the_same_sample_again(world: Any) -> None:
+    await world.verified()
+    people = "".join(f"p{number}@example.test,P{number},en\n" for number in range(60))
+    drawn = []
+    for name in ("Spring", "Spring again"):
+        await world.sending(people, name=name, experiment=draft(seed="of 2026"), steps=3)
+        tests = ExperimentRuns(world.database, world.clock)
+        for _ in range(3):
+            await tests.step()
+        rows = world.rows("SELECT address_key, variant FROM delivery WHERE run_id = (SELECT max(id) FROM run)")
+        drawn.append(dict(map(tuple, rows)))
+    assert drawn[0] == drawn[1]
+    assert set(drawn[0].values()) == {-1, 0, 1}
+
+
 async def test_the_better_subject_wins_and_the_rest_gets_it(world: Any) -> None:
     campaign, tests = await begun(world)
     await deliver(world)
@@ -196,6 +211,8 @@ async def test_an_hour_of_its_own(world: Any) -> None:
         ({"metric": "opens"}, "experiment.metric"),
         ({"earliest": 48.0}, "experiment.earliest"),
         ({"mode": "aa"}, "experiment.variants"),
+        ({"seed": ""}, "experiment.seed"),
+        ({"seed": "a\nb"}, "experiment.seed"),
     ],
 )
 async def test_what_is_no_test(world: Any, changes: dict[str, Any], field: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 from postwright.services.accounts import Client, KeyScope
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.mail_checks import unmarked
-from postwright.services.preflight_findings import Override, overridable, still_blocking
+from postwright.services.preflight_findings import overridable
+from postwright.services.preflight_overrides import OverrideGround, OverrideWish, new_overrides
 from postwright.services.proofs import NO_KEY, Proofs, ProofWanted
 from postwright.services.template_checks import CheckWish, TemplateChecks
 from postwright.services.template_parts import FROZEN_MARK, freeze
@@ -205,16 +206,23 @@ async def test_consent_is_counted_for_marketing_mail(world: Any) -> None:
 def test_an_override_needs_a_note_and_may_not_touch_what_law_asks_for() -> None:
     blocking = [Problem("spam_risk", "x"), Problem("required.unsubscribe_missing", "y"), Problem("empty_list", "z")]
     assert overridable(blocking) == {"spam_risk"}
-    assert still_blocking(blocking, None) == tuple(blocking)
-    left = still_blocking(blocking, Override(frozenset({"spam_risk"}), "dana@acme.test", "It is our usual mail."))
-    assert [one.code for one in left] == ["required.unsubscribe_missing", "empty_list"]
+    ground = OverrideGround("mail", "high")
+    made = new_overrides(
+        blocking, OverrideWish(frozenset({"spam_risk"}), "dana@acme.test", " It is our usual. "), ground
+    )
+    assert [(one.code, one.note, one.content) for one in made] == [
+        ("spam_risk", "It is our usual.", ground.content("spam_risk"))
+    ]
     for codes, note, code in (
         ({"spam_risk"}, "  ", "override_note"),
+        ({"spam_risk"}, "x" * 1001, "override_note"),
+        (set(), "why not", "override_codes"),
         ({"empty_list"}, "why not", "not_overridable"),
-        ({"required.unsubscribe_missing"}, "why not", "not_overridable"),
+        ({"spam_risk", "required.unsubscribe_missing"}, "why not", "not_overridable"),
+        ({"link.dangerous"}, "why not", "not_blocking"),
     ):
         with pytest.raises(RefusedError) as caught:
-            still_blocking(blocking, Override(frozenset(codes), "dana@acme.test", note))
+            new_overrides(blocking, OverrideWish(frozenset(codes), "dana@acme.test", note), ground)
         assert caught.value.problems[0].code == code
 
 

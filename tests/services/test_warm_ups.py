@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailtypes.clock import DAY, HOUR
+from mailtypes.clock import DAY, HOUR, as_datetime
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.warm_ups import Order, Start
 from postwright.store.provider_days import Figures
@@ -263,7 +263,9 @@ async def test_the_gate_names_what_is_missing_and_what_nobody_knows_and_a_note_o
     )
     (told,) = events(world, "warmup_overridden")
     assert (told["by"], told["note"]) == ("admin@acme.test", "the list is a week old")
-    assert told["ignored"] == [{"precondition": "hygiene_done", "known": False}]
+    (ignored,) = told["ignored"]
+    assert (ignored["precondition"], ignored["known"]) == ("hygiene_done", False)
+    assert ignored["cause"].startswith("It is not known")
     with pytest.raises(RefusedError, match="already"):
         await world.warmed_up()
     with pytest.raises(NotFoundError):
@@ -278,6 +280,12 @@ async def test_the_gate_names_what_is_missing_and_what_nobody_knows_and_a_note_o
         ({"zone": "Mars/Olympus"}, "warm_up_plan"),
         ({"first": 0}, "warm_up_plan"),
         ({"reserve": "1/0"}, "warm_up_plan"),
+        ({"reserve": 1}, "warm_up_plan"),
+        ({"hourly_share": 0}, "warm_up_plan"),
+        ({"quiet": [22]}, "warm_up_plan"),
+        ({"weekend": [7]}, "warm_up_plan"),
+        ({"weekend": [0, 1, 2, 3, 4, 5, 6]}, "warm_up_plan"),
+        ({"table": {"daily_caps": [0, 5]}, "preset": None}, "warm_up_plan"),
         ({"providers": {"google": {"first": "x"}}}, "warm_up_plan"),
         ({"colour": "red"}, "warm_up_plan"),
         ({"overflow": "warm_pool"}, "overflow"),
@@ -341,6 +349,32 @@ async def test_who_read_counts_once_for_each_message(world: Any) -> None:
         assert row[0] == engaged
 
 
+async def test_figures_of_a_day_that_has_not_come_are_refused(world: Any) -> None:
+    await world.verified()
+    today = as_datetime(world.clock.now()).date()
+    for ahead, is_taken in ((1, True), (2, False)):
+        place = (PROVIDER, today + timedelta(days=ahead))
+        told = world.warm_ups.import_figures(world.workspace, SENDER, place, Figures(0.001, None))
+        if is_taken:
+            await told
+        else:
+            with pytest.raises(RefusedError, match="has not come yet"):
+                await told
+
+
+async def test_two_domains_share_the_budget_of_their_address(world: Any) -> None:
+    await world.verified()
+    await world.warmed_up(subject=EGRESS, table={"daily_caps": [30, 60]}, preset=None, overflow="waits")
+    await world.sender_domains.add(world.workspace, "shop.acme.test")
+    await world.change("UPDATE sender_domain SET state = 'verified', verified_at = 1")
+    first = await world.sending(people(25), steps=5)
+    own = {"name": "Second", "list_name": "Others", "from_address": "hello@shop.acme.test"}
+    second = await world.sending(people(25, name="q"), steps=5, **own)
+    sent = [(await world.states(one)).get("ready", 0) for one in (first, second)]
+    assert (sent, second.domain_id != first.domain_id) == ([25, 5], True)
+    assert {f"{PROVIDER} budget of {EGRESS} of today used: 30 of 30; next at 00:00 UTC"} == waits(world)
+
+
 async def test_imported_figures_are_judged_like_any_other(world: Any) -> None:
     await world.verified()
     await world.warmed_up()
@@ -351,6 +385,8 @@ async def test_imported_figures_are_judged_like_any_other(world: Any) -> None:
     await world.warm_ups.import_figures(world.workspace, SENDER, (PROVIDER, today), Figures(reputation="bad"))
     with pytest.raises(RefusedError):
         await world.warm_ups.import_figures(world.workspace, SENDER, (PROVIDER, today), Figures(spam_rate=3.0))
+    with pytest.raises(RefusedError, match="No figure"):
+        await world.warm_ups.import_figures(world.workspace, SENDER, (PROVIDER, today), Figures())
     await midnight(world)
     found = await ramp(world)
     assert found.state.phase == Phase.PAUSED

@@ -490,3 +490,142 @@ def test_the_waits_grow_to_an_hour_and_take_what_is_asked_for() -> None:
     for nonsense in ("-5", "never", "9" * 30, "Tue, 99 Nov 2023", "\x00"):
         assert terms.next_attempt(1, nonsense, now, chance) - now == 5 * SECOND
     assert terms.next_attempt(1, "999999999", now, chance) - now == DAY
+
+
+class Slowly:
+    """Answers when it is told to; knows how many are on their way at once, and in what order each recipient's came."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.open = self.most = 0
+        self.by_recipient: dict[int, list[int]] = {}
+        self.refused: set[int] = set()
+
+    async def __call__(self, payload: Any) -> HttpPosted:
+        details = payload["data"]["details"]
+        self.open += 1
+        self.most = max(self.most, self.open)
+        for _ in range(self.chance.randint(1, 6)):
+            await asyncio.sleep(0)
+        self.open -= 1
+        if details["n"] in self.refused:
+            return HttpPosted(500, b"")
+        self.by_recipient.setdefault(details["who"], []).append(details["n"])
+        return OK
+
+
+async def _mails(stage: Stage, count: int, people: int, chance: random.Random) -> dict[int, list[int]]:
+    """So many events about so many people, some by message, some by contact, most by both; each one's numbers."""
+    wanted: dict[int, list[int]] = {}
+    made = []
+    for number in range(count):
+        who = chance.randrange(people)
+        about = {"delivery_id": delivery_id(7, who + 1), "contact_id": who + 1}
+        if len(wanted.setdefault(who, [])) and chance.random() < 0.3:
+            del about[chance.choice(list(about))]
+        wanted[who].append(number)
+        data = {"n": number, "who": who}
+        made.append(NewEvent(stage.world.workspace, "opened", stage.clock.now(), data=data, **about))
+    await stage.world.database.write(lambda c: events.append(c, made, stage.clock.now()))
+    await stage.pass_time(timedelta(seconds=3))
+    return wanted
+
+
+async def test_several_are_on_their_way_and_each_recipients_keep_their_order(stage: Stage) -> None:
+    chance = random.Random(8)
+    await stage.endpoint()
+    wanted = await _mails(stage, 150, 25, chance)
+    answer = stage.receiver.answers[URL] = Slowly(chance)
+    assert await stage.process(in_flight=6).deliver_due() == 150
+    assert answer.by_recipient == wanted
+    assert answer.most == 6
+
+
+async def test_one_at_a_time_where_that_is_asked_for(stage: Stage) -> None:
+    chance = random.Random(8)
+    await stage.endpoint()
+    wanted = await _mails(stage, 20, 5, chance)
+    answer = stage.receiver.answers[URL] = Slowly(chance)
+    assert await stage.process(in_flight=1).deliver_due() == 20
+    assert (answer.most, stage.receiver.numbers(URL)) == (1, sorted(stage.receiver.numbers(URL)))
+    assert answer.by_recipient == wanted
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_fails_holds_up_its_recipient_and_nothing_is_told_twice(stage: Stage, seed: int) -> None:
+    """Whatever is refused in between, each event is taken once, and each recipient's in their order."""
+    chance = random.Random(seed)
+    endpoint, _ = await stage.endpoint()
+    wanted = await _mails(stage, 120, 30, chance)
+    answer = stage.receiver.answers[URL] = Slowly(chance)
+    deliveries = stage.process(in_flight=5)
+    for _ in range(60):
+        answer.refused = set(chance.sample(range(120), 6))
+        await deliveries.deliver_due()
+        await stage.pass_time(timedelta(hours=2))
+        if sum(map(len, answer.by_recipient.values())) == 120:
+            break
+    assert answer.by_recipient == wanted
+    log = await stage.endpoints.deliveries(stage.world.workspace, endpoint, limit=200)
+    assert {one.state for one in log} == {"delivered"}
+    (live,) = (await stage.endpoints.get(stage.world.workspace, endpoint)).feeds
+    assert (live.failures, live.head_event_id) == (0, None)
+
+
+async def test_an_endpoint_that_is_down_is_asked_by_one_webhook(stage: Stage) -> None:
+    endpoint, _ = await stage.endpoint()
+    await _mails(stage, 60, 60, random.Random(1))
+    stage.receiver.answers[URL] = lambda _: HttpPosted(503, b"")
+    deliveries = stage.process(in_flight=8)
+    await deliveries.deliver_due()
+    assert 1 <= len(stage.receiver.got[URL]) <= 8  # those that were on their way already
+    before = len(stage.receiver.got[URL])
+    for attempt in range(1, 4):
+        await stage.pass_time(timedelta(hours=2))
+        await deliveries.deliver_due()
+        assert len(stage.receiver.got[URL]) == before + attempt
+    (live,) = (await stage.endpoints.get(stage.world.workspace, endpoint)).feeds
+    assert live.failures == 4
+    stage.receiver.answers.clear()
+    await stage.pass_time(timedelta(hours=2))
+    assert await deliveries.deliver_due() == 60
+    assert len(stage.receiver.got[URL]) == before + 3 + 60
+
+
+async def test_what_a_person_skips_lets_the_others_be_told(stage: Stage) -> None:
+    endpoint, _ = await stage.endpoint()
+    wanted = await _mails(stage, 40, 10, random.Random(3))
+    answer = stage.receiver.answers[URL] = Slowly(random.Random(3))
+    answer.refused = {11}
+    deliveries = stage.process(in_flight=4)
+    await deliveries.deliver_due()
+    assert await stage.endpoints.skip(stage.world.workspace, endpoint)
+    await deliveries.deliver_due()
+    assert sorted(one for numbers in answer.by_recipient.values() for one in numbers) == [*range(11), *range(12, 40)]
+    assert all(numbers == [one for one in wanted[who] if one != 11] for who, numbers in answer.by_recipient.items())
+
+
+async def test_an_endpoint_is_tried_at_once_whatever_its_state(stage: Stage) -> None:
+    endpoint, secret = await stage.endpoint()
+    workspace = stage.world.workspace
+    await stage.endpoints.disable(workspace, endpoint, "for now")
+    with_client = Webhooks(stage.world.database, stage.clock, stage.world.master, lambda _: None, stage.receiver)
+    taken = await with_client.try_out(workspace, endpoint)
+    assert (taken.is_taken, taken.status, taken.answer) == (True, 200, "thanks")
+    ((body, headers),) = stage.receiver.got[URL]
+    payload = Webhook(secret).verify(body, headers)
+    assert payload["type"] == "webhook_test"
+    assert payload["data"]["id"] == headers["webhook-id"] == taken.webhook_id
+    stage.receiver.answers[URL] = lambda _: HttpPosted(301, b"\x00elsewhere")
+    moved = await with_client.try_out(workspace, endpoint)
+    assert (moved.is_taken, moved.status) == (False, 301)
+    stage.receiver.answers[URL] = lambda _: Unanswered("timeout")
+    silent = await with_client.try_out(workspace, endpoint)
+    assert (silent.is_taken, silent.status, silent.cause) == (False, None, "timeout")
+    assert await stage.log(endpoint) == []  # it stands in no log, and changes nothing
+    after = await stage.endpoints.get(workspace, endpoint)
+    assert (after.endpoint.state, after.endpoint.failing_since, after.live.failures) == ("disabled", None, 0)
+    with pytest.raises(NotFoundError):
+        await with_client.try_out(workspace + 1, endpoint)
+    with pytest.raises(RefusedError, match="posted from here"):
+        await stage.endpoints.try_out(workspace, endpoint)

@@ -60,6 +60,10 @@ class Received:
     def html(self) -> str:
         return self.message.get_body(("html",)).get_content()
 
+    @property
+    def text(self) -> str:
+        return self.message.get_body(("plain",)).get_content()
+
 
 @pytest.fixture
 def web(sent):
@@ -202,19 +206,36 @@ def test_a_forged_token_unsubscribes_nobody(sent, web) -> None:
 
 def test_a_click_leads_to_the_link_of_the_template(sent, web) -> None:
     received = Received(sent, "reader6@mailhub.test")
-    unsubscribe_path = urlsplit(received.unsubscribe_url).path
     urls = dict.fromkeys(re.findall(rf'href="(https://{_LINKS_HOST}[^"]+)"', received.html))
     targets = set()
     for url in urls:
-        if urlsplit(url).path == unsubscribe_path:
+        if not urlsplit(url).path.startswith("/c/"):
             continue
         answer = web("GET", url)
         assert answer.status_code == 302
         targets.add(answer.headers["location"])
+    pages = {path for path in (urlsplit(url).path for url in urls) if not path.startswith("/c/")}
+    assert sorted(path[:3] for path in pages) == ["/p/", "/u/"]
     template = (sent.job._examples / "newsletter.mjml").read_text("utf-8")
     assert len(targets) > 5
     assert all(f'href="{target}"' in template for target in targets)
-    await_kinds(sent, received.rcpt, [*["clicked"] * (len(urls) - 1), "delivered"])
+    await_kinds(sent, received.rcpt, [*["clicked"] * (len(urls) - 2), "delivered"])
+
+
+def test_preferences_are_chosen_from_the_mail(sent, web) -> None:
+    received = Received(sent, "reader10@doar.test")
+    (url,) = re.findall(rf'href="(https://{_LINKS_HOST}[^/"]*/p/[^"]+)"', received.html)
+    assert url in received.text  # the plain part leads there as well
+    page = web("GET", url).text
+    assert received.rcpt not in page
+    fields = [("confirm", "yes"), ("frequency", "less"), ("tracking", "no"), ("language", "en")]
+    fields += [("list", number) for number in re.findall(r'name="list" value="(\d+)" checked', page)]
+    assert suppressions(sent, received.rcpt) == []
+    answer = web("POST", url, data=dict(fields))
+    assert answer.status_code == 200
+    changed = [one["data"]["changed"] for one in events(sent, received.rcpt) if one["kind"] == "preferences_changed"]
+    assert changed == [["frequency:given", "tracking:withdrawn"]]
+    assert suppressions(sent, received.rcpt) == []
 
 
 def test_the_pixel_is_an_image_and_an_open(sent, web) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 
 from mailtypes.clock import DAY, HOUR, SECOND
 from postwright.store import blobs, client_runs, idempotency, messages, people, recipients, suppressions
@@ -83,6 +84,50 @@ async def test_messages_with_one_content_share_a_blob(world: Any) -> None:
     assert len(await world.events("accepted")) == 4
     await world.write(blobs.release_blob, attachment)
     assert await world.read(blobs.get_blob, attachment) == b"file", "the message keeps it"
+
+
+async def test_mail_whose_destination_is_known_is_ready_and_the_rest_waits_for_its_route(world: Any) -> None:
+    run = await client_run(world)
+    group = [message(world, run, 1, b"x", "ada"), message(world, run, 2, b"y", "bob")]
+    elsewhere = replace(group[1].recipients[0], domain="b.test")
+    group[1] = replace(group[1], recipients=(elsewhere,))
+    placements = {run.id: Placement(world.now, world.now + HOUR)}
+    known = {(run.id, "a.test"): world.destination, (run.id + 1, "b.test"): world.destination}
+    await world.write(messages.store_messages, group, placements, world.now, known)
+    rows = await world.rows(run)
+    found = {key: (row.state, row.waits_for, row.destination_id) for key, row in rows.items()}
+    assert found == {
+        group[0].id: ("ready", "", world.destination),
+        group[1].id: ("held", "route", None),
+    }
+
+
+async def test_messages_are_settled_when_nobody_is_on_the_way_and_tell_who_failed(world: Any) -> None:
+    run = await client_run(world)
+    wish = '{"recipients": {}}'
+    group = [
+        message(world, run, 1, b"a", "ada", "bob", notify=wish),
+        message(world, run, 3, b"b", "eve", notify=wish),
+        message(world, run, 4, b"c", "may", notify=wish),
+        message(world, run, 5, b"d", "joe"),
+    ]
+    await world.write(messages.store_messages, group, {run.id: Placement(world.now, world.now + HOUR)}, world.now)
+    ends = {1: "delivered", 2: "failed", 3: "held", 4: "delivered", 5: "failed"}
+    for number, state in ends.items():
+        where = {"run": run.id, "id": delivery_id(run.id, number), "state": state}
+        statement = text("UPDATE delivery SET state = :state WHERE run_id = :run AND id = :id")
+        await world.write(Connection.execute, statement, where)
+
+    async def settled(limit: int = 10) -> list[int]:
+        return [one.id for one in await world.read(messages.settled_with_notice, limit=limit)]
+
+    assert await settled() == [group[0].id, group[2].id]
+    assert await settled(1) == [group[0].id]
+    found = await world.read(messages.settled_with_notice, limit=10)
+    failed = await world.read(messages.recipients_that_ended, found, {"failed", "expired"})
+    assert {key: [one.address for one in rows] for key, rows in failed.items()} == {group[0].id: ["bob@a.test"]}
+    assert await world.write(messages.forget_notices, [group[0].id, group[3].id]) == 1
+    assert await settled() == [group[2].id]
 
 
 async def test_only_what_is_not_on_the_wire_is_cancelled(world: Any) -> None:

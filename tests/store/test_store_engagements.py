@@ -11,7 +11,7 @@ from mailtypes.clock import DAY, MINUTE, SECOND
 from mta.delivery import Happening
 from postwright.services.engagement_records import Criteria, Visit, VisitKind, record_visits
 from postwright.services.verdicts import settle_due
-from postwright.store import engagements
+from postwright.store import contact_activity, engagements, events
 from tracking.verdicts import SETTLE_AFTER
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
@@ -190,8 +190,40 @@ async def test_withdrawal_works_backwards(mail: Mail) -> None:
         if one.kind == "delivered":  # that a mail was sent stays known
             assert one.delivery_id is not None
     statement = text("SELECT last_open_day FROM contact WHERE id = :id")
+    counted = text("SELECT 1 FROM statistic_recipient WHERE delivery_id = :id")
+    assert (await mail.world.read(lambda c: c.execute(counted, {"id": mail.ids[0]}).first())) is None
     assert (await mail.world.read(lambda c: c.execute(statement, {"id": contact}).scalar_one())) is None
     assert await mail.world.write(engagements.erase_engagement, mail.world.workspace, contact) == 0
+
+
+async def test_withdrawal_reaches_what_was_rolled_up(mail: Mail) -> None:
+    """Segments and exports are made of it; another contact's, and what was received, stay."""
+    await mail.visit(mail.opened(900), mail.clicked(930), mail.opened(950, who=1))
+    await mail.settle(4000)
+    workspace = mail.world.workspace
+    await mail.world.write(events.roll_up, workspace, mail.world.now + DAY)
+    while await mail.world.write(contact_activity.roll_up, workspace):
+        pass
+    asked = "SELECT a.contact_id, a.opened + a.clicked, a.last_opened_at, a.last_clicked_at, a.opened_in_a_row,"
+    asked += " (SELECT sum(opened + clicked) FROM contact_day AS d WHERE d.contact_id = a.contact_id),"
+    asked += " (SELECT mails FROM contact_recent_mail AS m WHERE m.contact_id = a.contact_id)"
+    asked += " FROM contact_activity AS a ORDER BY a.contact_id"
+
+    async def known() -> list[Any]:
+        return list(await mail.world.read(lambda connection: connection.execute(text(asked)).all()))
+
+    (contact,) = {row[0] for row in await mail.rows("contact_id, delivery_id") if row[1] == mail.ids[0]}
+    before = {row[0]: row for row in await known()}
+    assert before[contact][1] == 2
+    await mail.world.write(engagements.erase_engagement, workspace, contact)
+    after = {row[0]: row for row in await known()}
+    assert tuple(after[contact][1:]) == (0, None, None, 0, 0, None)
+    assert {key: row for key, row in after.items() if key != contact} == {
+        key: row for key, row in before.items() if key != contact
+    }
+    while await mail.world.write(contact_activity.roll_up, workspace):
+        pass
+    assert {row[0]: row for row in await known()} == after
 
 
 async def test_what_is_gone_leaves_nothing(mail: Mail) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, event
 
 from mailtypes.clock import MINUTE, SystemClock
 from mta.delivery import DeliveryState, Happening
-from postwright.store import campaigns, leases, recipients, suppressions, waiting
+from postwright.store import campaigns, leases, messages, recipients, suppressions, waiting
 from postwright.store.database import Database, open_engine, read_url
 from postwright.store.public_ids import delivery_id
 from postwright.store.records import table
@@ -50,6 +50,7 @@ RUN = campaigns.Run(
     duplicates=0, expires_at=NOW, created_at=NOW, finished_at=None, starts_at=None, open_until=None, is_test=False,
     tags="[]",
 )  # fmt: skip
+MESSAGE = messages.Message(delivery_id(2, 7), 1, 2, "smtp", None, None, *[""] * 3, 0, "[]", "{}", "", None, NOW)
 _WHOLE = re.compile(r"SCAN delivery\b|SEARCH delivery USING PRIMARY KEY \(run_id=\?\)")
 """Reading every delivery there is, or every one of a run."""
 
@@ -91,6 +92,9 @@ WORK: dict[str, tuple[set[str], Callable[[Connection], object]]] = {
         lambda c: waiting.fail(c, Selection(1, domain="d20.test"), "x", "y", NOW, limit=1),
     ),
     "fail_run": ({"ix_delivery_held"}, lambda c: waiting.fail(c, Selection(1, run_id=2), "x", "y", NOW, limit=1)),
+    "settled_with_notice": ({"ix_message_notify"}, lambda c: messages.settled_with_notice(c, limit=10)),
+    "recipients_that_ended": (set(), lambda c: messages.recipients_that_ended(c, [MESSAGE], ["failed"])),
+    "deliveries_of_message": (set(), lambda c: recipients.deliveries_of_message(c, 1, 2, MESSAGE.id)),
     "by_destination": ({"ix_delivery_due", "ix_delivery_leased"}, lambda c: waiting.by_destination(c, 1)),
     "suppress": (
         {"ix_delivery_address"},

@@ -17,6 +17,7 @@ from mailtypes.clock import HOUR, Microseconds
 from postwright.store import budgets, leases, warm_up_grants, warm_ups
 from postwright.store.budgets import Limit
 from postwright.store.database import Database, open_engine, read_url
+from postwright.store.records import table
 from postwright.store.warm_up_grants import Grant, Reach
 
 _names = count(1)
@@ -106,6 +107,29 @@ async def test_a_ramp_moves_once_from_where_it_was_read(world: Any) -> None:
     assert await world.read(warm_ups.due_ramps, 5) == []
 
 
+@pytest.mark.parametrize("expiry", [None, 48 * HOUR])
+async def test_what_was_taken_back_comes_first_and_has_lost_no_time(world: Any, expiry: int | None) -> None:
+    run = await world.prepared(3)
+    end = world.now + 30 * 24 * HOUR
+    await world.write(lambda c: c.execute(table("run").update().values(expiry=expiry, expires_at=end)))
+    await world.write(lambda c: c.execute(table("delivery").update().values(expires_at=end, priority=12)))
+    place = ("example.test", world.destination)
+    grant = Grant(world.now + HOUR, PLACES[0])
+    assert await world.write(warm_up_grants.release_granted, run.id, place, grant, world.now, limit=1) == 1
+    (out,) = [one for one in (await world.rows(run)).values() if one.state == "ready"]
+    assert out.expires_at == (end if expiry is None else world.now + expiry)
+    later = Microseconds(world.now + HOUR)
+    assert await world.write(warm_up_grants.take_back, later) == 1
+    assert {one.expires_at for one in (await world.rows(run)).values()} == {end}
+    assert await world.write(warm_up_grants.release_granted, run.id, place, grant, later, limit=1) == 1
+    (again,) = [one for one in (await world.rows(run)).values() if one.state == "ready"]
+    assert again.id == out.id
+    await world.write(lambda c: c.execute(table("delivery").update().values(attempts=1)))
+    assert await world.write(warm_up_grants.take_back, Microseconds(later + HOUR)) == 1
+    tried = next(one for one in (await world.rows(run)).values() if one.id == out.id)
+    assert tried.expires_at == again.expires_at  # who was tried keeps the time that is left
+
+
 _STEP = st.tuples(
     st.sampled_from(["release", "lease", "take back"]), st.integers(0, 1), st.integers(0, 2), st.integers(1, 15)
 )
@@ -158,26 +182,31 @@ async def test_no_interleaving_exceeds_a_cap_of_domain_or_address(
 
 
 def reserve_many(url: str, workspace: int, seed: int, answers: Any) -> None:
-    """A process of its own: reserves of two limits in an order of its own, gives some back, tells what it kept."""
+    """A process of its own: reserves of two limits in an order of its own, gives some back.
+
+    It tells what it kept, and by how much it ever saw a limit exceeded.
+    """
     engine = open_engine(read_url(url))
-    chance, kept = random.Random(seed), 0
+    chance, kept, beyond = random.Random(seed), 0, 0
     limits = [Limit(workspace, "domain", 0, 500), Limit(workspace, "address", 0, 300)]
     try:
         for _ in range(60):
             chance.shuffle(limits)
             with engine.begin() as connection:
                 granted = budgets.reserve_all(connection, limits, chance.randint(1, 12))
+                seen = budgets.reserved_of(connection, limits)
+                beyond = max(beyond, *(seen[one.key] - one.limit for one in limits))
             back = chance.randint(0, granted) if chance.random() < 0.3 else 0
             with engine.begin() as connection:
                 budgets.give_back_all(connection, limits, back)
             kept += granted - back
     finally:
         engine.dispose()
-    answers.put(kept)
+    answers.put((kept, beyond))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a start method that imports this file")
-async def test_no_process_gets_what_another_has(world: Any, database_url: str) -> None:
+async def test_no_cap_is_exceeded_by_several_processes(world: Any, database_url: str) -> None:
     processes = 4
     context = multiprocessing.get_context("fork")
     answers = context.SimpleQueue()
@@ -187,11 +216,13 @@ async def test_no_process_gets_what_another_has(world: Any, database_url: str) -
     ]
     for one in started:
         one.start()
-    kept = [await asyncio.to_thread(answers.get) for _ in started]
+    told = [await asyncio.to_thread(answers.get) for _ in started]
+    kept = [one for one, _ in told]
     for one in started:
         await asyncio.to_thread(one.join, 60)
         assert one.exitcode == 0
     keys = [Limit(world.workspace, name, 0, 0) for name in ("domain", "address")]
     found = await world.read(budgets.reserved_of, keys)
+    assert max(beyond for _, beyond in told) <= 0
     assert set(found.values()) == {sum(kept)}
     assert 0 < sum(kept) <= 300

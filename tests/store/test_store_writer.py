@@ -1,6 +1,7 @@
 """Group commit: what is acknowledged is durable, and whoever fails, fails alone."""
 
 import asyncio
+import fcntl
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from postwright.store import workspaces
 from postwright.store.database import Database, open_engine, read_url
 from postwright.store.records import insert_row, table
 from postwright.store.writer import Writer
+from postwright.store.writer_turns import WriterTurns
 
 _workspace = table("workspace")
 
@@ -306,3 +308,46 @@ async def test_a_database_that_is_away_is_a_storage_error(tmp_path: Path) -> Non
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"database\.url"):
         read_url(url)
+
+
+def test_a_turn_is_kept_through_the_transaction_and_given_up_after_it(sqlite_url: str) -> None:
+    url = read_url(sqlite_url)
+    engine = open_engine(url)
+    with open(f"{url.database}-turn", "ab") as outside:
+
+        def is_taken(_connection: Connection | None = None) -> bool:
+            try:
+                fcntl.flock(outside, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            fcntl.flock(outside, fcntl.LOCK_UN)
+            return False
+
+        def fails(connection: Connection) -> None:
+            assert is_taken(connection)
+            raise LookupError
+
+        writer = Writer(engine, SystemClock(), turns=WriterTurns(Path(str(url.database))))
+        assert writer.submit(is_taken).result(10)
+        with pytest.raises(LookupError):
+            writer.submit(fails).result(10)
+        writer.close()
+        assert not is_taken()
+    engine.dispose()
+
+
+def test_a_job_waits_for_whoever_has_the_turn(sqlite_url: str) -> None:
+    url = read_url(sqlite_url)
+    engines = [open_engine(url) for _ in range(2)]
+    turns = [WriterTurns(Path(str(url.database))) for _ in range(2)]
+    parked = Parked(engines[0], turns=turns[0])
+    second = Writer(engines[1], SystemClock(), turns=turns[1])
+    waiting = second.submit(_names)
+    parked.writer.submit(_add("first"))
+    assert not waiting.done()
+    parked.go()
+    assert waiting.result(10) == {"first"}, "after all of the group that had the turn"
+    parked.writer.close()
+    second.close()
+    for engine in engines:
+        engine.dispose()

@@ -144,5 +144,17 @@ async def test_looking_changes_nothing_and_strangers_see_nothing(choosing: Any) 
         assert answer.status == 200
     assert said(choosing) == []
     await choosing.world.change("UPDATE delivery SET address_key = 'stranger@example.test'")
-    assert (await choosing("GET", choosing.path)).status == 404
     assert b"/p/" not in (await choosing("GET", f"/u/{choosing.tokens['u']}")).body
+
+
+async def test_somebody_who_is_no_contact_can_only_unsubscribe(choosing: Any) -> None:
+    """Mail of an API client goes to strangers; its link to the preferences leads on all the same."""
+    world = choosing.world
+    await world.change("UPDATE delivery SET address_key = 'stranger@example.test'")
+    page = (await choosing("GET", choosing.path)).body.decode()
+    (action,) = re.findall(r'<form method="post" action="([^"]+)">', page)
+    assert "/p/" not in page
+    assert (await choosing("POST", choosing.path, form(choosing), FORM)).status == 404
+    assert not choosing.is_suppressed()
+    assert (await choosing("POST", action, (b"confirm=yes&from=list",), FORM)).status == 200
+    assert choosing.is_suppressed()

@@ -1,9 +1,11 @@
+import asyncio
 import re
 from typing import Any
 
 import pytest
 
 from mailtypes.errors import StorageError
+from postwright.track import asgi
 from tracking.pixel import PIXEL
 from tracking.tokens import TokenKeys, TokenKind, make
 
@@ -214,3 +216,20 @@ async def test_health_and_lifespan(visit: Any) -> None:
 
     await visit.application({"type": "lifespan"}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+async def test_a_form_that_comes_an_octet_at_a_time_is_given_up(visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi, "_READ_SECONDS", 0.05)
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b"L", "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": f"/u/{visit.tokens['u']}", "headers": [], "query_string": b""}
+    await visit.application(scope, receive, send)
+    assert sent[0]["status"] == 408
+    assert not visit.is_suppressed()

@@ -1,12 +1,26 @@
 """Families of User-Agent headers, classes of networks, and neighbourhoods."""
 
+import tomllib
+from datetime import date
+from importlib.resources import files
 from ipaddress import ip_address, ip_network
+from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.verdicts import AgentFamily, NetworkClass, Networks, family_of, shipped_networks
+from tracking.verdicts import (
+    AgentFamily,
+    Features,
+    FetchKind,
+    NetworkClass,
+    Networks,
+    Verdict,
+    family_of,
+    shipped_judge,
+    shipped_networks,
+)
 from tracking.verdicts.networks import NetworksSyntaxError, neighbourhood
 
 CHROME = (
@@ -46,14 +60,41 @@ def test_families(header: str, family: str) -> None:
 @pytest.mark.parametrize(
     ("address", "kind"),
     [
-        ("17.58.0.1", "apple"), ("66.249.84.7", "google"), ("98.137.0.1", "yahoo"), ("40.94.1.1", "datacenter"),
+        ("17.58.0.1", "apple"), ("66.249.84.7", "google"), ("98.137.0.1", "yahoo"), ("20.66.1.1", "datacenter"),
         ("40.107.1.1", "microsoft"), ("::ffff:40.107.1.1", "microsoft"), ("67.231.159.255", "scanner"),
-        ("67.231.160.0", "other"), ("192.0.2.1", "other"), ("2a01:111:f400::9", "microsoft"), ("2001:db8::1", "other"),
+        ("67.231.160.0", "other"), ("148.163.130.1", "likely_scanner"),
+        ("85.158.137.1", "likely_scanner"), ("192.0.2.1", "other"), ("2a01:111:f400::9", "microsoft"),
+        ("2001:db8::1", "other"),
         ("0.0.0.0", "other"), ("255.255.255.255", "other"), ("", "other"), ("localhost", "other"),
     ],
 )  # fmt: skip
 def test_classes(address: str, kind: str) -> None:
     assert shipped_networks().class_of(address) == NetworkClass(kind)
+
+
+def test_each_range_says_where_it_is_known_from() -> None:
+    text = files("tracking.verdicts").joinpath("networks.toml").read_text("utf-8")
+    for entry in tomllib.loads(text)["network"]:
+        assert entry.keys() == {"class", "confidence", "ranges", "source", "read"}
+        assert isinstance(entry["read"], date)
+        assert len(entry["source"]) > 20
+
+
+def test_only_what_a_vendor_publishes_makes_a_machine_by_itself() -> None:
+    """Whoever reads from a network and does nothing else remarkable is a machine in no other one."""
+    for kind in NetworkClass:
+        for what, family in product(("open", "click"), (AgentFamily.BROWSER, AgentFamily.OTHER)):
+            features = Features(FetchKind(what), family, kind, since_sent=3_600.0, links_near=int(what == "click"))
+            verdict = shipped_judge().judge(features).verdict
+            assert (verdict is Verdict.MACHINE) == (kind is NetworkClass.SCANNER)
+
+
+def test_a_scanner_that_is_only_reported_is_a_likely_one() -> None:
+    entry = '[[network]]\nclass = "scanner"\nranges = ["192.0.2.0/24"]\nsource = "x"\n'
+    assert Networks.parse(entry).class_of("192.0.2.1") is NetworkClass.SCANNER
+    assert Networks.parse(f'{entry}confidence = "reported"\n').class_of("192.0.2.1") is NetworkClass.LIKELY_SCANNER
+    with pytest.raises(NetworksSyntaxError):
+        Networks.parse(f'{entry}confidence = "guessed"\n')
 
 
 some_networks = st.lists(

@@ -10,6 +10,7 @@ from warmup.feedback import (
     ProviderDay,
     Reputation,
     default_rules,
+    held_back,
     judge,
     read_rules,
     tallied,
@@ -73,6 +74,29 @@ def test_small_numbers_prove_nothing(counts: dict[str, object]) -> None:
     assert _fired(_day(**counts))[0] == Action.ADVANCE
 
 
+@pytest.mark.parametrize(
+    ("granted", "attempts", "deferrals", "held"),
+    [
+        (10_000, 6_009, 9, 4_000),  # stopped nine times, each time at the first answer
+        (10_000, 6_002, 2, 0),  # stray
+        (10_000, 10_050, 50, 0),  # put off and taken later on the same day
+        (0, 500, 20, 0),  # no budget, as with a warm sender
+        (100, 900, 400, 0),
+    ],
+)
+def test_what_was_held_back_after_a_provider_stopped_us(granted: int, attempts: int, deferrals: int, held: int) -> None:
+    assert held_back(granted, attempts, deferrals) == held
+
+
+def test_a_pace_that_stops_at_the_first_deferral_does_not_hide_the_objection() -> None:
+    polite = _day(attempts=6_009, sent=6_000, deferrals=9)
+    assert _fired(polite)[0] == Action.ADVANCE  # by its answers alone it looks welcome
+    told = _day(attempts=6_009, sent=6_000, deferrals=9, held_back=4_000)
+    assert _fired(told) == (Action.STEP_BACK, {"deferrals-5", "deferrals-25"})
+    blunt = _day(attempts=10_009, sent=6_000, deferrals=4_009)  # what it would have heard
+    assert _fired(blunt) == _fired(told)
+
+
 def test_a_rule_lets_go_only_below_its_second_threshold() -> None:
     between = _day(attempts=100_000, sent=98_000, hard_bounces=1_700)  # 1.7 %: above 1.5, below 2
     below = _day(attempts=100_000, sent=98_800, hard_bounces=1_200)
@@ -91,6 +115,11 @@ def test_what_is_not_known_neither_fires_nor_clears() -> None:
         Measure.REPUTATION_LOSS,
     }
     assert tallied(Measure.COMPLAINTS, []) is None
+
+
+def test_the_gravest_objection_comes_first() -> None:
+    judgement = judge(default_rules(), [_day(attempts=10_000, sent=8_800, hard_bounces=1_200, deferrals=900)])
+    assert [one.rule for one in judgement.objections] == ["bounces-10", "bounces-5", "bounces-2", "deferrals-5"]
 
 
 def test_the_evidence_is_written_down() -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailtypes.clock import DAY, Microseconds, from_datetime
-from warmup.gate import GateFacts, Precondition, gate
+from warmup.gate import GateFacts, HygieneCover, HygienePolicy, Precondition, gate
 from warmup.jumps import JumpPolicy, jump
 from warmup.order import Engagement, order
 
@@ -49,8 +50,9 @@ def test_a_click_never_moves_anybody_back(
 
 
 def test_the_gate_is_open_only_where_everything_is_known_to_hold() -> None:
-    assert gate(GateFacts(True, True, True)) == ()
-    assert gate(GateFacts(True, None, True, marketing=False)) == ()
+    clean = HygieneCover(1_000, 900)
+    assert gate(GateFacts(True, True, clean)) == ()
+    assert gate(GateFacts(True, None, clean, marketing=False)) == ()
     blocked = gate(GateFacts(False, None, None))
     assert [(one.precondition, one.known) for one in blocked] == [
         (Precondition.AUDIT_PASSED, True),
@@ -59,6 +61,39 @@ def test_the_gate_is_open_only_where_everything_is_known_to_hold() -> None:
     ]
     assert all(one.sentence and one.next_step for one in blocked)
     assert blocked[1].sentence.startswith("It is not known")
+
+
+@pytest.mark.parametrize(
+    ("cover", "done", "part"),
+    [
+        (HygieneCover(1_000, 900), True, "900 of 1,000 contacts; 90 %"),
+        (HygieneCover(1_000, 899), False, "899 of 1,000"),
+        (HygieneCover(3, 2, ("Bought",)), False, "The last mails to Bought did harm"),
+        (HygieneCover(0, 0), None, "no contacts yet"),
+        (HygieneCover(2, 1, policy=HygienePolicy(7, 50)), True, "last 7 days"),
+    ],
+)
+def test_hygiene_counts_by_whom_it_has_looked_at(cover: HygieneCover, done: bool | None, part: str) -> None:
+    assert cover.done is done
+    assert part in cover.sentence()
+    blocked = gate(GateFacts(True, True, cover))
+    assert len(blocked) == (0 if done else 1)
+    assert all(part in one.sentence and one.known is (done is False) for one in blocked)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: HygieneCover(1, 2),
+        lambda: HygieneCover(1, -1),
+        lambda: HygienePolicy(0),
+        lambda: HygienePolicy(30, 0),
+        lambda: HygienePolicy(30, 101),
+    ],
+)
+def test_covers_that_cannot_be(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"contacts|days"):
+        make()
 
 
 @pytest.mark.parametrize(

@@ -82,22 +82,32 @@ def test_without_objection_a_plan_never_falls(used: list[float]) -> None:
     assert levels == sorted(levels)
 
 
-@given(story=Story)
+_CLEAN, _SILENT = (0.0, 0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 0.0)
+_Spell = st.tuples(
+    st.sampled_from(
+        [_CLEAN, _CLEAN, _CLEAN, (0.07, 0.0, 0.0, 1.0), (0.0, 0.6, 0.0, 1.0), (0.2, 0.0, 0.0, 1.0), _SILENT]
+    ),
+    st.integers(1, 9),
+)
+
+
+@given(course=st.lists(_Spell, min_size=3, max_size=14))
 @settings(max_examples=60, deadline=None)
-def test_it_does_not_flap(story: list[tuple[float, float, float, float]]) -> None:
-    """After a fall by objection the level rises only after so many clean days with mail, more after each fall."""
-    clean_since_fall, fallen = 0, False
-    for warm_up, decision in _live(story):
-        if decision.cause == Cause.OBJECTION and decision.to_level < decision.from_level:
-            clean_since_fall, fallen = 0, True
-        elif decision.cause == Cause.OBJECTION:
-            clean_since_fall = 0
-        elif decision.action == Action.ADVANCE and fallen:
-            assert clean_since_fall + 1 >= SETTLE.clean_days
-            fallen = False
-        elif decision.cause in (Cause.CLEAN, Cause.SETTLING, Cause.UNUSED):
-            clean_since_fall += 1
-        assert warm_up.level >= 1
+def test_it_does_not_flap(course: list[tuple[tuple[float, float, float, float], int]]) -> None:
+    """After a fall by objection the level rises only after so many clean days with mail: 2, 4, 8, at most 14."""
+    story = [parts for parts, days in [(_CLEAN, 8), *course] for _ in range(days)]
+    clean, falls, risen = 0, list[date](), True
+    for parts, (_, decision) in zip(story, _live(story), strict=True):
+        if decision.cause == Cause.OBJECTION:
+            clean = 0
+            if decision.to_level < decision.from_level:
+                falls, risen = [*falls, decision.day], False
+        elif decision.action == Action.ADVANCE and not risen:
+            recent = [day for day in falls if falls[-1] - day <= timedelta(SETTLE.forget_days)]
+            assert clean + 1 >= min(SETTLE.most_clean_days, SETTLE.clean_days << (len(recent) - 1))
+            risen = True
+        elif decision.cause in (Cause.CLEAN, Cause.SETTLING, Cause.UNUSED) and parts != _SILENT:
+            clean += 1
 
 
 @given(rate=st.floats(0.0, 0.2), length=st.integers(20, 60))

@@ -24,7 +24,7 @@ from dns_checks.testing import Zone
 from dns_checks.testing_pages import Pages
 from hygiene.segments.fields import FieldDefinition, FieldKind
 from hygiene.segments.parse import parse
-from mailtypes.clock import HOUR, MINUTE, SystemClock
+from mailtypes.clock import DAY, HOUR, MINUTE, ManualClock, SystemClock, as_datetime
 from mailtypes.domain import DomainName
 from mailtypes.questions import DnsAnswer, DnsQuestion, HttpAnswer, HttpFetch
 from mta.delivery import Happening
@@ -36,6 +36,10 @@ from postwright.services.campaign_drafts import CampaignDraft
 from postwright.services.contacts import BulkChange
 from postwright.services.hygiene_terms import PlanTerms
 from postwright.services.sender_domains import AuditMeans, PublicHosts, SenderDomains
+from postwright.services.warm_up_plans import stored_plan
+from postwright.services.warm_up_states import judged, state_of
+from postwright.services.warm_ups import Start, WarmUps
+from postwright.services.webhook_endpoints import EndpointChanges
 from postwright.settings import (
     DatabaseSettings,
     DeliverSettings,
@@ -45,15 +49,18 @@ from postwright.settings import (
     SandboxSettings,
     Settings,
 )
-from postwright.store import domains, events, leases, recipients, routes, schema, workspaces
+from postwright.store import domains, events, leases, recipients, routes, schema, warm_ups, workspaces
 from postwright.store.campaigns import Campaign
 from postwright.store.contact_book import ContactQuery
 from postwright.store.contacts import list_lists
 from postwright.store.domains import SenderDomain
 from postwright.store.recipients import DeliveryFilter
+from postwright.store.records import table
 from postwright.store.templates import TemplateText
 from postwright.web import WebServices, create_pages, hrefs, not_found_page, static_files
 from postwright.wiring import Application
+from warmup.feedback import ProviderDay
+from warmup.ramp import daily_step
 
 T = TypeVar("T")
 PASSWORD = "correct horse battery"
@@ -270,6 +277,9 @@ class Install:
             campaigns=application.campaigns,
             experiment_runs=application.experiment_runs,
             statistics=application.statistics,
+            campaign_ends=application.campaign_ends,
+            campaign_comparisons=application.campaign_comparisons,
+            best_sending_hours=application.best_sending_hours,
             sender_domains=application.sender_domains,
             key_rotation=application.key_rotation,
             reports=application.reports,
@@ -288,6 +298,7 @@ class Install:
             event_search=application.event_search,
             overview=application.overview,
             audit_log=application.audit_log,
+            webhooks=application.webhooks,
             warm_ups=application.warm_ups,
             clock=application.clock,
             mailboxes=Mailboxes(self.mailboxes_path) if mailboxes else None,
@@ -522,6 +533,81 @@ async def _contact_addresses(install: Install) -> dict[str, str]:
     }
 
 
+async def _warm_up_addresses(install: Install) -> dict[str, str]:
+    """A warm-up a week old: three good days, one on which the provider put us off, one of bounces that paused it."""
+    application, day = install.application, timedelta(days=1)
+    clock = ManualClock(application.clock.now() - 7 * DAY)
+    plan = {"preset": "postmark", "providers": {"google": {"first": 400}}, "zone": "Asia/Jerusalem"}
+    wanted = Start("letters.acme.test", plan, "admin@main.test", "לקוחות ותיקים, ידועים לנו")
+    await WarmUps(application.database, clock).start(install.workspace, wanted)
+    active = await application.database.read(warm_ups.all_active)
+    warm_up = next(one for one in active if one.name == "letters.acme.test")
+    for sent, deferrals, bounces in (
+        (400, 0, 0),
+        (800, 0, 2),
+        (1600, 9, 4),
+        (2300, 700, 5),
+        (3000, 0, 20),
+        (2500, 9, 620),
+    ):
+        clock.advance(day)
+        today = as_datetime(clock.now() - DAY).date()
+        counts = {"attempts": sent + deferrals + bounces, "sent": sent, "deferrals": deferrals, "hard_bounces": bounces}
+        lived = ProviderDay(today, **counts)
+        row = {"workspace_id": install.workspace, "subject": warm_up.subject, "provider": "google"}
+        stored = {
+            **row,
+            "day": today.isoformat(),
+            "blocks": "{}",
+            "complaints": 0,
+            "engaged": 0,
+            "untracked": 0,
+            **counts,
+        }
+
+        def judge(connection: Connection, stored: Any = stored, lived: Any = lived) -> None:
+            connection.execute(table("provider_day").insert().values(stored))
+            (ramp,) = warm_ups.ramps_of(connection, [warm_up.id], "google")
+            outcome = daily_step(stored_plan(warm_up.plan), state_of(ramp), [lived])
+            judged(connection, (warm_up, ramp), outcome, clock.now())
+
+        await install.write(judge)
+    here = "/domains/letters.acme.test/warm-up"
+    return {
+        "warm-ups": "/warm-up",
+        "warm-up": here,
+        "warm-up-provider": f"{here}?provider=google",
+        "warm-up-start": "/domains/news.acme.test/warm-up",
+    }
+
+
+async def _webhook_addresses(install: Install) -> dict[str, str]:
+    """One endpoint that is told, with something of each state in its log, and one that was disabled."""
+    webhooks, now = install.application.webhooks, install.application.clock.now()
+    wanted = EndpointChanges("https://shop.acme.test/hooks", "הזמנות <b>", ["delivered", "bounced"])
+    told, _ = await webhooks.create(install.workspace, wanted)
+    gone, _ = await webhooks.create(install.workspace, EndpointChanges("https://old.acme.test/", "", []))
+    await webhooks.disable(install.workspace, gone.endpoint.id, "It has taken nothing for 5 days.")
+    feed = told.live
+    rows = [
+        {
+            "workspace_id": install.workspace, "endpoint_id": told.endpoint.id, "feed_id": feed.id, "event_id": number,
+            "event_recorded_at": now - number * MINUTE, "kind": "delivered", "state": state, "attempts": 1 + number % 4,
+            "status": None if number % 3 == 2 else 200 if state == "delivered" else 503, "duration": 40_000 * number,
+            "answer": install.hostile if number % 2 else "", "cause": "timeout" if number % 3 == 2 else "",
+            "first_attempt_at": now - number * MINUTE, "last_attempt_at": now - number * MINUTE,
+        }
+        for number, state in enumerate(("failing", "delivered", "given_up", "skipped", "delivered"), 1)
+    ]  # fmt: skip
+    late = {"failures": 3, "next_attempt_at": now + HOUR, "head_event_id": 1, "head_since": now, "head_attempts": 3}
+    await install.write(lambda c: c.execute(table("webhook_delivery").insert(), rows))
+    feeds = table("webhook_feed")
+    await install.write(lambda c: c.execute(feeds.update().where(feeds.c.id == feed.id).values(**late)))
+    await webhooks.replay(install.workspace, told.endpoint.id, now - DAY, now)
+    here, there = told.endpoint.public_id, gone.endpoint.public_id
+    return {"webhooks": "/webhooks", "webhook": f"/webhooks/{here}", "webhook-disabled": f"/webhooks/{there}"}
+
+
 async def _addresses(install: Install, found: Sequence[Campaign], run_id: int, job: int) -> dict[str, str]:
     application = install.application
     deliveries = await application.log.deliveries(install.workspace, DeliveryFilter(run_id=run_id), limit=1)
@@ -533,10 +619,12 @@ async def _addresses(install: Install, found: Sequence[Campaign], run_id: int, j
         "finished": finished,
         "running": running,
         "draft": draft,
+        "preflight": f"{draft}/preflight",
         "new-campaign": "/campaigns/new",
         "change-campaign": f"{draft}/edit",
         "report": f"{finished}/report",
         "empty-report": f"{draft}/report",
+        "best-hours": "/campaigns/hours",
         "messages": "/messages",
         "found": f"/messages?address={deliveries[0].address}",
         "message": hrefs.message_href(deliveries[0]),
@@ -545,6 +633,8 @@ async def _addresses(install: Install, found: Sequence[Campaign], run_id: int, j
         **await _contact_addresses(install),
         "imports": "/imports",
         "import": hrefs.import_href(await application.imports.job(install.workspace, job)),
+        **await _warm_up_addresses(install),
+        **await _webhook_addresses(install),
         "domains": "/domains",
         "domain": "/domains/news.acme.test",
         "domain-what-if": "/domains/news.acme.test/what-if",

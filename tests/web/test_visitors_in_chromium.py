@@ -163,8 +163,10 @@ def test_light_and_dark_are_a_choice_that_stays(chromium: Browser, site: tuple[s
     page = _enter(chromium, site[0], "en", "viewer", install_in.password)
     ground = "getComputedStyle(document.body).backgroundColor"
     page.locator('.looks button[value="light"]').click()
+    expect(page.locator('.looks button[value="light"]')).to_have_attribute("aria-pressed", "true")
     light = page.evaluate(ground)
     page.locator('.looks button[value="dark"]').click()
+    expect(page.locator('.looks button[value="dark"]')).to_have_attribute("aria-pressed", "true")
     page.goto("/queue")
     assert page.evaluate(ground) != light
     expect(page.locator('.looks button[value="dark"]')).to_have_attribute("aria-pressed", "true")

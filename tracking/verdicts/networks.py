@@ -2,12 +2,12 @@
 
 import tomllib
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cache, lru_cache
 from importlib.resources import files
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from mailtypes.errors import InputSyntaxError
 
@@ -15,15 +15,26 @@ _Network: TypeAlias = IPv4Network | IPv6Network
 
 
 class NetworkClass(StrEnum):
-    """Whose network it is; ``other`` is everybody else's, people's among them."""
+    """Whose network it is; ``other`` is everybody else's, people's among them.
+
+    ``likely_scanner``: a security vendor's, as others say; no verdict rests on it alone.
+    """
 
     APPLE = "apple"
     GOOGLE = "google"
     YAHOO = "yahoo"
     MICROSOFT = "microsoft"
     SCANNER = "scanner"
+    LIKELY_SCANNER = "likely_scanner"
     DATACENTER = "datacenter"
     OTHER = "other"
+
+
+class Confidence(StrEnum):
+    """Who says whose a range is: its owner, or others."""
+
+    PUBLISHED = "published"
+    REPORTED = "reported"
 
 
 class NetworksSyntaxError(InputSyntaxError):
@@ -55,7 +66,7 @@ class Networks:
             raise NetworksSyntaxError(
                 f"the list of networks cannot be read: {error}",
                 source=text[:200],
-                next_step="Write [[network]] with class, ranges and source, as the shipped list does.",
+                next_step="Write [[network]] with class, confidence, ranges and source, as the shipped list does.",
             ) from error
 
     def _class_of(self, address: str) -> NetworkClass:
@@ -110,8 +121,15 @@ def _shipped_ranges() -> tuple[tuple[_Network, NetworkClass], ...]:
 
 
 def _read_ranges(text: str) -> list[tuple[_Network, NetworkClass]]:
-    entries = [(NetworkClass(entry["class"]), entry["ranges"]) for entry in tomllib.loads(text)["network"]]
+    entries = [(_class_in(entry), entry["ranges"]) for entry in tomllib.loads(text)["network"]]
     return [(ip_network(one), kind) for kind, ranges in entries for one in ranges]
+
+
+def _class_in(entry: Mapping[str, Any]) -> NetworkClass:
+    """An entry's class; an install's own list need not say how it knows."""
+    kind, confidence = NetworkClass(entry["class"]), Confidence(entry.get("confidence", Confidence.PUBLISHED))
+    is_doubtful = kind is NetworkClass.SCANNER and confidence is Confidence.REPORTED
+    return NetworkClass.LIKELY_SCANNER if is_doubtful else kind
 
 
 _INSIDE: Final[tuple[_Network, ...]] = (

@@ -7,7 +7,10 @@ from postwright.store.tables.columns import moment, reference, row_id
 
 
 class AuditEntry(SQLModel, table=True):
-    """A request that changed something, or tried to. ``way`` is ``web`` or ``api``; no content, so no secrets."""
+    """A request that changed something, or tried to; no content, so no secrets.
+
+    ``way`` is ``web``, ``api`` or ``cli``.
+    """
 
     __tablename__ = "audit_entry"
     __table_args__ = (Index("ix_audit_entry_workspace", "workspace_id", "id"),)

@@ -16,7 +16,8 @@ class Campaign(SQLModel, table=True):
 
     ``audience`` is a segment tree (JSON); ``None``: everybody on the list. Without a list, what unsubscribes from it is
     the whole stream. ``plan`` (JSON) says when it goes out, ``frequency_cap`` (JSON) how much anybody may get,
-    ``experiment`` (JSON) what is tested; ``longest`` how long sending may take, in microseconds.
+    ``experiment`` (JSON) what is tested; ``longest`` how long sending may take, in microseconds. ``other_senders``
+    (JSON) are those who send it beside ``from_address``.
     """
 
     __tablename__ = "campaign"
@@ -42,6 +43,7 @@ class Campaign(SQLModel, table=True):
     starts_at: int | None = optional_moment()
     archived_at: int | None = optional_moment()
     blocked_by: str = ""
+    other_senders: str = Field(default="[]", sa_column_kwargs={"server_default": "[]"})
 
 
 class Run(SQLModel, table=True):
@@ -92,6 +94,7 @@ class Run(SQLModel, table=True):
     plan: str = "{}"
     frequency_cap: str | None = None
     expiry: int | None = Field(default=None, sa_type=BIG)
+    other_senders: str = Field(default="[]", sa_column_kwargs={"server_default": "[]"})
 
 
 class Experiment(SQLModel, table=True):
@@ -157,7 +160,8 @@ class Delivery(SQLModel, table=True):
     ``variant`` below 0: not decided yet. ``priority``: the highest is released first; below 0 is not released.
     ``merge_data`` is frozen JSON. ``lease_until`` is database time. What is due first goes first: transactional mail
     is due from the beginning of time. ``egress`` is the place that it leaves from, or last left from. Where a warm-up
-    counts it, it may leave from there alone and only until ``granted_until``.
+    counts it, it may leave from there alone and only until ``granted_until``. ``sender`` is the number of whoever it
+    is from: 0 for the run's own, then ``Run.other_senders`` in their order.
     """
 
     __tablename__ = "delivery"
@@ -206,3 +210,26 @@ class Delivery(SQLModel, table=True):
     priority: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     egress: str | None = None
     granted_until: int | None = optional_moment()
+    sender: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+
+
+class PreflightOverride(SQLModel, table=True):
+    """Somebody lets a campaign be sent against a finding of pre-flight; never changed but for its withdrawal.
+
+    ``code`` is the finding's, ``sentence`` what it said, ``content`` the digest of what it was given for: another one
+    voids it. ``who`` is a person's address or an API key's name, ``note`` the reason.
+    """
+
+    __tablename__ = "preflight_override"
+    __table_args__ = (Index("ix_preflight_override_campaign", "campaign_id", "id"),)
+    id: int | None = row_id()
+    workspace_id: int = reference("workspace.id")
+    campaign_id: int = reference("campaign.id")
+    code: str
+    content: str
+    sentence: str
+    who: str
+    note: str
+    made_at: int = moment()
+    withdrawn_at: int | None = optional_moment()
+    withdrawn_by: str = ""

@@ -80,6 +80,11 @@ class Watch {
     }
     for (const [key, row] of Object.entries(progress.rows)) this.showRow(key, row);
     this.showPace(progress);
+    if (progress.expected !== undefined) {
+      setText("expected", progress.expected);
+      setText("expected-offset", progress.expected_offset);
+      setText("expected-why", progress.expected_why);
+    }
   }
 
   showRow(key, row) {

@@ -192,6 +192,7 @@ BAD = [
         (P, f"{IMG.replace('forest', 'b')}{P}"),
         {"images": {f"https://acme.test/{name}.jpg": ImageFact(octets=600_000) for name in ("forest", "b")}},
     ),
+    fact("image.unreachable", fault="404"),
     fact("image.oversized", width=5_600, height=1_000),
     fact("image.stretched", width=560, height=400),
     line("ratio.image_only", html=f"<!doctype html><html lang=en><body>\n{IMG}{UNSUB}", at=IMG),

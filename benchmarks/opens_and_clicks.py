@@ -1,6 +1,6 @@
 """How many pixels and clicks one process of the role `track` answers, with every visit on the disk.
 
-    python benchmarks/tracking.py
+    python benchmarks/opens_and_clicks.py
 
 The real thing: `postwright serve --role track` in a process of its own, SQLite with ``synchronous=FULL`` and the
 journal on disk, `wrk` (apt-get install wrk) over loopback with genuine tokens of many recipients in a drawn order. A
@@ -58,6 +58,7 @@ url = "sqlite:///bench.db"
 [track]
 hostname = "track.postwright.test"
 port = {port}
+processes = {processes}
 """
 # Each request another recipient's token.
 _LUA = """\
@@ -99,12 +100,12 @@ class Figure:
         return self.answered / self.cpu if self.cpu else 0.0
 
 
-async def make_install(folder: Path, recipients: int, kind: VisitKind) -> tuple[Settings, list[str]]:
+async def make_install(folder: Path, recipients: int, kind: VisitKind, processes: int) -> tuple[Settings, list[str]]:
     """A run whose mail was delivered an hour ago; gives the settings and the paths of its pixels or links."""
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = int(held.getsockname()[1])
     config = folder / "postwright.toml"
-    config.write_text(_CONFIG.format(port=port), encoding="utf-8")
+    config.write_text(_CONFIG.format(port=port, processes=processes), encoding="utf-8")
     clock = SystemClock()
     done = await initialise(config, "bench@acme.test", "bench", clock)
     settings = read_settings(config)
@@ -137,14 +138,17 @@ async def make_install(folder: Path, recipients: int, kind: VisitKind) -> tuple[
 
 
 @contextmanager
-def served(folder: Path, settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
-    """The role in a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "postwright", "serve", "--no-prepare", "--follow-parent", "--role", "track"],
-        cwd=_ROOT,
-        stdin=subprocess.PIPE,
-        env={**os.environ, CONFIG_VARIABLE: str(folder / "postwright.toml"), "PYTHONPATH": str(_ROOT)},
-    )
+def served(folder: Path, settings: Settings) -> Iterator["list[subprocess.Popen[bytes]]"]:
+    """The role in as many processes of its own as are set."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "postwright", "serve", "--no-prepare", "--follow-parent", "--role", "track"],
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            env={**os.environ, CONFIG_VARIABLE: str(folder / "postwright.toml"), "PYTHONPATH": str(_ROOT)},
+        )
+        for _ in range(settings.track.processes)
+    ]
     try:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
@@ -152,11 +156,13 @@ def served(folder: Path, settings: Settings) -> Iterator["subprocess.Popen[bytes
                 if probe.connect_ex(("127.0.0.1", settings.track.port)) == 0:
                     break
             time.sleep(0.05)
-        time.sleep(1)  # link tables are read now
-        yield process
+        time.sleep(1 + 2 * (len(processes) - 1))  # link tables are read now, and the others begin to listen
+        yield processes
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            process.wait(60)
 
 
 def load(folder: Path, settings: Settings, paths: list[str], options: tuple[int, int]) -> dict[str, float]:
@@ -236,11 +242,11 @@ def measure(folder: Path, options: argparse.Namespace) -> Iterator[Figure]:
         for connections in options.connections:
             place = folder / f"{name}-{connections}"
             place.mkdir()
-            settings, paths = asyncio.run(make_install(place, options.recipients, kind))
-            with served(place, settings) as process:
-                before = machine.used(process.pid)
+            settings, paths = asyncio.run(make_install(place, options.recipients, kind, options.processes))
+            with served(place, settings) as processes:
+                before = [machine.used(one.pid) for one in processes]
                 said = load(place, settings, paths, (connections, options.seconds))
-                after = machine.used(process.pid)
+                after = [machine.used(one.pid) for one in processes]
                 dropped = int(metric(settings, "postwright_track_dropped_total"))
             yield Figure(
                 name,
@@ -251,11 +257,11 @@ def measure(folder: Path, options: argparse.Namespace) -> Iterator[Figure]:
                 said["p50"],
                 said["p99"],
                 int(said["errors"]),
-                after.cpu - before.cpu,
+                sum(one.cpu for one in after) - sum(one.cpu for one in before),
                 count(settings, event),
                 waiting(place, settings, kind),
                 dropped,
-                after.memory,
+                sum(one.memory for one in after),
             )
 
 
@@ -294,6 +300,7 @@ def main() -> int:
     parser.add_argument("--recipients", type=int, default=50_000)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--connections", type=int, nargs="+", default=[64])
+    parser.add_argument("--processes", type=int, default=1, help="tracking processes that share the port")
     parser.add_argument("--only", nargs="*", choices=("pixels", "clicks"), default=("pixels", "clicks"))
     parser.add_argument("--folder", type=Path, default=None, help="where to make the working folder (on a real disk)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
