@@ -38,6 +38,7 @@ from sqlalchemy import Connection, create_engine, text
 
 from mailtypes.clock import HOUR, SystemClock
 from postwright.install.initialise import initialise
+from postwright.sandbox.ports import free_ports
 from postwright.services.engagement_records import VisitKind
 from postwright.settings import CONFIG_VARIABLE, Settings, read_settings
 from postwright.store import campaigns
@@ -102,8 +103,7 @@ class Figure:
 
 async def make_install(folder: Path, recipients: int, kind: VisitKind, processes: int) -> tuple[Settings, list[str]]:
     """A run whose mail was delivered an hour ago; gives the settings and the paths of its pixels or links."""
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        port = int(held.getsockname()[1])
+    (port,) = free_ports(1)
     config = folder / "postwright.toml"
     config.write_text(_CONFIG.format(port=port, processes=processes), encoding="utf-8")
     clock = SystemClock()

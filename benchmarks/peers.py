@@ -43,7 +43,8 @@ from peer_postwright import Names, Postwright
 from peer_processes import Place, Relay, Signature
 from rich.console import Console
 from rich.table import Table
-from submission_stage import free_ports
+
+from postwright.sandbox.ports import free_ports
 
 _SIZES = (5_000, 30_000)
 _WARM = 200  # messages

@@ -16,6 +16,7 @@ import stage
 
 from mailtypes.clock import SystemClock
 from postwright.install.initialise import initialise
+from postwright.sandbox.ports import free_ports
 from postwright.services.accounts import KeyScope
 from postwright.settings import CONFIG_VARIABLE, Settings, read_settings
 from postwright.store.templates import TemplateText
@@ -75,15 +76,6 @@ async def make_install(folder: Path, url: str, more: str = "") -> Install:
     finally:
         await application.close()
     return Install(folder, config, settings, done.workspace_id, key, template.template.id)
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports of loopback that nobody listens on now."""
-    held = [socket.create_server((_HOST, 0)) for _ in range(number)]
-    ports = [int(one.getsockname()[1]) for one in held]
-    for one in held:
-        one.close()
-    return ports
 
 
 @contextmanager

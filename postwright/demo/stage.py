@@ -27,6 +27,7 @@ from mailtypes.errors import SurroundingsError
 from postwright.install.initialise import initialise
 from postwright.sandbox.authority import Authority
 from postwright.sandbox.layout import SandboxLayout
+from postwright.sandbox.ports import free_ports
 from postwright.sandbox.process import SandboxProcess
 from postwright.sandbox.zones import publish_zone
 from postwright.services.accounts import Accounts, KeyScope, Role
@@ -324,7 +325,7 @@ def prepare_install(folder: Path, layout: SandboxLayout, http_port: int, pace: P
     issued = Authority(layout.authority_directory, clock).issue([f"links.{SENDER_DOMAIN}", "mx.postwright.test"])
     for name, text in _ZONES.items():
         publish_zone(layout.zones_directory, name, text)
-    track_port, smtp_port, submission_port = _free_ports(3)
+    track_port, smtp_port, submission_port = free_ports(3)
     config = folder / "postwright.toml"
     config.write_text(
         _CONFIG.format(
@@ -377,17 +378,6 @@ def write_notes(folder: Path, notes: Notes) -> None:
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(asdict(notes)), encoding="utf-8")
     draft.replace(folder / "demo.json")
-
-
-def _free_ports(count: int) -> list[int]:
-    with_sockets = [socket() for _ in range(count)]
-    try:
-        for one in with_sockets:
-            one.bind((_HOST, 0))
-        return [int(one.getsockname()[1]) for one in with_sockets]
-    finally:
-        for one in with_sockets:
-            one.close()
 
 
 def _check_port(port: int) -> None:

@@ -3,7 +3,6 @@
 import csv
 import random
 import shutil
-import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ import pytest
 
 from postwright.demo.main_job import MainJob
 from postwright.demo.stage import Pace, Stage
+from postwright.sandbox.ports import free_ports
 from tests.store.conftest import postgres  # noqa: F401  a fixture
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -130,12 +130,6 @@ def few_examples(folder: Path, rows: int, chance: random.Random) -> Path:
     return folder
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @pytest.fixture
 def theatre(
     tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -149,7 +143,7 @@ def theatre(
         if database == "postgresql":
             urls.append(request.getfixturevalue("postgres").create())
             monkeypatch.setenv("POSTWRIGHT_DATABASE__URL", urls[-1])
-        stages.append(Stage.set_up(tmp_path / "stage", free_port(), PACE))
+        stages.append(Stage.set_up(tmp_path / "stage", free_ports(1)[0], PACE))
         return Theatre(stages[-1], examples, urls[-1] if urls else None)
 
     yield set_up

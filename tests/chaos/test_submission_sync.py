@@ -20,6 +20,7 @@ import pytest
 
 from mailtypes.clock import SystemClock
 from postwright.install.initialise import initialise
+from postwright.sandbox.ports import free_ports
 from postwright.services.accounts import KeyScope
 from postwright.settings import CONFIG_VARIABLE, read_settings
 from postwright.store import domains
@@ -52,10 +53,7 @@ def strace() -> str:
 def install(tmp_path: Path) -> tuple[Path, str]:
     """The configuration of an install with a verified domain, and an API key."""
     config = tmp_path / "postwright.toml"
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    config.write_text(CONFIG.format(*(one.getsockname()[1] for one in held)))
-    for one in held:
-        one.close()
+    config.write_text(CONFIG.format(*free_ports(3)))
     return config, asyncio.run(_prepare(config))
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from mailtypes.clock import ManualClock
+from postwright.sandbox.ports import free_ports
 from postwright.settings import CONFIG_VARIABLE
 from tests.services.conftest import World, make_cheap
 from tracking.tokens import TokenKind, make
@@ -36,11 +37,6 @@ token_file = "{folder}/token.key"
 [track]
 port = {port}
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return int(held.getsockname()[1])
 
 
 @contextmanager
@@ -122,7 +118,7 @@ async def test_what_was_answered_is_kept(number: int, tmp_path: Path, monkeypatc
     unsubscribes = [(one, f"/u/{make(TokenKind.UNSUBSCRIBE, one, 0, world.token_keys)}") for one in ids]
     (tmp_path / "token.key").write_text(f"1 {base64.b64encode(b't' * 32).decode()}\n", "ascii")
     (tmp_path / "token.key").chmod(0o600)
-    port = free_port()
+    (port,) = free_ports(1)
     config = tmp_path / "postwright.toml"
     config.write_text(CONFIG.format(url=world.url, folder=tmp_path, port=port), "utf-8")
     load = Load(port, links, unsubscribes)

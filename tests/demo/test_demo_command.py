@@ -7,7 +7,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 
 from mailtypes.errors import StorageError
 from postwright.sandbox.mailboxes import Mailboxes
+from postwright.sandbox.ports import free_ports
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SENT_ONCE = re.compile(r"Each of the ([\d,]+) good recipients got exactly one correctly signed message")
@@ -30,9 +30,7 @@ class Demo:
     def __init__(self, folder: Path, examples: Path) -> None:
         self.folder = folder
         self._examples = examples
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self._port = one.getsockname()[1]
+        (self._port,) = free_ports(1)
 
     def begin(self, *options: str) -> subprocess.Popen:
         return subprocess.Popen(

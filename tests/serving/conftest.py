@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import pytest
 from postwright.demo.main_job import MainJob
 from postwright.demo.stage import Pace, Stage
 from postwright.sandbox.mailboxes import Mailboxes
+from postwright.sandbox.ports import free_ports
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PACE = Pace(greylist_delay=timedelta(seconds=1), retry_first=timedelta(seconds=1), lease=timedelta(seconds=5))
@@ -24,10 +24,7 @@ class Theatre:
 
     def __init__(self, folder: Path, people: int) -> None:
         examples = _examples(folder / "examples", people)
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-        self.stage = Stage.set_up(folder / "stage", port, PACE)
+        self.stage = Stage.set_up(folder / "stage", *free_ports(1), PACE)
         self.job = MainJob(self.stage, examples)
         self.mailboxes = Mailboxes(self.stage.layout.mailboxes_path)
 

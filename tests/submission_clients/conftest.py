@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from mailtypes.clock import SystemClock
 from postwright.demo.main_job import MainJob
 from postwright.demo.stage import Pace, Stage
 from postwright.sandbox.authority import Authority
+from postwright.sandbox.ports import free_ports
 from postwright.settings import read_settings
 
 HERE = Path(__file__).parent
@@ -100,17 +100,9 @@ class Install:
             return database.execute(statement, values).fetchall()
 
 
-def _free_ports(number: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [int(one.getsockname()[1]) for one in held]
-    for one in held:
-        one.close()
-    return ports
-
-
 @pytest.fixture(scope="session")
 def install(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
-    http_port, tls_port = _free_ports(2)
+    http_port, tls_port = free_ports(2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POSTWRIGHT_SUBMISSION__TLS_PORT", str(tls_port))
         with Stage.set_up(tmp_path_factory.mktemp("clients") / "stage", http_port, PACE) as stage:
