@@ -5,7 +5,8 @@ from datetime import date
 from typing import Any
 
 from mailtypes.errors import InputSyntaxError
-from warmup.ramp import Decision, Phase, WarmUp
+from warmup.feedback import Action, Evidence, Measure, Tally
+from warmup.ramp import Cause, Decision, Phase, WarmUp
 
 
 class WarmUpDocumentSyntaxError(InputSyntaxError):
@@ -64,6 +65,7 @@ def decision_document(decision: Decision) -> dict[str, Any]:
                 "rate": one.tally.rate,
                 "surely_at_least": one.surely,
                 "threshold": one.threshold,
+                "confidence": one.confidence,
                 "first_day": one.first_day.isoformat(),
                 "last_day": one.last_day.isoformat(),
                 "fired": one.fired,
@@ -73,6 +75,34 @@ def decision_document(decision: Decision) -> dict[str, Any]:
         ],
         "sentence": decision.sentence(),
     }
+
+
+def read_decision(document: dict[str, Any]) -> Decision:
+    """The decision that :func:`decision_document` wrote, so that it can be said anew."""
+    levels = {name: document[name] for name in ("from_level", "to_level", "from_cap", "to_cap", "alarm", "note")}
+    return Decision(
+        day=date.fromisoformat(document["day"]),
+        provider=document["provider"],
+        action=Action(document["action"]),
+        cause=Cause(document["cause"]),
+        phase=Phase(document["phase"]),
+        evidence=tuple(_read_evidence(one) for one in document["evidence"]),
+        unknown=tuple(Measure(name) for name in document["unknown"]),
+        **levels,
+    )
+
+
+def _read_evidence(document: dict[str, Any]) -> Evidence:
+    return Evidence(
+        document["rule"],
+        Measure(document["measure"]),
+        Tally(document["events"], document["trials"], document["figure"]),
+        document["threshold"],
+        document["confidence"],
+        date.fromisoformat(document["first_day"]),
+        date.fromisoformat(document["last_day"]),
+        document["fired"],
+    )
 
 
 def _day(text: str | None) -> date | None:

@@ -10,8 +10,9 @@ from postwright.services.errors import RefusedError
 from postwright.services.warm_up_days import as_day
 from postwright.services.warm_ups import WarmUpHistory, WarmUpStatus
 from postwright.warm_up_chart import ChartDay, ChartLook, warm_up_chart
+from warmup.documents import read_decision
 from warmup.feedback import Action
-from warmup.ramp import Cause, Decision, Phase
+from warmup.ramp import Cause, Phase
 
 _TURNS = frozenset({Action.STEP_BACK, Action.PAUSE})
 
@@ -54,7 +55,7 @@ def day_rows(history: WarmUpHistory, provider: str | None, today: date) -> list[
                 sum(one.blocked for one in on_day),
                 sum(one.hard_bounces for one in on_day),
                 sum(one.complaints for one in on_day),
-                tuple(str(one["sentence"]) for one in documents if _day(one) == day),
+                tuple(read_decision(one).sentence() for one in documents if _day(one) == day),
             )
         )
     return rows
@@ -89,25 +90,9 @@ def history_chart(
     if not days:
         sentence = f"{found.warm_up.name}: there is nothing to draw yet."
         raise RefusedError("no_days", sentence, next_step="A ramp begins with the first mail to a provider.")
-    decisions = [_decision(one) for one in history.documents(provider)]
+    decisions = [read_decision(one) for one in history.documents(provider)]
     marked = [one for one in decisions if provider is not None or one.action in _TURNS]
     who = provider or "all providers"
     note = f"{who}; put off: for our rate or reputation. Refused: for who we are."
     look = ChartLook(f"Warm-up of {found.warm_up.name}", found.plan.rhythm.zone, theme, note)
     return warm_up_chart(days, marked, look)
-
-
-def _decision(document: dict[str, Any]) -> Decision:
-    """What the chart needs of a decision; the evidence is in its sentence."""
-    return Decision(
-        day=_day(document),
-        provider=document["provider"],
-        action=Action(document["action"]),
-        cause=Cause(document["cause"]),
-        from_level=document["from_level"],
-        to_level=document["to_level"],
-        from_cap=document["from_cap"],
-        to_cap=document["to_cap"],
-        phase=Phase(document["phase"]),
-        note=document["note"],
-    )

@@ -22,6 +22,7 @@ from postwright.web.hrefs import domain_href
 from postwright.web.language import N_
 from postwright.web.site import Site, go_to, visitor_of
 from postwright.web.words import Tone, Word
+from warmup.documents import read_decision
 from warmup.plans import PRESETS
 from warmup.ramp import Phase
 
@@ -152,7 +153,7 @@ class WarmUpPages:
         rows: list[DayRow] = day_rows(history, chosen, self._today(status))
         decided = [one for one in history.decisions if chosen in (None, one.provider)]
         lines = [
-            DecisionLine(str(document["sentence"]), one.decided_by, one.action)
+            DecisionLine(read_decision(document).sentence(), one.decided_by, one.action)
             for one, document in zip(decided, history.documents(chosen), strict=True)
         ]
         context = {

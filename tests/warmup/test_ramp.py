@@ -1,5 +1,6 @@
 """The laws of the ramp: nothing falls without cause, nothing flaps, nothing rises while somebody objects."""
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -8,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailtypes.bounce import BounceReason
-from warmup.documents import WarmUpDocumentSyntaxError, decision_document, read_state, state_document
+from warmup.documents import (
+    WarmUpDocumentSyntaxError,
+    decision_document,
+    read_decision,
+    read_state,
+    state_document,
+)
 from warmup.feedback import Action, Measure, ProviderDay, default_rules
 from warmup.overrides import pause, resume, set_level, start
 from warmup.plans import PRESETS, RampPlan
@@ -135,6 +142,7 @@ def test_states_survive_json(story: list[tuple[float, float, float, float]]) -> 
     for warm_up, decision in _live(story):
         assert read_state(state_document(warm_up)) == warm_up
         assert decision_document(decision)["sentence"] == decision.sentence()
+        assert read_decision(json.loads(json.dumps(decision_document(decision)))) == decision
 
 
 def test_a_clean_ramp_follows_its_table_and_ends_warm() -> None:
