@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -130,8 +131,16 @@ def _open_async_engine(url: URL, options: Mapping[str, Any]) -> AsyncEngine:
     return create_async_engine(url, pool_pre_ping=True, execution_options={**options, "postgresql_readonly": True})
 
 
+class _WithHints(SQLiteCompiler):
+    """SQLAlchemy leaves hints out for SQLite, which has ``INDEXED BY``."""
+
+    def get_from_hint_text(self, table: object, text: str | None) -> str | None:  # noqa: ARG002 - SQLAlchemy calls it so
+        return text
+
+
 def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
     """Take transactions into our own hands: a deferred BEGIN that turns into a write fails whatever the timeout."""
+    engine.dialect.statement_compiler = _WithHints
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: object) -> None:

@@ -283,7 +283,7 @@ def test_live_dns_that_is_silent_is_not_an_answer(bare: Command, tmp_path: Path)
         ("bimi", "good.test"),
     ):
         assert bare("check", *arguments).code == 2, arguments
-    assert time.perf_counter() - started < 10
+    assert time.perf_counter() - started < 60  # each waits a few times 0.2 s; unbounded waiting is minutes
     # What the zone file has is known all the same, and what it leads to is not.
     (tmp_path / "dns.zone").write_text('good.test. TXT "v=spf1 ip4:20.1.2.3 include:other.test -all"\n')
     assert bare("check", "spf", *GOOD_CLIENT, "--zone", "dns.zone").code == 0

@@ -81,7 +81,7 @@ def test_200_000_octets_of_anything_take_no_time(unit: bytes, algorithm: Canonic
     octets = b"x" + unit * (200_000 // len(unit)) + b"x\r\n"
     durations = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         body(algorithm, octets)
-        durations.append(time.perf_counter() - start)
+        durations.append(time.process_time() - start)
     assert min(durations) < 0.05

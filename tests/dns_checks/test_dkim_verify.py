@@ -269,9 +269,9 @@ def test_a_line_of_200_000_spaces_verifies_quickly() -> None:
     message = signed(MESSAGE + b" " * 200_000 + b"x\r\n")
     durations = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         assert only(message).result is DkimResult.PASS
-        durations.append(time.perf_counter() - start)
+        durations.append(time.process_time() - start)
     assert min(durations) < 0.05
 
 

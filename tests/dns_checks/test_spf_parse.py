@@ -217,10 +217,10 @@ def test_what_is_read_can_be_read_again(pieces: list[str]) -> None:
     "term", ["a:" + "/1" * 30000, "a:" + "-" * 60000, "ip4:" + "1." * 30000, "%{" * 30000, "a" + "0" * 60000]
 )
 def test_long_terms_take_little_time(term: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(SpfSyntaxError):
         parse_record("v=spf1 " + term)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 def test_qualifiers_are_the_rfcs() -> None:

@@ -172,6 +172,6 @@ def test_it_never_raises_and_its_places_are_in_the_text(source: str) -> None:
     ["{% raw %}", "{% if ", "<mj-text>", "<mj-foo a>", '<mj-text a="', "</mj-text>", "<!--", "<p ", "{{ x ", "text <"],
 )
 def test_hostile_input_takes_linear_time(unit: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     validate_mjml("<mjml><mj-body>" + unit * (200_000 // len(unit)))
-    assert time.perf_counter() - begun < 10
+    assert time.process_time() - begun < 10

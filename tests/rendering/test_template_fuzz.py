@@ -161,7 +161,7 @@ def _filtered(filter_name):
 )
 def test_a_hostile_template_takes_no_longer_than_its_length(unit: str) -> None:
     source = unit * (30_000 // len(unit))
-    began = time.perf_counter()
+    began = time.process_time()
     with contextlib.suppress(TemplateSyntaxError):
         parse_template(TemplateSource("x" + source + '"', "html", "S"))
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5

@@ -100,7 +100,7 @@ def kinds(here, address: str) -> list[str]:
 
 def await_kinds(here, address: str, expected: list[str]) -> None:
     """What is in the journal of the tracking role reaches the log a moment later."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while kinds(here, address) != expected:
         assert time.monotonic() < deadline, (kinds(here, address), expected)
         time.sleep(0.1)

@@ -5,7 +5,7 @@ import os
 import re
 import tracemalloc
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -115,9 +115,9 @@ def test_a_flood_of_findings_is_cut_and_hides_no_error() -> None:
 def test_bombs_cost_nothing(name: str) -> None:
     octets = (FOLDER / name).read_bytes()
     tracemalloc.start()
-    begin = perf_counter()
+    begin = process_time()
     check_svg(octets)
-    elapsed, (_, peak) = perf_counter() - begin, tracemalloc.get_traced_memory()
+    elapsed, (_, peak) = process_time() - begin, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert elapsed < 1
     assert peak < 2_000_000
@@ -136,9 +136,9 @@ def test_bombs_cost_nothing(name: str) -> None:
     ids=["blanks", "backslashes", "digits", "findings", "chain", "namespaces"],
 )
 def test_hostile_files_are_read_in_linear_time(octets: bytes) -> None:
-    begin = perf_counter()
+    begin = process_time()
     check_svg(octets)
-    assert perf_counter() - begin < 5
+    assert process_time() - begin < 5
 
 
 @given(st.binary(max_size=400))

@@ -98,10 +98,10 @@ def test_no_set_asks_nothing() -> None:
 def test_white_space_costs_linear_time() -> None:
     head, _, _ = sealed().partition(b"\r\n\r\n")
     message = head + b"\r\n\r\n" + b" " * 200_000 + b"x\r\n"
-    started = time.perf_counter()
+    started = time.process_time()
     assert run(arc.verify(message), ZONE).result is ArcResult.FAIL
     assert run(arc.verify(message.replace(b"relaxed/relaxed", b"relaxed/simple")), ZONE).result is ArcResult.FAIL
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_nothing_that_strangers_say_raises(text: str, code: int) -> None:
 
 def test_nothing_that_strangers_say_takes_long() -> None:
     hostile = SmtpReply.of(450, "rate connections from your maximum too many mails in " * 20_000)
-    begun = time.perf_counter()
+    begun = time.process_time()
     for _ in range(20):
         BOOK.match("google", Stage.MESSAGE, hostile)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1

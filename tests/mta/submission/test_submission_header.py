@@ -133,10 +133,10 @@ def test_utf8_headers_need_smtputf8_and_are_utf8():
 
 @pytest.mark.parametrize("value", ["a " * 900, '"' + "\\a" * 900, "<" * 1900, '""' * 900, " \t" * 900 + "!"])
 def test_no_author_takes_long(value):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ContentSyntaxError):
         read(f"From: x{value}\r\n\r\n".encode())
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.2
 
 
 @given(

@@ -161,9 +161,9 @@ def test_friendly_words_do_not_outweigh_a_missing_signature() -> None:
 def seconds(piece: str, part: str, octets: int) -> float:
     text = piece * (octets // len(piece))
     message = replace(ScoredMessage(text[:1000], None, None), **{part: text})
-    begin = time.perf_counter()
+    begin = time.process_time()
     assess(message)
-    return time.perf_counter() - begin
+    return time.process_time() - begin
 
 
 @pytest.mark.parametrize(

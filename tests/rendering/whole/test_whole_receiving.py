@@ -356,7 +356,7 @@ def test_mutated_messages_raise_input_errors_only(octets: bytes, seed: int) -> N
 
 
 def test_deep_and_wide_structures_are_bounded() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     deep = b"Subject: a\r\n" + b"".join(
         b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(20_000)
     )
@@ -370,15 +370,15 @@ def test_deep_and_wide_structures_are_bounded() -> None:
     assert all(remarks)
     assert receive_whole(unlike, ALL).octets == unlike
     assert receive_whole(parameters, ALL).octets == parameters
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_large_messages_are_checked_in_linear_time() -> None:
     content = b"Subject: a\r\n\r\n" + (b"a" * 76 + b"\r\n") * 320_000
-    started = time.perf_counter()
+    started = time.process_time()
     assert receive_whole(content, NONE).octets is content
     assert receive_whole(content, ALL).octets == content
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_header_fields_are_read_unfolded() -> None:
