@@ -33,6 +33,8 @@ _CHUNK = 65_536
 _PHONE = 480  # pixels; narrower is drawn as a phone does
 _ENDED = "Chromium ended before it drew the mail."
 _DOCTYPE = re.compile(r"\s*<!doctype[^>]*>", re.IGNORECASE)
+_EQUIVALENT = re.compile(r"(<meta\b[^>]{0,500}?)http-equiv", re.IGNORECASE)
+"""A refresh would lead the page elsewhere; held back on its way, it sometimes keeps Chromium from drawing at all."""
 # Chromium speaks on descriptors 3 and 4 alone; Popen cannot number them.
 _LAUNCH = (
     "import fcntl, os, sys; "
@@ -253,6 +255,7 @@ def _set_size(pipe: _Pipe, session: str, wish: PreviewWish, height: int) -> None
 def _shielded(html: str, images: bool) -> str:
     """The document with the policy as the first thing in it, and its DOCTYPE still before that."""
     policy = _POLICY if images else _POLICY.replace("img-src data:", "img-src 'none'")
+    html = _EQUIVALENT.sub(r"\1data-http-equiv", html)
     doctype = _DOCTYPE.match(html)
     end = doctype.end() if doctype else 0
     viewport = "" if "viewport" in html[:20_000] else '<meta name="viewport" content="width=device-width">'

@@ -33,7 +33,8 @@ def size(png: bytes) -> tuple[int, int]:
 
 
 def colours(html: str, **wish: object) -> tuple[int, int, set[bytes]]:
-    png = render_png(html, PreviewWish(**wish))  # type: ignore[arg-type]
+    # Whether it is drawn is asked here, not how soon: other tests have the processors, too.
+    png = render_png(html, PreviewWish(seconds=60, **wish))  # type: ignore[arg-type]
     values = (imread(BytesIO(png))[:, :, :3] * 255).round().astype("uint8")
     return *size(png), {pixel.tobytes() for pixel in np.unique(values.reshape(-1, 3), axis=0)}
 
@@ -122,12 +123,12 @@ def test_what_is_no_chromium_is_told(monkeypatch, tmp_path: Path) -> None:
 def test_nothing_of_it_stays(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    render_png(PAGE % "x")
+    render_png(PAGE % "x", PreviewWish(seconds=60))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_huge_mail_is_cut_or_refused() -> None:
-    png = render_png('<body><div style="height:90000px"></div>', PreviewWish(width=200))
+    png = render_png('<body><div style="height:90000px"></div>', PreviewWish(width=200, seconds=60))
     assert size(png) == (200, 12_000)
     with pytest.raises(PreviewError, match="is not drawn"):
         render_png("x" * 5_000_001)
