@@ -26,6 +26,7 @@ _MAX_MESSAGE_OCTETS = 25 * 1024 * 1024
 _MAX_RECIPIENTS = 100  # RFC 5321 section 4.5.3.1.8: no fewer
 _MAX_CONNECTIONS = 200
 _SESSION_SECONDS = 60.0
+_DECIDING_SECONDS = 5.0  # that the replies under way may take when the host goes down
 _MAX_LINE_OCTETS = 998  # RFC 5321 section 4.5.3.1.6, without the CRLF
 _MAX_HEADER_TEXT = 998
 _FIELD = re.compile(rb"(?im)^(message-id|subject):((?:[^\r\n]|\r?\n[ \t])*)")
@@ -56,6 +57,8 @@ class _Smtp(SMTP):  # type: ignore[misc, unused-ignore]  # aiosmtpd has no types
         super().__init__(handler, **options)
         self._smtp_methods.pop("AUTH", None)  # AUTH is for submission; an MX host neither offers nor takes it
         self._sessions = handler
+        self.is_deciding = False
+        self._is_going_down = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -87,9 +90,13 @@ class _Smtp(SMTP):  # type: ignore[misc, unused-ignore]  # aiosmtpd has no types
             status = "552 5.3.4 Message too large"
         else:
             self.envelope.content = self.envelope.original_content = content
+            self.is_deciding = True
             status = await self._call_handler_hook("DATA")
         self._set_post_data_state()  # type: ignore[no-untyped-call]
         await self.push(status)
+        self.is_deciding = False
+        if self._is_going_down:
+            self.say_goodbye()
 
     async def _read_content(self) -> bytes | None:
         """Everything up to the lone dot, dots unstuffed (RFC 5321 section 4.5.2); ``None`` where it is too much."""
@@ -121,11 +128,20 @@ class _Smtp(SMTP):  # type: ignore[misc, unused-ignore]  # aiosmtpd has no types
         return "451 4.3.0 Local error, try later"
 
     def say_goodbye(self) -> None:
-        """End the session from our side."""
-        if self.transport is not None:
+        """End the session from our side; where a message is being decided on, after the reply to it.
+
+        421 in place of that reply would say "not taken" of a message that is about to be kept.
+        """
+        self._is_going_down = True
+        if self.transport is not None and not self.is_deciding:
             transport = cast("asyncio.WriteTransport", self.transport)
             transport.write(b"421 4.3.2 The host is going down\r\n")
             transport.close()
+
+    def hang_up(self) -> None:
+        """End the session without a word: what became of its message, the client cannot know."""
+        if self.transport is not None:
+            cast("asyncio.WriteTransport", self.transport).abort()
 
 
 class _TooBusy(asyncio.Protocol):
@@ -296,12 +312,19 @@ class MxHost:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
-        """Stop listening and end the open sessions with 421."""
+        """Stop listening and end the open sessions with 421, once the replies to their messages are given."""
         if self._server is not None:
             self._server.close()
         for session in list(self._sessions.open):
             session.say_goodbye()
         await asyncio.sleep(0)
+        deadline = asyncio.get_running_loop().time() + _DECIDING_SECONDS
+        while self._sessions.open and asyncio.get_running_loop().time() < deadline:
+            if not any(session.is_deciding for session in self._sessions.open):
+                return
+            await asyncio.sleep(0.01)
+        for session in list(self._sessions.open):
+            session.hang_up()
 
     def _new_session(self) -> asyncio.BaseProtocol:
         if len(self._sessions.open) >= _MAX_CONNECTIONS:

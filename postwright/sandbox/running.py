@@ -59,8 +59,7 @@ class Sandbox:
 
     async def close(self) -> None:
         """Stop listening, end sessions with 421, commit what was received, end the judges."""
-        for host in self._hosts:
-            await host.close()
+        await asyncio.gather(*(host.close() for host in self._hosts))
         if self._name_server is not None:
             await self._name_server.close()
         await self._mailboxes.close()

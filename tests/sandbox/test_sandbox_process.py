@@ -1,17 +1,27 @@
 """The sandbox as a process: it starts, refuses a second one, survives a kill, ends with its starter."""
 
+import asyncio
+import contextlib
+import re
 import socket
 import subprocess
 import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from mailtypes.clock import SystemClock
+from mailtypes.domain import DomainName
+from postwright.sandbox.judgement import Judgement, MailCase
+from postwright.sandbox.judging import JudgePool
 from postwright.sandbox.layout import SandboxLayout
-from postwright.sandbox.mailboxes import Mailboxes
+from postwright.sandbox.mailboxes import Mailboxes, MailboxWriter
 from postwright.sandbox.process import SandboxProcess, SandboxStartError
+from postwright.sandbox.providers import Provider
+from postwright.sandbox.receiving import MxHost, ReceivingParts
 
 
 def is_running(pid: int) -> bool:
@@ -66,6 +76,56 @@ def test_sessions_end_with_421_and_the_process_with_0(tmp_path: Path) -> None:
         while chunk := connection.recv(1000):
             said += chunk
     assert b"421 4.3.2 " in said
+
+
+class SlowJudges:
+    """Stands in for the judges: a judgement comes when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.say = asyncio.Event()
+
+    async def judge(self, case: MailCase) -> Judgement:
+        self.asked.set()
+        await self.say.wait()
+        return Judgement.unjudged()
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_the_reply_to_a_message_under_way_is_its_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_time: bool
+) -> None:
+    """Never 421 for a message that is kept: its sender would send it again and count no doubt."""
+    monkeypatch.setattr("postwright.sandbox.receiving._DECIDING_SECONDS", 5 if in_time else 0)
+
+    async def play() -> bytes:
+        judges, mailboxes = SlowJudges(), MailboxWriter(tmp_path / "mailboxes.db")
+        mailboxes.start()
+        provider = Provider("mailhub", "127.0.0.1", ("mx1.mailhub.test",), (DomainName.parse("mailhub.test"),))
+        host = MxHost(provider, ReceivingParts(mailboxes, cast("JudgePool", judges), SystemClock()), None)
+        reader, writer = await asyncio.open_connection("127.0.0.1", await host.start(0))
+        writer.write(b"EHLO a.test\r\nMAIL FROM:<b@a.test>\r\nRCPT TO:<c@mailhub.test>\r\nDATA\r\n")
+        await reader.readuntil(b"354 ")
+        writer.write(b"From: b@a.test\r\n\r\nHello\r\n.\r\n")
+        await judges.asked.wait()
+        closing = asyncio.create_task(host.close())
+        await asyncio.sleep(0.05)
+        judges.say.set()
+        await closing
+        with contextlib.suppress(ConnectionResetError):
+            said = await reader.read()
+            writer.close()
+            await mailboxes.close()
+            return said
+        await mailboxes.close()
+        return b""
+
+    said = asyncio.run(asyncio.wait_for(play(), 20))
+    if in_time:
+        assert re.search(rb"\n250 2\.0\.0 .*\r\n421 4\.3\.2 .*\r\n\Z", said)
+        assert Mailboxes(tmp_path / "mailboxes.db").recipient_keys() == {"c@mailhub.test"}
+    else:
+        assert b"421" not in said
 
 
 def test_it_ends_when_its_starter_dies(tmp_path: Path) -> None:

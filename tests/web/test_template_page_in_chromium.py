@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from postwright.store.templates import TemplateText
 from postwright.web.hrefs import template_href
@@ -126,6 +126,21 @@ def test_the_mail_runs_nothing(page: Page) -> None:
     expect(mail(page).get_by_text("Hello Dana")).to_be_visible()
     assert page.title().startswith("letter")
     assert page.evaluate("document.querySelector('[data-ground] iframe').getAttribute('sandbox')") == ""
+
+
+def test_what_was_typed_before_the_script_came_is_looked_at(page: Page) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/templates*.js*", hold)
+    page.reload(wait_until="commit")
+    page.locator("#subject").fill("Written early")
+    while not held:
+        page.wait_for_timeout(10)
+    held[0].continue_()
+    expect(page.locator(".inbox")).to_contain_text("Written early")
 
 
 def test_drawing_leaves_no_trace_in_history(page: Page) -> None:

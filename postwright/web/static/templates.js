@@ -99,6 +99,7 @@ class MailFrame {
 
 class Workbench {
   static PAUSE = 450;
+  static WRITTEN = ["subject", "preheader", "body", "plain_text"];
 
   constructor(form) {
     this.form = form;
@@ -111,12 +112,14 @@ class Workbench {
     this.listen();
     this.gutter.mark(this.linesOnPage());
     if (form.dataset.changed !== undefined) this.frame.draw();
+    // What was written while the page still loaded, or put back by the browser, is looked at too.
+    if (Workbench.WRITTEN.some((name) => form.elements[name].value !== form.elements[name].defaultValue)) this.later(0);
   }
 
   listen() {
     this.area.addEventListener("input", () => this.gutter.number());
     this.area.addEventListener("keydown", (event) => this.indent(event));
-    for (const name of ["subject", "preheader", "body", "plain_text"]) {
+    for (const name of Workbench.WRITTEN) {
       this.form.elements[name].addEventListener("input", () => this.later());
     }
     this.form.addEventListener("change", (event) => {
