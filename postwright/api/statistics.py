@@ -1,8 +1,5 @@
 """Statistics: counts and rates with their definitions, as JSON or CSV; a list of those who clicked."""
 
-import csv
-import io
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -16,7 +13,7 @@ from postwright.api.comparisons import get_best_hours
 from postwright.api.contacts import SEGMENT
 from postwright.api.representations import CAMPAIGN, LIST, RUN, Answer, Text, Wanted, inward, inward_field, outward
 from postwright.services.statistic_terms import DEFINITIONS, Measures
-from postwright.services.statistics import By, StatisticRow, Statistics, StatisticTable, flat
+from postwright.services.statistics import By, Statistics, StatisticTable, statistics_csv
 from postwright.store.statistics import RunFilter
 from tracking.verdicts import VerdictCounts
 
@@ -115,7 +112,7 @@ async def get_statistics(request: Request, caller: Reader, query: Annotated[Stat
     service = Statistics(services.database, services.clock)
     found = await service.table(caller.workspace_id, wanted, query.by, segment)
     if CSV in request.headers.get("accept", ""):
-        return Response(as_csv(found.rows), media_type=CSV, headers={"Vary": "Accept"})
+        return Response(statistics_csv(found.rows), media_type=CSV, headers={"Vary": "Accept"})
     return JSONResponse(jsonable_encoder(_shown(found)), headers={"Vary": "Accept"})
 
 
@@ -138,22 +135,6 @@ def add_statistic_routes(router: APIRouter) -> None:
     router.add_api_route("/statistics", get_statistics, methods=["GET"], responses=answers)
     router.add_api_route("/statistics/best-hours", get_best_hours, methods=["GET"])
     router.add_api_route("/statistics/runs/{run_id}/clicked", list_clickers, methods=["POST"])
-
-
-def as_csv(rows: Sequence[StatisticRow]) -> str:
-    """A line a part under a line of names (RFC 4180)."""
-    told = [flat(row) for row in rows]
-    file = io.StringIO()
-    writer = csv.writer(file)
-    if told:
-        writer.writerow(told[0])
-        writer.writerows([[_cell(value) for value in row.values()] for row in told])
-    return file.getvalue()
-
-
-def _cell(value: str | float) -> str | float:
-    """Spreadsheets take what begins like a formula for one; link targets and names are other people's."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _shown(found: StatisticTable) -> StatisticsShown:

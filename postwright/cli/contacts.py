@@ -15,9 +15,10 @@ from postwright.cli.printing import JsonOption, console, print_json
 from postwright.cli.session import print_table, run
 from postwright.services.contact_timeline import ContactTimeline, TimelineEntry
 from postwright.services.contacts import BulkChange, Contacts, FullContact, as_record
+from postwright.services.import_files import Preview
 from postwright.services.import_options import ExistingRule, ImportConsent, ImportOptions, Judgement, read_column
 from postwright.services.import_rows import read_moment
-from postwright.services.imports import ContactImports, Preview
+from postwright.services.imports import ContactImports
 from postwright.services.segments import read_tree
 from postwright.store.contact_book import ContactQuery
 from postwright.store.imports import ImportJob, Refusal

@@ -1,6 +1,5 @@
 """``postwright statistics``."""
 
-import csv
 import sys
 
 import typer
@@ -11,7 +10,7 @@ from postwright.cli.session import print_table, run
 from postwright.services.errors import NotFoundError
 from postwright.services.sending_hours import HourMetric, HoursWanted, SendingHours
 from postwright.services.statistic_terms import DEFINITIONS, Range
-from postwright.services.statistics import By, StatisticRow, Statistics, StatisticTable, flat
+from postwright.services.statistics import By, StatisticRow, Statistics, StatisticTable, flat, statistics_csv
 from postwright.store.campaigns import find_campaign
 from postwright.store.contacts import find_list
 from postwright.store.public_ids import PublicIdSyntaxError, read_public_id
@@ -48,15 +47,12 @@ def show(
         return await service.table(workspace.id, wanted, by, None if chosen is None else chosen.id)
 
     found = run(look)
-    rows = [flat(row) for row in found.rows]
     if as_csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerows([list(rows[0])] if rows else [])
-        writer.writerows([list(row.values()) for row in rows])
+        sys.stdout.write(statistics_csv(found.rows))
         return
     if as_json:
-        for row in rows:
-            print_json(row)
+        for row in found.rows:
+            print_json(flat(row))
         return
     columns = (str(by), *_SHOWN, "delivery", "bounce", "open", "click", "click-to-open")
     print_table(columns, [_line(row) for row in found.rows], empty="Nothing was sent yet.")

@@ -1,8 +1,6 @@
 """Contacts one by one and many at once: read, made, changed, archived, tagged, exported; and their timeline."""
 
 import asyncio
-import csv
-import io
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from hygiene.segments.errors import FieldValueError
 from hygiene.segments.fields import check_name
 from mailtypes.clock import Clock, Microseconds, as_datetime
 from postwright.services.contact_fields import ContactFields, make_coercer
+from postwright.services.csv_text import csv_text
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.import_options import check_tag
 from postwright.services.import_rows import read_locale, read_time_zone
@@ -32,7 +31,6 @@ MOST_AT_ONCE: Final = 1000
 _CHUNK: Final = 500
 _EXPORT_PAGE: Final = 2000
 _MOST_FIELDS: Final = 100
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +218,10 @@ class Contacts:
     async def export_csv(self, workspace_id: int, query: ContactQuery) -> AsyncIterator[str]:
         """The same as CSV; the columns are the fields that there are, so contacts are looked through twice."""
         names = await self._field_names(workspace_id, query)
-        yield _csv_line(("email", *names, "lists", "tags", "locale", "time_zone", "created_at", "archived_at", "id"))
+        ends = ("lists", "tags", "locale", "time_zone", "created_at", "archived_at", "id")
+        yield csv_text([("email", *names, *ends)])
         async for page in self._export_pages(workspace_id, query):
-            yield "".join([_csv_line(_cells(one, names)) for one in page])
+            yield csv_text(_cells(one, names) for one in page)
 
     async def _export_pages(self, workspace_id: int, query: ContactQuery) -> AsyncIterator[list[FullContact]]:
         after = 0
@@ -447,12 +446,6 @@ def _cells(one: FullContact, names: Sequence[str]) -> list[str]:
     written = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
     ends = [record[name] or "" for name in ("locale", "time_zone", "created_at", "archived_at", "id")]
     return [one.card.address, *written, ";".join(record["lists"]), ";".join(record["tags"]), *map(str, ends)]
-
-
-def _csv_line(cells: Sequence[str]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
-    return text.getvalue()
 
 
 def _moment(at: int) -> str:

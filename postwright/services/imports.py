@@ -6,11 +6,8 @@ not grow with the file. The same file with the same options is imported once.
 """
 
 import asyncio
-import csv
-import hashlib
 import io
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -24,50 +21,28 @@ from mailtypes.clock import Clock, microseconds
 from mailtypes.errors import ConfigurationError
 from postwright.services.contact_fields import make_coercer
 from postwright.services.errors import NotFoundError, RefusedError
-from postwright.services.import_encodings import DetectedEncoding, detect
+from postwright.services.import_files import PIECE, Preview, StoredFile, digest_of, look_at, plan_and_count
 from postwright.services.import_options import (
-    Column,
     ColumnUse,
     ImportConsent,
     ImportOptions,
     ImportPlan,
-    check_columns,
     check_options,
-    guess_columns,
 )
-from postwright.services.import_rows import RowSorter, SortedRows, Values, duplicate, in_chunks
-from postwright.services.import_tables import OpenTable, Reading, TableFormat, guess_reading, open_table
+from postwright.services.import_report import REPORT_HEADER, report_lines, with_findings
+from postwright.services.import_rows import RowSorter, SortedRows, Values, in_chunks
+from postwright.services.import_tables import open_table
 from postwright.store import blobs, contact_fields, contacts, imports
 from postwright.store.contacts import ContactList
 from postwright.store.database import Database
-from postwright.store.erased import REASON as ERASED
-from postwright.store.imported_contacts import BatchConsent, ImportBatch, ImportedContact, PutRows, put_imported
+from postwright.store.imported_contacts import BatchConsent, ImportBatch, put_imported
 from postwright.store.imports import ImportJob, Progress, Refusal
 
 CHUNK_ROWS = 2500
-_PIECE: Final = 256 * 1024
-_SHOWN_ROWS: Final = 10
-_LOOKED_AT: Final = 100
 _UPLOAD_LASTS = timedelta(hours=2)
 _DRAFT_LASTS = timedelta(days=2)
 _REPORT_PAGE: Final = 5000
 _SETTLED: Final = frozenset({"finished", "failed"})
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a file holds, before anything of it is imported: how it was read, its columns, and its first rows."""
-
-    detected: DetectedEncoding
-    reading: Reading
-    header: tuple[str, ...]
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether the encoding is more than a guess."""
-        return self.detected.is_certain and self.reading.encoding == self.detected.name
 
 
 class ContactImports:
@@ -98,8 +73,8 @@ class ContactImports:
         file = io.BytesIO(content) if isinstance(content, bytes) else content
         checked = check_options(options or ImportOptions())
         check_list_name(list_name, "list")
-        plan, rows = await asyncio.to_thread(_plan_and_count, file, file_name, checked)
-        sha256 = await asyncio.to_thread(_hash, file)
+        plan, rows = await asyncio.to_thread(plan_and_count, file, file_name, checked)
+        sha256 = await asyncio.to_thread(digest_of, file)
         if not checked.again:
             same = await self._same(workspace_id, list_name, plan, sha256)
             if same is not None:
@@ -109,27 +84,27 @@ class ContactImports:
 
     async def preview(self, file: BinaryIO, file_name: str, options: ImportOptions | None = None) -> Preview:
         """How a file would be read, with guesses for what was not said; raises ``RefusedError`` for no table."""
-        return await asyncio.to_thread(_preview, file, file_name, check_options(options or ImportOptions()))
+        return await asyncio.to_thread(look_at, file, file_name, check_options(options or ImportOptions()))
 
     async def store_draft(self, workspace_id: int, list_name: str, file_name: str, file: BinaryIO) -> int:
         """Store a file whose mapping is said later (``preview_draft``, ``begin_draft``); returns the job's id."""
         check_list_name(list_name, "list")
-        await asyncio.to_thread(_preview, file, file_name, ImportOptions())
-        sha256 = await asyncio.to_thread(_hash, file)
+        await asyncio.to_thread(look_at, file, file_name, ImportOptions())
+        sha256 = await asyncio.to_thread(digest_of, file)
         return await self._store_file(workspace_id, list_name, file_name, file, sha256)
 
     async def preview_draft(self, workspace_id: int, job_id: int, options: ImportOptions | None = None) -> Preview:
         """``preview`` of a draft's file; raises ``NotFoundError`` where there is no such draft."""
         job = await self._draft(workspace_id, job_id)
         checked = check_options(options or ImportOptions())
-        return await asyncio.to_thread(_preview, self._file(job), job.file_name, checked)
+        return await asyncio.to_thread(look_at, self._file(job), job.file_name, checked)
 
     async def begin_draft(self, workspace_id: int, job_id: int, options: ImportOptions) -> int:
         """A draft's rows are read from now on; returns the id of the job that does it or did the same before."""
         job, checked = await self._draft(workspace_id, job_id), check_options(options)
         file = self._file(job)
-        plan, rows = await asyncio.to_thread(_plan_and_count, file, job.file_name, checked)
-        sha256 = await asyncio.to_thread(_hash, file)
+        plan, rows = await asyncio.to_thread(plan_and_count, file, job.file_name, checked)
+        sha256 = await asyncio.to_thread(digest_of, file)
         return await self._begin(workspace_id, job_id, (plan, rows), sha256, again=checked.again)
 
     async def _draft(self, workspace_id: int, job_id: int) -> ImportJob:
@@ -159,7 +134,7 @@ class ContactImports:
         job_id, blob_id = await self._database.write(begin)
         file.seek(0)
         number = size = 0
-        while piece := await asyncio.to_thread(file.read, _PIECE):
+        while piece := await asyncio.to_thread(file.read, PIECE):
             await self._database.write(
                 partial(blobs.add_piece, workspace_id=workspace_id, blob_id=blob_id, number=number, content=piece)
             )
@@ -200,7 +175,7 @@ class ContactImports:
         def piece(number: int) -> bytes | None:
             return self._database.read_in_thread(lambda connection: blobs.get_piece(connection, blob_id, number))
 
-        return cast("BinaryIO", io.BufferedReader(StoredFile(piece), _PIECE))
+        return cast("BinaryIO", io.BufferedReader(StoredFile(piece), PIECE))
 
     async def make_list(self, workspace_id: int, name: str) -> tuple[ContactList, bool]:
         """The list of that name, made where there is none, and whether it is new; raises ``RefusedError``."""
@@ -241,7 +216,7 @@ class ContactImports:
 
     async def report_csv(self, workspace_id: int, job_id: int) -> AsyncIterator[str]:
         """The whole report as CSV, a page at a time."""
-        yield report_lines(None)
+        yield REPORT_HEADER
         after = 0
         while page := await self.report(workspace_id, job_id, after=after, limit=_REPORT_PAGE):
             yield report_lines(page)
@@ -313,7 +288,7 @@ class ContactImports:
 
         def store(connection: Connection) -> ImportJob | None:
             put = put_imported(connection, batch, chunk.accepted, now)
-            progress = Progress(chunk.rows, put.created, put.updated, _with_findings(chunk.report, put))
+            progress = Progress(chunk.rows, put.created, put.updated, with_findings(chunk.report, put))
             if not imports.advance(connection, job, progress):
                 raise _OvertakenError  # so that nothing of the chunk stays
             return imports.get_job(connection, job.workspace_id, job.id)
@@ -333,73 +308,6 @@ class ContactImports:
 
 class _OvertakenError(Exception):
     """Another process has advanced the job."""
-
-
-class StoredFile(io.RawIOBase):
-    """A stored file, read from its beginning a piece at a time; it can go back to its beginning."""
-
-    def __init__(self, piece: Callable[[int], bytes | None]) -> None:
-        self._piece = piece
-        self._number = self._place = self._before = 0
-        self._current: bytes = b""
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It can go anywhere, at the cost of what lies before."""
-        return True
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to an octet, counted from the beginning or from here."""
-        if whence == 2:
-            raise io.UnsupportedOperation("the end is not known")
-        here = self._before + self._place
-        wanted = offset + here if whence == 1 else offset
-        if wanted < self._before:
-            self._number = self._place = self._before = 0
-            self._current = b""
-        while wanted > self._before + len(self._current) and self._go_on():
-            pass
-        self._place = min(max(wanted - self._before, 0), len(self._current))
-        return self._before + self._place
-
-    def readinto(self, buffer: Any, /) -> int:
-        """As much as is left of the current piece."""
-        if self._place >= len(self._current) and not self._go_on():
-            return 0
-        part = self._current[self._place : self._place + len(buffer)]
-        buffer[: len(part)] = part
-        self._place += len(part)
-        return len(part)
-
-    def _go_on(self) -> bool:
-        found = self._piece(self._number)
-        if found is None:
-            return False
-        self._before += len(self._current)
-        self._number, self._current, self._place = self._number + 1, found, 0
-        return True
-
-
-def report_lines(rows: Sequence[Refusal] | None) -> str:
-    """Lines of a report file; its header for ``None``."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    if rows is None:
-        writer.writerow(("line", "outcome", "value", "code", "reason", "suggestion"))
-    else:
-        writer.writerows(
-            (one.row_number, one.outcome, _inert(one.value), one.code, one.reason, _inert(one.suggestion))
-            for one in rows
-        )
-    return text.getvalue()
-
-
-def _inert(text: str) -> str:
-    """Somebody else's words as no formula: spreadsheets calculate what begins like one."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
 
 
 async def _settled(coming: "asyncio.Future[Any]") -> None:
@@ -431,106 +339,9 @@ def _batch_of(job: ImportJob, plan: ImportPlan) -> ImportBatch:
     return ImportBatch(job.workspace_id, job.list_id, job.id, source, options.existing, options.tags, consent)
 
 
-def _with_findings(report: Sequence[Refusal], put: PutRows) -> list[Refusal]:
-    """The report of a chunk together with what the database knew; a row stands in it once."""
-    by_row = {one.row_number: one for one in report}
-    for contact, first in put.duplicates:
-        by_row[contact.line] = duplicate(contact, first)
-    for contact in put.erased:
-        by_row[contact.line] = Refusal(contact.line, "", ERASED, "Somebody who asked to be erased.")
-    for contact in put.archived:
-        _add_finding(by_row, contact, "archived", "The contact is archived and stays so.")
-    for contact in put.withdrawn:
-        _add_finding(by_row, contact, "consent_withdrawn", "The contact took consent back; it was not given again.")
-    return [by_row[number] for number in sorted(by_row)]
-
-
-def _add_finding(by_row: dict[int, Refusal], contact: ImportedContact, code: str, sentence: str) -> None:
-    old = by_row.get(contact.line)
-    if old is None:
-        by_row[contact.line] = Refusal(contact.line, contact.address[:200], code, sentence, "flagged")
-    else:
-        by_row[contact.line] = replace(old, reason=f"{old.reason} {sentence}")
-
-
 def check_list_name(name: str, field: str) -> None:
     """Raise ``RefusedError`` for what cannot name a list."""
     if not name.strip() or len(name) > 200 or not name.isprintable():
         # It stands in the List-Id field of every message, where a line break would fail all of them.
         sentence = "A list has a name of 1 to 200 characters, all of which can be printed."
         raise RefusedError("list_name", sentence, field=field)
-
-
-def _hash(file: BinaryIO) -> str:
-    file.seek(0)
-    digest = hashlib.sha256()
-    while block := file.read(_PIECE):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _preview(file: BinaryIO, file_name: str, options: ImportOptions) -> Preview:
-    detected = detect(file)
-    encoding = options.encoding or detected.name
-    try:
-        reading = _reading(file, file_name, encoding, options)
-        table = open_table(file, reading)
-        first = list(islice(table.rows, _LOOKED_AT))
-    except UnicodeError as error:
-        raise _undecodable(encoding) from error
-    columns = _columns(table, [row.cells for row in first], options)
-    shown = tuple(tuple(str(cell)[:200] for cell in row.cells) for row in first[:_SHOWN_ROWS] if not row.fault)
-    return Preview(detected, reading, tuple(table.header), columns, shown)
-
-
-def _plan_and_count(file: BinaryIO, file_name: str, options: ImportOptions) -> tuple[ImportPlan, int]:
-    """How the file is read, and how many rows it has: it is read through once, so that no job stumbles over it."""
-    detected = detect(file)
-    if not options.encoding and not detected.is_certain:
-        likely = ", ".join(detected.candidates)
-        what = f"Line {detected.bad_line} is not UTF-8." if detected.bad_line else "The file is not UTF-8."
-        raise RefusedError(
-            "encoding",
-            what,
-            field="file",
-            next_step=f"Save the file in UTF-8, or look at the preview and say its encoding: perhaps {likely}.",
-        )
-    encoding = options.encoding or detected.name
-    try:
-        reading = _reading(file, file_name, encoding, options)
-        table = open_table(file, reading)
-        first = list(islice(table.rows, _LOOKED_AT))
-        columns = _columns(table, [row.cells for row in first], options)
-        check_columns(table.header, columns, options.columns)
-        rows = len(first) + sum(1 for _ in table.rows)
-    except UnicodeError as error:
-        raise _undecodable(encoding) from error
-    return ImportPlan(reading, columns, options), rows
-
-
-def _undecodable(encoding: str) -> RefusedError:
-    return RefusedError(
-        "encoding",
-        f"The file is not {encoding}.",
-        field="encoding",
-        next_step="Look at the preview for the encodings that fit.",
-    )
-
-
-def _reading(file: BinaryIO, file_name: str, encoding: str, options: ImportOptions) -> Reading:
-    guessed = guess_reading(file, file_name, encoding)
-    wanted = TableFormat(options.format) if options.format else guessed.format
-    if wanted is TableFormat.NDJSON:
-        return Reading(encoding, wanted)
-    return Reading(encoding, wanted, options.delimiter or guessed.delimiter)
-
-
-def _columns(table: OpenTable, sample: Sequence[Sequence[Any]], options: ImportOptions) -> tuple[Column, ...]:
-    guessed = guess_columns(table.header, sample)
-    given = options.columns
-    if any(one.use is ColumnUse.ADDRESS for one in given.values()):
-        guessed = tuple(
-            Column(ColumnUse.FIELD, name) if one.use is ColumnUse.ADDRESS else one
-            for name, one in zip(table.header, guessed, strict=True)
-        )
-    return tuple(given.get(name, one) for name, one in zip(table.header, guessed, strict=True))

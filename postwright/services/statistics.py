@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from mailtypes.clock import DAY, HOUR, Clock, Microseconds, as_datetime
 from postwright.services import statistic_groups
+from postwright.services.csv_text import csv_text
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.statistic_groups import CountedPart
 from postwright.services.statistic_terms import Measures, measures_of
@@ -257,6 +258,12 @@ def _in_order(by: By, rows: Sequence[StatisticRow]) -> list[StatisticRow]:
     if by is By.LINK:
         return sorted(rows, key=lambda row: (-row.measures.clicks.human, row.key))
     return sorted(rows, key=lambda row: (row.key == "", -row.measures.settled, row.key))
+
+
+def statistics_csv(rows: Sequence[StatisticRow]) -> str:
+    """A line a part under a line of names; nothing where there is no part."""
+    told = [flat(row) for row in rows]
+    return csv_text([list(told[0]), *(list(row.values()) for row in told)]) if told else ""
 
 
 def flat(row: StatisticRow) -> dict[str, str | int | float]:

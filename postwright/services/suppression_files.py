@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mailtypes.clock import as_datetime
+from postwright.services.csv_text import csv_text
 from postwright.services.errors import RefusedError
 from postwright.store.suppressions import Suppression, SuppressionReason
 
@@ -308,20 +309,10 @@ _POSTMARK: Final = {
 
 def write_csv(form: FileForm, rows: Iterable[Suppression]) -> Iterator[str]:
     """The rows as CSV in a provider's form, line by line. A form that has one reason alone takes all rows as that."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\r\n")
-
-    def line(cells: Sequence[object]) -> str:
-        writer.writerow([_harmless(str(cell)) for cell in cells])
-        text = buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-        return text
-
     if HEADERS[form]:
-        yield line(HEADERS[form])
+        yield csv_text([HEADERS[form]])
     for one in rows:
-        yield line(_cells(form, one))
+        yield csv_text([_cells(form, one)])
 
 
 def _cells(form: FileForm, one: Suppression) -> Sequence[object]:
@@ -345,10 +336,5 @@ def _cells(form: FileForm, one: Suppression) -> Sequence[object]:
 
 
 def _armed(address: str) -> str:
-    """An address as it was before ``_harmless``."""
+    """An address as it was before ``csv_text``."""
     return address[1:] if address[:1] == "'" and address[1:2] in ("=", "+", "-") else address
-
-
-def _harmless(cell: str) -> str:
-    """A spreadsheet takes what begins like a formula for one."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

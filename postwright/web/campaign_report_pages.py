@@ -1,8 +1,6 @@
 """The report of a campaign: rates with their definitions, charts with the numbers behind them, CSV."""
 
 import asyncio
-import csv
-import io
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -12,7 +10,7 @@ from postwright.chart_spec import ChartSpec, Theme
 from postwright.services.campaigns import CampaignStatus
 from postwright.services.comparison import CampaignComparison
 from postwright.services.errors import NotFoundError
-from postwright.services.statistics import By, StatisticTable, flat
+from postwright.services.statistics import By, StatisticTable, statistics_csv
 from postwright.store.public_ids import PublicIdSyntaxError, read_public_id
 from postwright.store.public_ids import public_id as written_id
 from postwright.store.statistics import RunFilter
@@ -61,13 +59,8 @@ class CampaignReportPages:
             return Response(status_code=404)
         wanted = RunFilter(run_id=status.run.id)
         table = await self._site.services.statistics.table(status.campaign.workspace_id, wanted, by)
-        rows = [flat(row) for row in table.rows]
-        written = io.StringIO()
-        writer = csv.DictWriter(written, list(rows[0]) if rows else ["key"])
-        writer.writeheader()
-        writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
         headers = {"Content-Disposition": f'attachment; filename="campaign-by-{by}.csv"'}
-        return Response(written.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(statistics_csv(table.rows), media_type="text/csv; charset=utf-8", headers=headers)
 
     async def chart(self, request: Request, public_id: str, name: str, theme: str = "light") -> Response:
         """One of the charts."""
@@ -116,8 +109,3 @@ class CampaignReportPages:
             variants=await by(By.VARIANT),
             senders=await by(By.SENDER) if status.run.other_senders != "[]" else None,
         )
-
-
-def _harmless(value: object) -> object:
-    """What a spreadsheet would take for a formula is text."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value

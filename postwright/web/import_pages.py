@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.import_encodings import ENCODINGS
+from postwright.services.import_files import Preview
 from postwright.services.import_options import (
     JUDGEABLE,
     Column,
@@ -19,7 +20,6 @@ from postwright.services.import_options import (
     Judgement,
 )
 from postwright.services.import_rows import read_moment
-from postwright.services.imports import Preview
 from postwright.web import formats
 from postwright.web.hrefs import import_href, read_import
 from postwright.web.language import N_, Texts, gettext

@@ -5,8 +5,6 @@ A page describes its columns once; ``sifted`` brings the rows that a request ask
 Lists that may be long are read page by page instead (``page_of``): they have an order of their own.
 """
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -15,6 +13,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from postwright.services.csv_text import csv_text
 from postwright.web.formats import iso_moment, number
 from postwright.web.language import N_, gettext, ngettext
 
@@ -23,7 +22,6 @@ Value = str | int | float | None
 PER_PAGE = 50
 _MOST_PAGES = 10_000
 _LONGEST_FIND = 100
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,23 +162,14 @@ def as_csv(request: Request, plan: Plan[Row], rows: Iterable[Row], file_name: st
 def csv_file(columns: Sequence[Column[Row]], rows: Iterable[Row], file_name: str) -> Response:
     """Rows as a CSV file. What a spreadsheet would take for a formula is led by an apostrophe."""
     shown = [(column, column.value) for column in columns if column.value is not None]
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([column.name for column, _ in shown])
-    for row in rows:
-        writer.writerow([_cell(column.kind, value(row)) for column, value in shown])
+    names = [column.name for column, _ in shown]
+    content = csv_text([names, *([_cell(column.kind, value(row)) for column, value in shown] for row in rows)])
     headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
-    return Response("\ufeff" + out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response("\ufeff" + content, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _cell(kind: str, value: Value) -> str:
-    if value is None:
-        return ""
-    if kind == "moment":
-        return iso_moment(int(value))
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
-    return str(value)
+def _cell(kind: str, value: Value) -> Value:
+    return iso_moment(int(value)) if kind == "moment" and value is not None else value
 
 
 class _Asked(Generic[Row]):

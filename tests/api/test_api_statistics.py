@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from mailtypes.clock import SECOND, Microseconds
-from postwright.api.statistics import as_csv
 from postwright.services.statistic_terms import DEFINITIONS, measures_of
-from postwright.services.statistics import By, StatisticRow, Statistics
+from postwright.services.statistics import By, StatisticRow, Statistics, statistics_csv
 from postwright.store import events
 from postwright.store.events import NewEvent
 from postwright.store.statistics import CountRow
@@ -151,5 +150,5 @@ def test_a_rate_without_a_divisor_is_none_and_none_is_above_one() -> None:
 
 
 def test_a_cell_is_no_formula() -> None:
-    (_, line) = as_csv([StatisticRow("=cmd()", "+1", measures_of(()))]).splitlines()
+    (_, line) = statistics_csv([StatisticRow("=cmd()", "+1", measures_of(()))]).splitlines()
     assert line.startswith("'=cmd(),'+1,")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from postwright.services.errors import RefusedError
 from postwright.services.import_encodings import check_encoding
+from postwright.services.import_files import StoredFile
 from postwright.services.import_options import Column, ColumnUse, ExistingRule, ImportConsent, ImportOptions, Judgement
-from postwright.services.imports import StoredFile
 from postwright.store.contact_facts import NewConsent, append_consents
 
 
