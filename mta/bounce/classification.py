@@ -3,6 +3,8 @@
 - A wording that names a blocklist, greylisting, a rate or a full mailbox outweighs every status: hosts do write
   ``550 5.1.1`` to a blocked sender and ``552 5.1.1`` for a full mailbox.
 - Then the enhanced status decides where it is specific, else the wording, else the status after all, else the stage.
+  One that says that there is no such mailbox does not decide where the words blame the sender and speak of no mailbox:
+  hosts answer every RCPT with 5.1.1, whatever they refuse.
 - A wording that says that there is no such mailbox is believed in answer to RCPT, or with a status that says so.
   A host that says it when it has seen the message (or one that does not tell when) may mean anything: mobile
   carriers answer so for their subscribers' filters. Then the reason is ``filtered``, and nobody is dead.
@@ -77,8 +79,12 @@ def classify_reply(reply: SmtpReply, stage: Stage) -> Classification:
 def classify(refusal: Refusal) -> Classification:
     """What a refusal means."""
     reason, evidence = _reason(refusal)
+    if reason in DEAD_REASONS and refusal.code and refusal.stage in _BY_STAGE:  # nobody had named the recipient yet
+        reason, evidence = _BY_STAGE[refusal.stage], f"{evidence}, but in answer to {refusal.stage}"
     permanent = refusal.is_permanent
-    dead = reason in DEAD_REASONS and (permanent or refusal.is_final)
+    # A host that takes no mail for now may take it later; who is unknown until the mail expires, is unknown.
+    gave_up = refusal.is_final and reason is not BounceReason.NO_MAIL_SERVICE
+    dead = reason in DEAD_REASONS and (permanent or gave_up)
     return Classification(reason, permanent or dead, dead, evidence)
 
 
@@ -96,16 +102,29 @@ def _reason_of_words(
 ) -> tuple[BounceReason, str]:
     if (outweighing := RULES.outweighing.first(words)) is not None:
         return outweighing.reason, _wording_evidence(outweighing)
-    status_rule = None if status is None else RULES.of_status(status.subject, status.detail)
+    status_rule = None if status is None else RULES.of_status(status.subject, status.detail, status.status_class)
+    wording = RULES.wordings.first(words)
     if status_rule is not None and not status_rule.is_vague and is_status_of_reply:
+        if wording is not None and wording.acquits and status_rule.reason in DEAD_REASONS and not _is_deadly(words):
+            return wording.reason, f"{_wording_evidence(wording)}, against status {status}"
         return status_rule.reason, _status_evidence(status, status_rule)
-    if (wording := RULES.wordings.first(words)) is not None:
+    if wording is not None:
         return _believed(wording, status, stage, believes=_believes(status_rule))
     if status_rule is not None and status_rule.reason is not BounceReason.UNKNOWN:
         return status_rule.reason, _status_evidence(status, status_rule)
     if stage in _BY_STAGE and has_code:
         return _BY_STAGE[stage], f"refused in answer to {stage}"
     return BounceReason.UNKNOWN, "no rule: neither status nor wording says why"
+
+
+def is_certainly_unknown(text: str) -> bool:
+    """Whether a text says in words that are said of missing mailboxes alone that there is none."""
+    rule = RULES.wordings.first(folded_words(text))
+    return rule is not None and rule.is_certain
+
+
+def _is_deadly(words: str) -> bool:
+    return RULES.deadly.first(words) is not None
 
 
 def _believes(rule: StatusRule | None) -> bool:

@@ -44,6 +44,7 @@ class DeliveryStatus:
 def read_groups(texts: Iterable[str]) -> DeliveryStatus:
     """The groups that name a recipient, at most ``MAX_RECIPIENTS``; what else stands in the texts is passed over."""
     groups: list[StatusGroup] = []
+    nameless: list[StatusGroup] = []  # a host that leaves the recipient out still tells what happened
     reporting_mta = ""
     for text in texts:
         for block in _BLANK.split(text, _MAX_GROUPS)[:_MAX_GROUPS]:
@@ -51,11 +52,14 @@ def read_groups(texts: Iterable[str]) -> DeliveryStatus:
             reporting_mta = reporting_mta or _untyped(fields.get("reporting-mta", ""))
             if len(groups) < MAX_RECIPIENTS and ("final-recipient" in fields or "original-recipient" in fields):
                 groups.append(_group(fields))
-    return DeliveryStatus(tuple(groups), reporting_mta)
+            elif len(nameless) < MAX_RECIPIENTS and "action" in fields and "status" in fields:
+                nameless.append(_group(fields))
+    return DeliveryStatus(tuple(groups or nameless), reporting_mta)
 
 
 def _fields(block: str) -> dict[str, str]:
-    if "recipient" not in block.lower() and "reporting-mta" not in block.lower():
+    folded = block.lower()
+    if not any(name in folded for name in ("recipient", "reporting-mta", "action:")):
         return {}
     try:
         fields = parse_fields(block.lstrip("\n"))

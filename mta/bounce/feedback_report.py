@@ -2,12 +2,13 @@
 
 from dns_checks.reports import ReportSyntaxError
 from dns_checks.reports.mail_parts import parse_fields
-from mta.bounce.addresses import addresses_in, clean_address
+from mta.bounce.addresses import addresses_in, clean_address, typed_address
 from mta.bounce.forms import FORMS
 from mta.bounce.mail_text import TakenApart, one_line
 from mta.bounce.reports import MAX_RECIPIENTS, ComplaintReport
+from mta.bounce.text_forms import original_recipients
 
-_RECIPIENT_FIELDS = ("original-rcpt-to", "removal-recipient")
+_RECIPIENT_FIELDS = ("original-rcpt-to", "removal-recipient", "original-recipient", "final-recipient")
 _HIDDEN = ("redacted", "undisclosed", "hidden", "xxx")
 
 
@@ -42,12 +43,14 @@ def _feedback(apart: TakenApart, text: str) -> ComplaintReport:
 
 def _recipients(named: list[str], field: str, apart: TakenApart) -> tuple[str, ...]:
     """Those that the report names, else those of the mail complained of; hidden ones are left out."""
-    given = [clean_address(value) for value in named]
-    original = apart.original
-    if not any(given) and original is not None:
-        given = addresses_in(original.value(field) or original.value("to"))
-    shown = [address for address in given if address and not _is_hidden(address)]
-    return tuple(dict.fromkeys(shown))[:MAX_RECIPIENTS]
+    shown = _shown([typed_address(value) for value in named])
+    if not shown and apart.original is not None:
+        shown = _shown(addresses_in(apart.original.value(field))) or _shown(original_recipients(apart.original))
+    return shown[:MAX_RECIPIENTS]
+
+
+def _shown(addresses: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(address for address in addresses if address and not _is_hidden(address)))
 
 
 def _is_hidden(address: str) -> bool:

@@ -1,5 +1,6 @@
 """The phrases of ``forms.toml``: how mail systems write bounces without RFC 3464."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,10 @@ from typing import Any, Final
 
 from mailtypes.bounce import BounceReason, Stage
 
+_COMMAND: Final = re.compile(
+    r"(?<![\w.@-])(?:rcpt[ _-]?to|rcpt(?![ _-]?to)|mail[ _]from)(?![\w.@-]|: {0,9}<?[^\s@]{1,64}@)"
+)
+_COMMANDS: Final = {"r": Stage.RCPT, "m": Stage.MAIL}
 _TABLES: Final = {"stages", "categories", "system", "complaint"}
 
 
@@ -71,6 +76,10 @@ class Forms:
     bounce_subject: tuple[str, ...]
     auto_reply_subject: tuple[str, ...]
     auto_reply_fields: tuple[str, ...]
+    auto_reply_words: tuple[str, ...]
+    addressed_fields: tuple[str, ...]
+    challenge_words: tuple[str, ...]
+    hedges: tuple[str, ...]
     stages: Mapping[Stage, tuple[str, ...]]
     categories: Mapping[str, BounceReason]
     systems: tuple[SystemForm, ...]
@@ -81,13 +90,16 @@ class Forms:
         return next((form for form in self.systems if form.fits(bounce)), None)
 
     def stage_of(self, text: str) -> Stage:
-        """The stage that is named last in ``text``."""
+        """The stage that ``text`` names last in a phrase of ``stages``; else the command that it names last."""
         folded = " ".join(text.lower().split())
         latest, found = -1, Stage.UNKNOWN
         for stage, phrases in self.stages.items():
             place = max(folded.rfind(phrase) for phrase in phrases)
             if place > latest:
                 latest, found = place, stage
+        if found is Stage.UNKNOWN:
+            commands = [match[0] for match in _COMMAND.finditer(folded)]
+            return _COMMANDS[commands[-1][0]] if commands else found
         return found
 
 

@@ -1,8 +1,11 @@
 """A message to a return path, taken apart: what people read, what machines read, and what came back of our mail."""
 
 import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from typing import Final
 
 from dns_checks.reports import ReportSyntaxError
@@ -14,7 +17,9 @@ MAX_TEXT: Final = 64 * 1024  # octets of each part, and characters of a text, th
 MAX_LINES: Final = 1_000
 MAX_LINE: Final = 1_000
 _MAX_ORIGINAL_FIELDS: Final = 200
-_STATUS_TYPES: Final = {"message/delivery-status", "message/global-delivery-status"}
+_STATUS_TYPES: Final = {
+    *("message/delivery-status", "message/global-delivery-status", "text/delivery-status", "message/xdelivery-status"),
+}
 _RETURNED_TYPES: Final = {
     *("message/rfc822", "message/global", "message/partial", "text/rfc822", "text/rfc822-headers"),
     *("text/rfc822-header", "message/rfc822-headers", "message/global-headers", "message/rfc822-header"),
@@ -26,8 +31,15 @@ _CHARSETS: Final = re.compile(
 )
 _SEVEN_BIT: Final = {"utf-8", "us-ascii", "ascii"}
 _TAG: Final = re.compile(r"<(?!\S{1,64}@)[^<>]{0,400}>")
+_HIDDEN: Final = re.compile(r"<(style|script|title)(?=[\s>])[^<>]{0,400}>[^<]{0,20000}</\1", re.IGNORECASE)
+_CELL: Final = re.compile(r"</?(?:td|th|b|i|u|em|strong|span|font|a|code|tt)(?=[\s/>])[^<>]{0,400}>", re.IGNORECASE)
+_ENCODED_WORD: Final = re.compile(r"=\?([\w-]{1,40})(?:\*[\w-]{1,20})?\?([bBqQ])\?([^?\s]{0,1000})\?=")
+_BETWEEN_WORDS: Final = re.compile(r"(?<=\?=)\s{1,80}(?==\?)")
 _FOLD: Final = re.compile(r"\s*\n\s*")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_TELLING: Final = [
+    [word] for word in ("was", "could", "has", "had", "cannot", "can", "will", "to", "from", "sent", "did")
+]
 _DASHES: Final = " \t-=*_>#|+."
 
 
@@ -89,6 +101,10 @@ def _own_leaves(part: MailPart) -> Iterator[MailPart]:
 def _text_of(part: MailPart) -> str:
     content = part.content() if len(part.body) <= MAX_TEXT else _head(part).content()
     charset = part.parameters.get("charset", "").strip().lower()
+    return _decoded(content, charset).replace("\r\n", "\n").replace("\r", "\n")[:MAX_TEXT]
+
+
+def _decoded(content: bytes, charset: str) -> str:
     known = charset if _CHARSETS.fullmatch(charset) else "utf-8"
     if known in _SEVEN_BIT and b"\x1b$" in content:  # Japanese, whatever the field says or leaves out
         known = "iso-2022-jp"
@@ -96,7 +112,25 @@ def _text_of(part: MailPart) -> str:
         text = content.decode(known, "replace")
     except LookupError:  # iso-8859-99
         text = content.decode("utf-8", "replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n")[:MAX_TEXT]
+    if known in _SEVEN_BIT and "\ufffd" in text:
+        # Eight bits that are not what the field says: most of Europe's words are readable so, and no address suffers.
+        return content.decode("iso-8859-1")
+    return text
+
+
+def header_text(value: str) -> str:
+    """A header value for people: unfolded, of bounded length, its encoded words (RFC 2047) decoded."""
+    text = _BETWEEN_WORDS.sub("", one_line(value))
+    return one_line(_ENCODED_WORD.sub(_decoded_word, text))
+
+
+def _decoded_word(match: re.Match[str]) -> str:
+    charset, encoding, content = match[1].lower(), match[2].lower(), match[3]
+    try:
+        octets = a2b_base64(content) if encoding == "b" else a2b_qp(content, header=True)
+    except (Base64Error, ValueError):
+        return match[0]
+    return _decoded(octets, charset)
 
 
 def _head(part: MailPart) -> MailPart:
@@ -104,22 +138,34 @@ def _head(part: MailPart) -> MailPart:
 
 
 def _for_people(leaves: list[MailPart]) -> str:
-    """The text parts (a multipart whose boundary is wrong counts as text); HTML where there is no other."""
+    """The text parts (a multipart whose boundary is wrong counts as text); HTML too where these name nobody."""
     plain = [leaf for leaf in leaves if leaf.content_type == "text/plain" or leaf.content_type.startswith("multipart/")]
     texts = [_text_of(leaf) for leaf in plain]
-    if not any(text.strip() for text in texts):
-        texts = [_TAG.sub("\n", _text_of(leaf)) for leaf in leaves if leaf.content_type == "text/html"]
+    if not any("@" in text for text in texts):
+        texts += [_without_tags(_text_of(leaf)) for leaf in leaves if leaf.content_type == "text/html"]
     return "\n".join(texts)[:MAX_TEXT]
+
+
+def _without_tags(html: str) -> str:
+    """The text of HTML, a line for each block; the cells of a row of a table stay on one."""
+    return unescape(_TAG.sub("\n", _CELL.sub(" ", _HIDDEN.sub("", html))))[:MAX_TEXT]
 
 
 def _split(text: str) -> tuple[tuple[str, ...], list[str]]:
     """The lines before the returned message, and those from there on."""
     lines = [line[:MAX_LINE] for line in text.split("\n", MAX_LINES)[:MAX_LINES]]
     for number, line in enumerate(lines):
-        bare = line.strip(_DASHES).lower()
-        if bare.startswith(FORMS.returned_message) and (number or bare.startswith(("received:", "return-path:"))):
+        if _begins_returned(line.strip(_DASHES).lower(), is_first=number == 0):
             return tuple(lines[:number]), lines[number:]
     return tuple(lines), []
+
+
+def _begins_returned(bare: str, *, is_first: bool) -> bool:
+    if not bare.startswith(FORMS.returned_message) or (is_first and not bare.startswith(("received:", "return-path:"))):
+        return False
+    phrase = next(phrase for phrase in FORMS.returned_message if bare.startswith(phrase))
+    # "The original message was received at noon" tells of the message, and does not announce it.
+    return phrase.endswith(":") or bare[len(phrase) :].split(" ", 2)[1:2] not in _TELLING
 
 
 def _original(part: MailPart) -> OriginalMail | None:

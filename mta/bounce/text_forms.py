@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mta.bounce.addresses import ADDRESS, address_key, addresses_in, clean_address
+from mta.bounce.addresses import ADDRESS, address_in_return_path, address_key, addresses_in, clean_address
 from mta.bounce.forms import FORMS
-from mta.bounce.mail_text import TakenApart
-from mta.bounce.reports import MAX_RECIPIENTS
+from mta.bounce.mail_text import TakenApart, header_text
+from mta.bounce.reports import MAX_RECIPIENTS, OriginalMail
 
 _BULLETS: Final = " \t*>-•\"'"
 _BEHIND: Final = re.compile(r"[>\"']*\s*(?:\Z|[:;(\[,]|\.\.\.|\s\S)")
 _CODE_BEFORE: Final = re.compile(r"[245]\d\d[ -](?:[245]\.\d{1,3}\.\d{1,3} )?<?\Z")
+_RECEIVED_FOR: Final = re.compile(r"\bfor <([^<>\s]{3,320})>", re.IGNORECASE)
 _TRANSCRIPT: Final = re.compile(r"[245]\d\d[ -](?:[245]\.\d{1,3}\.\d{1,3} )?<\S{1,320}>\.\.\.")
 
 
@@ -39,16 +40,37 @@ def named_recipients(apart: TakenApart) -> Named:
         for name in ("to", "from", "return-path")
         for address in addresses_in(apart.header.value(name))
     }
-    anywhere = [address for line in apart.lines if _may_name(line) for address in addresses_in(line)]
-    foreign = _different([address for address in anywhere if address_key(address) not in own])
+    subject = addresses_in(header_text(apart.header.value("subject")))
+    anywhere = [address for line in apart.lines if "@" in line and _may_name(line) for address in addresses_in(line)]
+    foreign = _different([address for address in (*anywhere, *subject) if address_key(address) not in own])
     if foreign:
         return Named(foreign[:1], is_sure=False)
-    return Named(_different(original_recipients(apart)), is_sure=False)
+    return Named(_different(_addressed(apart)), is_sure=False)
 
 
-def original_recipients(apart: TakenApart) -> list[str]:
-    """To whom the returned message was addressed."""
-    return addresses_in(apart.original.value("to")) if apart.original else []
+def _addressed(apart: TakenApart) -> list[str]:
+    """To whom the message was addressed: by what came back of it, else by the return path, where that is a VERP."""
+    found = original_recipients(apart.original) if apart.original is not None else []
+    if not found:
+        paths = addresses_in(apart.header.value("to")) + addresses_in(apart.header.value("delivered-to"))
+        found = [address for path in paths if (address := address_in_return_path(path))][:1]
+    return found
+
+
+def original_recipients(original: OriginalMail) -> list[str]:
+    """To whom a returned message was addressed, by the first of its fields that tells."""
+    for name in FORMS.addressed_fields:
+        found = addresses_in(original.value(name))
+        if found:
+            return found
+    received = [value for name, value in original.fields if name == "received"]
+    found = [
+        address for value in received for match in _RECEIVED_FOR.finditer(value) for address in addresses_in(match[1])
+    ]
+    if found:
+        return found[:1]
+    paths = [one for name in ("return-path", "sender", "errors-to") for one in addresses_in(original.value(name))]
+    return [address for path in paths if (address := address_in_return_path(path))][:1]
 
 
 def _different(addresses: Sequence[str]) -> tuple[str, ...]:
@@ -83,9 +105,11 @@ def _at_line_begin(lines: Sequence[str]) -> list[str]:
 
 def _after_lead_in(lines: Sequence[str]) -> list[str]:
     found: list[str] = []
-    for number, line in enumerate(lines):
+    whole = "\n".join(lines).lower()
+    phrases = [phrase for phrase in FORMS.lead_in if phrase in whole]
+    for number, line in enumerate(lines if phrases else ()):
         folded = line.lower()
-        place = max((folded.find(phrase) + len(phrase) for phrase in FORMS.lead_in if phrase in folded), default=-1)
+        place = max([folded.find(phrase) + len(phrase) for phrase in phrases if phrase in folded], default=-1)
         if place < 0 or folded.lstrip().startswith("mail from"):
             continue
         here = addresses_in(line[place:])

@@ -7,7 +7,9 @@ not read; see docs/bounces.md for how it was used.
 import csv
 import hashlib
 import os
+import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +45,10 @@ class Figures:
         )
 
 
-def read(path: Path) -> list[tuple[str, bool]]:
+def read(octets: bytes) -> list[tuple[str, bool]]:
     """Address and verdict of each recipient, over all mails of the file."""
     found: list[tuple[str, bool]] = []
-    for mail in split_mailbox(path.read_bytes()):
+    for mail in split_mailbox(octets):
         report = read_bounce(mail)
         if isinstance(report, BounceReport):
             found += [(one.address, one.classification.is_recipient_dead) for one in report.recipients]
@@ -59,7 +61,7 @@ def read(path: Path) -> list[tuple[str, bool]]:
 
 
 @pytest.fixture(scope="module")
-def figures() -> dict[bool, Figures]:
+def expected() -> dict[str, list[dict[str, str]]]:
     if not FOLDER.is_dir():
         if os.environ.get("CI"):
             pytest.fail(f"{FOLDER} is missing")
@@ -68,9 +70,13 @@ def figures() -> dict[bool, Figures]:
     with (FOLDER / "expected.csv").open() as file:
         for row in csv.DictReader(file):
             expected[row["file"]].append(row)
-    parts = {True: Figures(), False: Figures()}
-    for name, rows in expected.items():
-        part, found = parts[is_held_out(name)], read(FOLDER / name)
+    return expected
+
+
+def figures_of(files: Iterator[tuple[bytes, list[dict[str, str]]]]) -> Figures:
+    part = Figures()
+    for octets, rows in files:
+        found = read(octets)
         for row in rows:
             number = int(row["n"])
             address, dead = found[number] if number < len(found) else ("", False)
@@ -82,14 +88,44 @@ def figures() -> dict[bool, Figures]:
             else:
                 part.living += 1
                 part.living_called_dead += dead
-    print(f"\ntuned: {parts[False]}\nheld out: {parts[True]}")
-    return parts
+    return part
 
 
 # At least found, at least recalled, at most called dead. The aim on the held-out part is 0.97, 0.93, 0.02.
-@pytest.mark.parametrize(("held_out", "bounds"), [(False, (0.99, 0.97, 0.0)), (True, (0.95, 0.82, 0.021))])
-def test_figures(figures: dict[bool, Figures], held_out: bool, bounds: tuple[float, float, float]) -> None:
-    part, (found, recalled, called_dead) = figures[held_out], bounds
+@pytest.mark.parametrize(("held_out", "bounds"), [(False, (0.99, 0.98, 0.0)), (True, (0.98, 0.88, 0.021))])
+def test_figures(expected: dict[str, list[dict[str, str]]], held_out: bool, bounds: tuple[float, float, float]) -> None:
+    files = (((FOLDER / name).read_bytes(), rows) for name, rows in expected.items() if is_held_out(name) is held_out)
+    part, (found, recalled, called_dead) = figures_of(files), bounds
+    print(f"\n{'held out' if held_out else 'tuned'}: {part}")
     assert part.found >= found * part.rows, part
     assert part.dead_recalled >= recalled * part.dead, part
     assert part.living_called_dead <= called_dead * part.living, part
+
+
+# What takes something away from a bounce that its reader may lean on; the tuned part is read without it.
+_FROM = (rb"\A((?:.*\n)*?)from: .*\n", rb"\g<1>From: Notice <mail@relay.test>\n")
+_WITHOUT = {
+    "its fields": ((rb"message/(?:global-)?delivery-status", rb"application/x-gone"),),
+    "its diagnostic": ((rb"^diagnostic-code:.*\n(?:[ \t].*\n)*", rb""),),
+    "its recipients": ((rb"^(?:final|original)-recipient:.*\n", rb""),),
+    "its boundary": ((rb"boundary=", rb"boundary=x"),),
+    "its sender": (_FROM,),
+    "the returned message": ((rb"message/rfc822|text/rfc822-headers", rb"application/x-gone"),),
+}
+
+
+@pytest.mark.parametrize("what", _WITHOUT)
+def test_what_is_left_of_a_bounce_is_read_too(expected: dict[str, list[dict[str, str]]], what: str) -> None:
+    def mutilated() -> Iterator[tuple[bytes, list[dict[str, str]]]]:
+        for name, rows in expected.items():
+            if not is_held_out(name):
+                octets = (FOLDER / name).read_bytes().replace(b"\r\n", b"\n")
+                for pattern, other in _WITHOUT[what]:
+                    octets = re.sub(pattern, other, octets, flags=re.IGNORECASE | re.MULTILINE)
+                yield octets, rows
+
+    part = figures_of(mutilated())
+    print(f"\nwithout {what}: {part}")
+    assert part.found >= 0.97 * part.rows, part
+    assert part.dead_recalled >= 0.91 * part.dead, part
+    assert part.living_called_dead <= 1, part

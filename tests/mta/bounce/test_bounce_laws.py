@@ -140,6 +140,19 @@ UNITS = [
         b"&lt;",
         b"address inactive user ",
     ),
+    *(
+        b"<style>",
+        b"<td>",
+        b"<td ",
+        b'"a"@',
+        b"=?utf-8?B?",
+        b"550 <",
+        b"said: 550 ",
+        b"RCPT TO: ",
+        b"&#64;",
+        b"<a@b.test>...\n",
+    ),
+    *(b"not found unknown does not exist user recipient mailbox ", "不存在 ".encode(), b"may be user unknown\n"),
     *("ö".encode(), b"a:\n", b"A: b\n c\n", b"said: <<< ", b"Received: ", b"+2B", b"\\x{41}", b"message/rfc822"),
 ]
 
