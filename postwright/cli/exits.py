@@ -30,6 +30,16 @@ def explained() -> Iterator[None]:
         _fail(sentence(error), code)
 
 
+def status_of(work: Callable[[], None]) -> int:
+    """Do the work and give the exit code; what goes wrong is told on standard error."""
+    try:
+        with explained():
+            work()
+    except typer.Exit as end:
+        return int(end.exit_code)
+    return 0
+
+
 _SENTENCES: dict[type[BaseException], tuple[Callable[[Any], str], Exit]] = {
     InputSyntaxError: (lambda error: error.explain(), Exit.DATA),
     UnicodeDecodeError: (lambda error: f"Not text in UTF-8 (octet {error.start + 1:,}). Save it as UTF-8.", Exit.DATA),

@@ -5,7 +5,7 @@ import os
 
 import typer
 
-from postwright.cli.exits import explained
+from postwright.cli.exits import explained, status_of
 from postwright.serving.process import prepare, run_roles
 from postwright.serving.roles import Role
 from postwright.serving.supervisor import supervise
@@ -21,8 +21,8 @@ def serve(
     with explained():
         settings = read_settings()
         if not role:
-            environment = {**os.environ, CONFIG_VARIABLE: str(config_path())}
-            raise typer.Exit(supervise(settings, environment, follow_parent=follow_parent))
+            os.environ[CONFIG_VARIABLE] = str(config_path())  # roles that begin again read the same file
+            raise typer.Exit(supervise(settings, status_of, follow_parent=follow_parent))
         if prepare_first:
             asyncio.run(prepare(settings))
         run_roles(settings, role, follow_parent=follow_parent)

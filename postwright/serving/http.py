@@ -11,21 +11,21 @@ from postwright.api import ApiServices, create_router, install_error_handlers
 from postwright.api.limits import RateLimits
 from postwright.sandbox.layout import SandboxLayout
 from postwright.sandbox.mailboxes import Mailboxes
-from postwright.web import WebServices, create_pages, not_found_page, static_files
+from postwright.web import WebServices, create_pages, static_files
 from postwright.wiring import Application
 
 
 def create_app(application: Application) -> FastAPI:
     """Pages, API, health and metrics."""
-    pages = _web_services(application)
+    pages = create_pages(_web_services(application))
     app = FastAPI(
         title="Postwright", version=__version__, docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json"
     )
     app.include_router(create_router(_api_services(application)))
-    app.include_router(create_pages(pages))
+    app.include_router(pages.router)
     app.mount("/static", static_files())
     _add_health(app, application)
-    app.add_exception_handler(HTTPException, not_found_page(pages))
+    app.add_exception_handler(HTTPException, pages.not_found)
     install_error_handlers(app, max_in_flight=application.settings.api.max_in_flight)
     return app
 

@@ -1,63 +1,75 @@
-"""The tree of processes: one a role (several of some), begun again when one dies, all ended by one signal."""
+"""The tree of processes: one a role (several of some), begun again when one dies, all ended by one signal.
+
+All are forked from the supervisor, which has imported everything, has one thread and opens nothing.
+"""
 
 import asyncio
 import logging
 import os
 import signal
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from postwright.serving.process import configure_logging, prepare, stop_event
+from postwright.serving.forking import Forked, Forks, run_apart
+from postwright.serving.process import configure_logging, prepare, run_roles, stop_event
 from postwright.serving.roles import Role
-from postwright.settings import Settings
+from postwright.settings import Settings, read_settings
 
 _LOG = logging.getLogger(__name__)
 _GRACE = timedelta(seconds=45)  # the engine's own grace, and then some
-_SPARING = {"MALLOC_ARENA_MAX": "2"}
-"""glibc would keep a heap for each thread, and a tenth of a process' memory would lie about in them."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _MOST_BY_DEFAULT = 4
 _STEADY = 60.0  # after this many seconds a process counts as healthy again
 
 
+Guard = Callable[[Callable[[], None]], int]
+"""Does a work and gives the exit status; what went wrong is told as people read it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Child:
     name: str
-    arguments: tuple[str, ...]
+    work: Callable[[], int]
     core: int | None = None
     """The processor that it keeps to, ``None``: any."""
 
 
-def supervise(settings: Settings, environment: Mapping[str, str], *, follow_parent: bool = False) -> int:
-    """Run every role in a process of its own until a signal; returns the exit status of the tree."""
+def supervise(settings: Settings, guard: Guard, *, follow_parent: bool = False) -> int:
+    """Run every role in a process of its own until a signal; returns the exit status of the tree.
+
+    Each process reads the settings anew when it begins. Call it from a process with one thread.
+    """
     configure_logging(settings.log_level)
-    return asyncio.run(_supervise(settings, environment, follow_parent))
+    if status := run_apart("postwright: prepare", lambda: guard(lambda: asyncio.run(prepare(settings)))):
+        return status
+    return asyncio.run(_supervise(settings, guard, follow_parent))
 
 
-async def _supervise(settings: Settings, environment: Mapping[str, str], follow_parent: bool) -> int:
-    await prepare(settings)
+async def _supervise(settings: Settings, guard: Guard, follow_parent: bool) -> int:
     stop = stop_event(follow_parent=follow_parent)
     if not settings.deliver.egress:
         _LOG.warning(
             "deliver.egress names no address to send from: mail waits until there is one and Postwright is begun"
         )
-    async with asyncio.TaskGroup() as keepers:
-        kept = [keepers.create_task(_keep(child, environment, stop)) for child in _children(settings)]
+    with Forks() as forks:
+        async with asyncio.TaskGroup() as keepers:
+            kept = [keepers.create_task(_keep(child, forks, stop)) for child in _children(settings, guard)]
     return max((task.result() for task in kept), default=0)
 
 
-def _children(settings: Settings) -> Sequence[_Child]:
-    base = (sys.executable, "-m", "postwright", "serve", "--no-prepare", "--follow-parent", "--role")
+def _children(settings: Settings, guard: Guard) -> Sequence[_Child]:
+    def child(role: Role, core: int | None = None) -> _Child:
+        return _Child(str(role), lambda: guard(lambda: run_roles(read_settings(), [role], follow_parent=True)), core)
+
     counts = {Role.DELIVER: 0, Role.TRACK: settings.track.processes}
-    others = [_Child(str(role), (*base, str(role))) for role in Role for _ in range(counts.get(role, 1))]
+    others = [child(role) for role in Role for _ in range(counts.get(role, 1))]
     if not settings.deliver.egress:
         return others
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    deliver = (*base, str(Role.DELIVER))
-    return others + [_Child(str(Role.DELIVER), deliver, core) for core in _delivery_cores(settings, cores)]
+    return others + [child(Role.DELIVER, core) for core in _delivery_cores(settings, cores)]
 
 
 def _delivery_cores(settings: Settings, cores: Sequence[int]) -> list[int | None]:
@@ -72,7 +84,7 @@ def _delivery_cores(settings: Settings, cores: Sequence[int]) -> list[int | None
     return [cores[each % len(cores)] for each in range(number)]
 
 
-async def _keep(child: _Child, environment: Mapping[str, str], stop: asyncio.Event) -> int:
+async def _keep(child: _Child, forks: Forks, stop: asyncio.Event) -> int:
     """Begin a process again whenever it dies, with longer and longer pauses while it keeps dying; end it at last.
 
     Settings with which it cannot even begin are not mended by trying again: they end the tree with ``os.EX_CONFIG``.
@@ -82,7 +94,7 @@ async def _keep(child: _Child, environment: Mapping[str, str], stop: asyncio.Eve
     pause, has_run = _FIRST_PAUSE, False
     while not stop.is_set():
         begun = loop.time()
-        outcome = await _run_once(child, environment, stop)
+        outcome = await _run_once(child, forks, stop)
         if stop.is_set():
             break
         is_steady = loop.time() - begun > _STEADY
@@ -101,35 +113,32 @@ async def _keep(child: _Child, environment: Mapping[str, str], stop: asyncio.Eve
     return 0
 
 
-async def _run_once(child: _Child, environment: Mapping[str, str], stop: asyncio.Event) -> int | str:
+async def _run_once(child: _Child, forks: Forks, stop: asyncio.Event) -> int | str:
     """Run the process until it dies or ``stop`` ends it; its status, or why it could not be begun."""
     try:
-        # The pipe tells the child when we are gone, however we went.
-        process = await asyncio.create_subprocess_exec(
-            *child.arguments, env=_SPARING | dict(environment), stdin=asyncio.subprocess.PIPE, start_new_session=True
-        )
+        process = forks.begin(f"postwright: {child.name}", child.work)
     except OSError as error:  # no more processes or no memory: neither need last
         return f"could not be begun ({error})"
     if child.core is not None:
         with suppress(OSError):  # dead already, or not to be had any more: it runs anywhere
             os.sched_setaffinity(process.pid, {child.core})
-    died = asyncio.ensure_future(process.wait())
     stopping = asyncio.ensure_future(stop.wait())
+    first: set[asyncio.Future[Any]] = {process.died, stopping}
     try:
         # Looked at only now that the process is known: a signal that came while it was being begun counts, too.
-        await asyncio.wait({died, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not died.done():
-            await _end(child, process, died)
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if not process.died.done():
+            await _end(child, process)
     finally:
         stopping.cancel()
-    return await died
+    return await process.died
 
 
-async def _end(child: _Child, process: asyncio.subprocess.Process, died: "asyncio.Future[int]") -> None:
+async def _end(child: _Child, process: Forked) -> None:
     with suppress(ProcessLookupError):  # dead already, and not yet told so
-        process.send_signal(signal.SIGTERM)
-    await asyncio.wait({died}, timeout=_GRACE.total_seconds())
-    if not died.done():
+        os.kill(process.pid, signal.SIGTERM)
+    await asyncio.wait({process.died}, timeout=_GRACE.total_seconds())
+    if not process.died.done():
         _LOG.error("role %s (process %s) did not end in time", child.name, process.pid)
         with suppress(ProcessLookupError):
-            process.kill()
+            os.kill(process.pid, signal.SIGKILL)

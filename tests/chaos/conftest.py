@@ -50,8 +50,8 @@ class Theatre:
                 line = child.cmdline()
             except psutil.NoSuchProcess:
                 continue
-            if "--role" in line:
-                found[line[line.index("--role") + 1]] = child
+            if line and line[0].startswith("postwright: "):
+                found[line[0].removeprefix("postwright: ")] = child
         return found
 
     def kill_role(self, role: str) -> None:

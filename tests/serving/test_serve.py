@@ -75,7 +75,7 @@ def test_a_killed_role_comes_back(running) -> None:
     here = running
     here.stage.start()
     supervisor = psutil.Process(here.stage.server_pid)
-    roles = {child.cmdline()[-1]: child for child in supervisor.children()}
+    roles = {child.cmdline()[0].removeprefix("postwright: "): child for child in supervisor.children()}
     assert roles.keys() == {"http", "smtp", "deliver", "schedule", "track"}
     roles["http"].kill()
     here.wait_until(lambda: not roles["http"].is_running())

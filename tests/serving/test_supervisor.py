@@ -5,38 +5,50 @@ import os
 import signal
 import socket
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from mailtypes.errors import ConfigurationError
-from postwright.serving import supervisor
+from postwright.serving import forking, supervisor
 from postwright.serving.roles import _shared_listener
 from postwright.settings import Settings
 
-_IDLE = """
-import signal, sys
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-open(sys.argv[1], "a").write("x")
-signal.pause()
-"""
-_DEAF = _IDLE.replace("lambda *_: sys.exit(0)", "signal.SIG_IGN")
+PREFIX = "postwright: "
+
+
+def idle(note: Path, *, is_deaf: bool = False) -> Callable[[], int]:
+    """A child that notes its beginning in a file and waits for a signal, which the deaf one does not hear."""
+
+    def work() -> int:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if is_deaf else lambda *_: sys.exit(0))
+        with note.open("a") as file:
+            file.write("x")
+        while True:
+            signal.pause()
+
+    return lambda: guarded(work)
+
+
+def guarded(work: Callable[[], int]) -> int:
+    try:
+        return work()
+    except SystemExit as end:
+        return int(end.code or 0)
 
 
 @pytest.fixture
 def tree(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A supervisor over two idle children, with nothing to prepare; each child notes its beginning in a file."""
+    """A supervisor over two idle children; each child notes its beginning in a file."""
 
-    async def prepared(_: Settings) -> None:
-        pass
+    def children(*_: object) -> list[supervisor._Child]:
+        return [supervisor._Child(name, idle(tmp_path / name)) for name in ("one", "two")]
 
-    def children(_: Settings) -> list[supervisor._Child]:
-        return [supervisor._Child(name, (sys.executable, "-c", _IDLE, str(tmp_path / name))) for name in ("one", "two")]
-
-    monkeypatch.setattr(supervisor, "prepare", prepared)
     monkeypatch.setattr(supervisor, "_children", children)
-    return lambda: asyncio.ensure_future(supervisor._supervise(Settings(), os.environ, follow_parent=False))
+    return lambda: asyncio.ensure_future(supervisor._supervise(Settings(), lambda _: 0, follow_parent=False))
 
 
 async def _until(condition) -> None:
@@ -46,22 +58,26 @@ async def _until(condition) -> None:
 
 
 def _running() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "signal.pause" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process().children() if _title(child).startswith(PREFIX)]
+
+
+def _title(process: psutil.Process) -> str:
+    return "".join(process.cmdline()[:1])
 
 
 async def test_a_signal_while_a_child_is_being_begun_ends_the_tree(tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    begin = asyncio.create_subprocess_exec
+    begin = forking.Forks.begin
 
-    async def slow(*arguments, **options):
-        process = await begin(*arguments, **options)
+    def slow(self, title, work):
         if not signalled:
-            signalled.append(process.pid)
             os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.sleep(0.3)  # the signal is acted upon before anybody knows of this child
+            time.sleep(0.3)  # the signal is there before anybody knows of this child
+        process = begin(self, title, work)
+        signalled.append(process.pid)
         return process
 
     signalled: list[int] = []
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
+    monkeypatch.setattr(forking.Forks, "begin", slow)
     running = tree()
     async with asyncio.timeout(20):
         assert await running == 0
@@ -71,7 +87,7 @@ async def test_a_signal_while_a_child_is_being_begun_ends_the_tree(tree, monkeyp
 async def test_a_killed_child_is_begun_again(tree, tmp_path: Path) -> None:
     running = tree()
     await _until(lambda: (tmp_path / "one").exists() and (tmp_path / "two").exists())
-    victim = next(child for child in _running() if child.cmdline()[-1].endswith("one"))
+    victim = next(child for child in _running() if _title(child) == f"{PREFIX}one")
     victim.kill()
     await _until(lambda: (tmp_path / "one").read_text() == "xx")
     assert (tmp_path / "two").read_text() == "x"
@@ -84,11 +100,8 @@ async def test_a_killed_child_is_begun_again(tree, tmp_path: Path) -> None:
 async def test_a_child_that_does_not_listen_is_killed_after_the_grace(
     tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        supervisor,
-        "_children",
-        lambda _: [supervisor._Child("deaf", (sys.executable, "-c", _DEAF, str(tmp_path / "deaf")))],
-    )
+    deaf = supervisor._Child("deaf", idle(tmp_path / "deaf", is_deaf=True))
+    monkeypatch.setattr(supervisor, "_children", lambda *_: [deaf])
     monkeypatch.setattr(supervisor, "_GRACE", supervisor._GRACE / 450)
     running = tree()
     await _until((tmp_path / "deaf").exists)
@@ -101,15 +114,15 @@ async def test_a_child_that_does_not_listen_is_killed_after_the_grace(
 async def test_a_child_that_cannot_be_begun_is_tried_again(
     tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin, failures = asyncio.create_subprocess_exec, []
+    fork, failures = os.fork, []
 
-    async def fails_once(*arguments, **options):
+    def fails_once() -> int:
         if not failures:
-            failures.append(arguments)
-            raise BlockingIOError("no more processes")  # fork: EAGAIN
-        return await begin(*arguments, **options)
+            failures.append(1)
+            raise BlockingIOError("no more processes")  # EAGAIN
+        return fork()
 
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", fails_once)
+    monkeypatch.setattr(os, "fork", fails_once)
     running = tree()
     await _until(lambda: (tmp_path / "one").exists() and (tmp_path / "two").exists())
     os.kill(os.getpid(), signal.SIGTERM)
@@ -120,12 +133,14 @@ async def test_a_child_that_cannot_be_begun_is_tried_again(
 def _with_wrong_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One idle child, and one that cannot begin; it waits for the other, which is to be ended."""
     other = tmp_path / "one"
-    faulty = f"import os, time, sys\nwhile not os.path.exists({str(other)!r}): time.sleep(0.01)\nsys.exit(os.EX_CONFIG)"
-    children = [
-        supervisor._Child("one", (sys.executable, "-c", _IDLE, str(other))),
-        supervisor._Child("faulty", (sys.executable, "-c", faulty)),
-    ]
-    monkeypatch.setattr(supervisor, "_children", lambda _: children)
+
+    def faulty() -> int:
+        while not other.exists():
+            time.sleep(0.01)
+        return os.EX_CONFIG
+
+    children = [supervisor._Child("one", idle(other)), supervisor._Child("faulty", faulty)]
+    monkeypatch.setattr(supervisor, "_children", lambda *_: children)
 
 
 async def test_settings_that_a_role_cannot_begin_with_end_the_tree(
@@ -151,15 +166,19 @@ async def test_a_role_that_has_run_is_begun_again_whatever_its_settings_are_now(
         assert await running == 0
 
 
+def _told(_: Callable[[], None]) -> int:
+    return 0
+
+
 def test_without_an_address_to_send_from_there_is_no_delivery() -> None:
-    names = [child.name for child in supervisor._children(Settings())]
+    names = [child.name for child in supervisor._children(Settings(), _told)]
     assert "deliver" not in names
     assert {"http", "smtp", "schedule", "track"} <= set(names)
 
 
 def test_there_are_as_many_tracking_processes_as_are_set() -> None:
     egress = [{"ip": "127.0.0.1", "ehlo": "mta.acme.test"}]
-    children = supervisor._children(Settings(track={"processes": 3}, deliver={"processes": 2, "egress": egress}))
+    children = supervisor._children(Settings(track={"processes": 3}, deliver={"processes": 2, "egress": egress}), _told)
     names = [child.name for child in children]
     assert sorted(names) == ["deliver"] * 2 + ["http", "schedule", "smtp"] + ["track"] * 3
 
@@ -174,3 +193,38 @@ def test_tracking_processes_share_their_port() -> None:
                 pass
     with pytest.raises(ConfigurationError, match=r"track\.port"):
         _shared_listener("192.0.2.1", 8026)
+
+
+async def test_children_end_when_the_supervisor_is_gone_whoever_else_lives(tmp_path: Path) -> None:
+    """None holds the lifeline of another, and whatever was open in the supervisor is closed in them."""
+
+    def read_to_the_end(name: str) -> Callable[[], int]:
+        def work() -> int:
+            held = [fd for fd in os.listdir("/proc/self/fd") if int(fd) > 2]
+            (tmp_path / name).write_text(f"{len(held)}")
+            os.read(0, 1)
+            return 0
+
+        return work
+
+    with forking.Forks() as forks:
+        first = forks.begin(f"{PREFIX}first", read_to_the_end("first"))
+        second = forks.begin(f"{PREFIX}second", read_to_the_end("second"))
+        await _until(lambda: all((tmp_path / name).exists() for name in ("first", "second")))
+        os.close(first.lifeline)
+        first.lifeline = os.dup(second.lifeline)  # closed with its child
+        async with asyncio.timeout(20):
+            assert await first.died == 0
+        assert not second.died.done()
+        os.kill(second.pid, signal.SIGKILL)
+        assert await second.died == -signal.SIGKILL
+    # One is the folder of descriptors that is being listed.
+    assert [(tmp_path / name).read_text() for name in ("first", "second")] == ["1", "1"]
+
+
+def test_what_is_run_apart_gives_its_status() -> None:
+    def fails() -> int:
+        raise ValueError("told on standard error, in the child")
+
+    assert forking.run_apart(f"{PREFIX}seven", lambda: 7) == 7
+    assert forking.run_apart(f"{PREFIX}fails", fails) == 1
