@@ -31,6 +31,7 @@ from mailtypes.questions import (
     TxtRecord,
     Unanswered,
 )
+from mailtypes.saying import say
 
 RecordsByQuestion: TypeAlias = Mapping[tuple[str, RecordType], Sequence[DnsRecord | str] | Unanswered]
 
@@ -250,10 +251,10 @@ def _read_failures(text: str) -> Iterator[tuple[str, RecordType | None, str]]:
             record_type = match and match[3] and _KNOWN_TYPES.get(match[3].upper())
             if match is None or (match[3] and record_type is None) or not is_dns_name(match[2].removesuffix(".")):
                 raise ZoneSyntaxError(
-                    "this line names no failure that we know",
+                    say("this line names no failure that we know"),
                     source=text,
                     span=Span(start, start + len(line)),
-                    next_step="Write it as ';; TIMEOUT name' or ';; SERVFAIL name TXT'.",
+                    next_step=say("Write it as ';; TIMEOUT name' or ';; SERVFAIL name TXT'."),
                 )
             yield match[2].removesuffix("."), record_type or None, match[1].lower()
         start += len(line) + 1
@@ -265,8 +266,8 @@ def _zone_error(text: str, error: Exception, line_number: int) -> ZoneSyntaxErro
     number = min(line_number, len(lines))
     start = sum(len(line) + 1 for line in lines[: number - 1])
     return ZoneSyntaxError(
-        f"not a zone file: {detail}",
+        say("not a zone file: %(detail)s", detail=detail),
         source=text,
         span=Span(start, start + len(lines[number - 1])),
-        next_step="Write one record a line, as in 'example.com. 300 IN TXT \"v=spf1 -all\"'.",
+        next_step=say("Write one record a line, as in 'example.com. 300 IN TXT \"v=spf1 -all\"'."),
     )

@@ -1586,6 +1586,7 @@ class PlanShown(TypedDict):
     before: NumbersShown
     after: NumbersShown
     dormant: int
+    unknown: int
     doubt: str
     moves: dict[str, int]
     steps: dict[str, int]
@@ -3533,7 +3534,11 @@ class Client(ClientBase):
         return answer
 
     def rotate_key(self, key_id: str, body: RotationWanted | None = None) -> KeyMade:
-        """Make a key that takes over from one, with its name, scopes and limits. The old one ends after the overlap."""
+        """Make a key that takes over from one, with its name, scopes, limits and end. The old one ends after the
+        overlap.
+
+        A key that is rotated twice was given an end by the first time, which the second key has, too.
+        """
         answer: KeyMade = self._call("POST", f"/v1/api-keys/{in_path(key_id)}/rotate", body=body).json()
         return answer
 

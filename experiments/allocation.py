@@ -21,6 +21,7 @@ from itertools import accumulate, pairwise
 from math import isfinite
 
 from experiments.errors import ExperimentSyntaxError
+from mailtypes.saying import say
 
 MIN_VARIANTS, MAX_VARIANTS = 2, 5
 _HASH_OCTETS = 8
@@ -71,18 +72,27 @@ def sample_sizes(audience: int, sample_share: float, variants: int) -> tuple[int
     """
     if not MIN_VARIANTS <= variants <= MAX_VARIANTS:
         raise ExperimentSyntaxError(
-            "variants", f"{variants} variants; a test has two to five.", next_step="Add or take away variants."
+            "variants",
+            say("%(variants)s variants; a test has two to five.", variants=variants),
+            next_step=say("Add or take away variants."),
         )
     if not (isfinite(sample_share) and 0 < sample_share <= 1):
         raise ExperimentSyntaxError(
-            "sample_share", f"{sample_share} is no share.", next_step="Give a number above 0 and at most 1, as 0.2."
+            "sample_share",
+            say("%(sample_share)s is no share.", sample_share=sample_share),
+            next_step=say("Give a number above 0 and at most 1, as 0.2."),
         )
     each, over = divmod(int(audience * sample_share + _ROUNDING), variants)
     if each < 1:
         raise ExperimentSyntaxError(
             "sample_share",
-            f"{sample_share:g} of {audience:,} people leaves nobody for some of {variants} variants.",
-            next_step="Test on a larger share, or send without a test.",
+            say(
+                "%(sample_share)s of %(audience)s people leaves nobody for some of %(variants)s variants.",
+                sample_share=f"{sample_share:g}",
+                audience=f"{audience:,}",
+                variants=variants,
+            ),
+            next_step=say("Test on a larger share, or send without a test."),
         )
     return tuple(each + (number < over) for number in range(variants))
 
@@ -123,7 +133,9 @@ def draw(seed: str, address_keys: Iterable[str], sizes: Sequence[int]) -> Cut:
     if len(sample) <= ranks[-1]:
         raise ExperimentSyntaxError(
             "sizes",
-            f"a sample of {ranks[-1] + 1:,} from {len(sample):,} people.",
-            next_step="Make the sample smaller: sample_sizes() says how many each variant can have.",
+            say(
+                "a sample of %(sample)s from %(people)s people.", sample=f"{ranks[-1] + 1:,}", people=f"{len(sample):,}"
+            ),
+            next_step=say("Make the sample smaller: sample_sizes() says how many each variant can have."),
         )
     return Cut(tuple(sample[rank] for rank in ranks))

@@ -15,6 +15,7 @@ from experiments.confidence_sequence import DEFAULT_ALPHA, Counted, information
 from experiments.crossing import drift_for
 from experiments.errors import ExperimentSyntaxError
 from experiments.observations import Rules
+from mailtypes.saying import say
 
 DEFAULT_POWER = 0.8
 DEFAULT_LOOKS = 20
@@ -43,11 +44,17 @@ class Terms:
         _within("power", self.power, 0.5, 0.999)
         if not MIN_VARIANTS <= self.variants <= MAX_VARIANTS:
             raise ExperimentSyntaxError(
-                "variants", f"{self.variants} variants; a test has two to five.", next_step="Give 2, 3, 4 or 5."
+                "variants",
+                say("%(variants)s variants; a test has two to five.", variants=self.variants),
+                next_step=say("Give 2, 3, 4 or 5."),
             )
 
         if not 1 <= self.looks <= _MAX_LOOKS:
-            raise ExperimentSyntaxError("looks", f"{self.looks} looks.", next_step=f"Give 1 to {_MAX_LOOKS}.")
+            raise ExperimentSyntaxError(
+                "looks",
+                say("%(looks)s looks.", looks=self.looks),
+                next_step=say("Give 1 to %(max_looks)s.", max_looks=_MAX_LOOKS),
+            )
 
     @property
     def pairs(self) -> int:
@@ -117,8 +124,12 @@ def plan_sample(baseline: float, lift: float, terms: Terms | None = None) -> Pla
         if size > MAX_PEOPLE:
             raise ExperimentSyntaxError(
                 "lift",
-                f"A lift of {lift:.2g} from {baseline:.2g} would take more people than there are.",
-                next_step="Ask for a larger lift.",
+                say(
+                    "A lift of %(lift)s from %(baseline)s would take more people than there are.",
+                    lift=f"{lift:.2g}",
+                    baseline=f"{baseline:.2g}",
+                ),
+                next_step=say("Ask for a larger lift."),
             )
         sizes.append(max(1, round(size)))
     return Plan(baseline, lift, terms, sizes[0], sizes[1])
@@ -145,7 +156,9 @@ def detectable_lift(baseline: float, recipients: int, terms: Terms | None = None
     _within("baseline", baseline, _SMALLEST_GAP, 1 - 2 * _SMALLEST_GAP)
     if not 1 <= recipients <= MAX_PEOPLE:
         raise ExperimentSyntaxError(
-            "recipients", f"{recipients:,} is no number of people.", next_step="Give the people of one variant."
+            "recipients",
+            say("%(recipients)s is no number of people.", recipients=f"{recipients:,}"),
+            next_step=say("Give the people of one variant."),
         )
     alpha = _any_look_alpha(terms)
 
@@ -172,8 +185,12 @@ def _check_rates(baseline: float, lift: float) -> None:
     if not (0 < better < 1) or abs(better - baseline) < 1e-12:
         raise ExperimentSyntaxError(
             "lift",
-            f"A lift of {lift} from {baseline:g} leads to no rate that differs and lies between 0 and 1.",
-            next_step="The lift is relative: 0.2 from 0.02 is 0.024.",
+            say(
+                "A lift of %(lift)s from %(baseline)s leads to no rate that differs and lies between 0 and 1.",
+                lift=lift,
+                baseline=f"{baseline:g}",
+            ),
+            next_step=say("The lift is relative: 0.2 from 0.02 is 0.024."),
         )
 
 
@@ -181,6 +198,6 @@ def _within(path: str, value: float, low: float, high: float) -> None:
     if not (math.isfinite(value) and low <= value <= high):
         raise ExperimentSyntaxError(
             path,
-            f"{value} is not between {low:g} and {high:g}.",
-            next_step="Rates and probabilities are fractions: 2 % is 0.02.",
+            say("%(value)s is not between %(low)s and %(high)s.", value=value, low=f"{low:g}", high=f"{high:g}"),
+            next_step=say("Rates and probabilities are fractions: 2 % is 0.02."),
         )

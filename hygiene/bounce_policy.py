@@ -40,8 +40,14 @@ class SoftBouncePolicy:
     def __post_init__(self) -> None:
         if not 1 <= self.in_a_row <= self.in_a_row_if_active <= _MOST_KEPT or self.spread < timedelta(0):
             raise BouncePolicyError(
-                f"{self.in_a_row} soft bounces in a row, {self.in_a_row_if_active} for an active contact",
-                next_step=f"Give 1 to {_MOST_KEPT}, and for active contacts no fewer than for others.",
+                say(
+                    "%(in_a_row)s soft bounces in a row, %(in_a_row_if_active)s for an active contact",
+                    in_a_row=self.in_a_row,
+                    in_a_row_if_active=self.in_a_row_if_active,
+                ),
+                next_step=say(
+                    "Give 1 to %(most_kept)s, and for active contacts no fewer than for others.", most_kept=_MOST_KEPT
+                ),
             )
 
 

@@ -2,7 +2,8 @@
 
 Opens are those by people; what machines fetched is not among them, and a rule never rests on opens alone, since a
 reader whose images are off opens nothing. A contact who never clicked or bought has been silent all the time, but is
-not judged before the rule's shortest wait has passed since they joined.
+not judged before the rule's shortest wait has passed since they joined. What privacy modes keep from being recorded may
+have happened: nobody is called dormant for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from hygiene.segments.facts import Known
 from hygiene.segments.tree import (
     ActivityAge,
     ActivityKind,
@@ -30,6 +32,7 @@ from mailtypes.saying import joined, say
 
 _MOST_DAYS = 3650
 _MOST_MAILS = 1000
+_LONG_AGO: Final = Microseconds(-(1 << 62))
 
 
 class DormancyRuleError(InputSyntaxError):
@@ -41,7 +44,8 @@ class Engagement:
     """What is known of one contact; counts are mails, ``None`` stands for never (``joined_at``: for unknown).
 
     ``opened`` and ``last_opened_at`` are of people alone. ``received_since_opened`` and ``received_since_clicked``
-    count from the first mail where there was no open or click. ``last_action_at``: a purchase or a visit.
+    count from the first mail where there was no open or click. ``last_action_at``: a purchase or a visit. ``known`` is
+    what is recorded of opens and clicks, ``known_since`` from when on, where they were not before.
     """
 
     joined_at: Microseconds | None
@@ -54,6 +58,14 @@ class Engagement:
     received_since_opened: int = 0
     received_since_clicked: int = 0
     last_action_at: Microseconds | None = None
+    known: Known = Known.ALL
+    known_since: Microseconds | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether silence means anything. The day of the last open does, where there is one; that there is none does
+        not, since a reader whose images are off clicks, and of clicks nothing is recorded then."""
+        return self.known is Known.ALL or (self.known is Known.LAST_OPEN and self.last_opened_at is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +97,29 @@ class DormancyRule:
     def __post_init__(self) -> None:
         waits = (self.no_open_days, self.no_click_days, self.no_action_days)
         if any(wait is not None and not 1 <= wait <= _MOST_DAYS for wait in waits):
-            raise DormancyRuleError("a wait out of bounds", next_step=f"Give 1 to {_MOST_DAYS:,} days.")
+            raise DormancyRuleError(
+                say("a wait out of bounds"), next_step=say("Give 1 to %(most_days)s days.", most_days=f"{_MOST_DAYS:,}")
+            )
         if not min(self.protection.new_days, self.protection.acted_days) >= 0 or (
             max(self.protection.new_days, self.protection.acted_days) > _MOST_DAYS
         ):
-            raise DormancyRuleError("a protection out of bounds", next_step=f"Give 0 to {_MOST_DAYS:,} days.")
+            raise DormancyRuleError(
+                say("a protection out of bounds"),
+                next_step=say("Give 0 to %(most_days)s days.", most_days=f"{_MOST_DAYS:,}"),
+            )
         if self.no_click_days is None and self.mails_unclicked is None and self.no_action_days is None:
             raise DormancyRuleError(
-                "a rule on opens alone",
-                next_step="Ask for silence in clicks or purchases too: many readers load no images.",
+                say("a rule on opens alone"),
+                next_step=say("Ask for silence in clicks or purchases too: many readers load no images."),
             )
         mails = (self.least_received, 1 if self.mails_unclicked is None else self.mails_unclicked)
         if not 1 <= min(mails) <= max(mails) <= _MOST_MAILS:
             raise DormancyRuleError(
-                "a number of mails out of bounds",
-                next_step=f"Give 1 to {_MOST_MAILS:,} mails; who was sent none cannot have gone quiet.",
+                say("a number of mails out of bounds"),
+                next_step=say(
+                    "Give 1 to %(most_mails)s mails; who was sent none cannot have gone quiet.",
+                    most_mails=f"{_MOST_MAILS:,}",
+                ),
             )
 
     @property
@@ -171,7 +191,7 @@ PRESETS: Final[Mapping[str, DormancyRule]] = MappingProxyType(
 
 
 class Standing(StrEnum):
-    """How a contact stands; ``unknown``: when they joined is not known, so neither is how long they were silent."""
+    """How a contact stands; ``unknown``: since when they were silent is not known, or whether they were at all."""
 
     ACTIVE = "active"
     DORMANT = "dormant"
@@ -200,7 +220,10 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class DormancyVerdict:
-    """``held`` and ``failed`` are the rule's conditions, ``cause`` the sentence for people."""
+    """``held`` and ``failed`` are the rule's conditions, ``cause`` the sentence for people.
+
+    A condition that is in neither is unknown, since opens and clicks are not recorded.
+    """
 
     standing: Standing
     rule: str
@@ -215,7 +238,7 @@ def judge_contact(
     """How a contact with these ``tags`` stands by ``rule``."""
     found = _conditions(engagement, rule, now)
     held = tuple(condition for condition, holds in found if holds)
-    failed = tuple(condition for condition, holds in found if not holds)
+    failed = tuple(condition for condition, holds in found if holds is False)
     standing, cause = Standing.DORMANT, _told(engagement, rule)
     if failed:
         standing, cause = (
@@ -226,23 +249,39 @@ def judge_contact(
         standing, cause = Standing.PROTECTED, protected
     elif engagement.joined_at is None:
         standing, cause = Standing.UNKNOWN, say("it is not known since when the contact has been on the list")
+    elif len(held) < len(found):
+        standing, cause = Standing.UNKNOWN, say("opens and clicks of this contact are not kept")
     return DormancyVerdict(standing, rule.name, held, failed, cause)
 
 
-def _conditions(engagement: Engagement, rule: DormancyRule, now: Microseconds) -> list[tuple[Condition, bool]]:
+def _conditions(engagement: Engagement, rule: DormancyRule, now: Microseconds) -> list[tuple[Condition, bool | None]]:
+    """Each with whether it holds, ``None`` where nobody can know."""
     unopened = rule.no_open_days is None or engagement.received_since_opened >= rule.least_received
     # Where mails without a click are counted by a condition of their own, that number is the one asked for.
     unclicked = rule.mails_unclicked is not None or engagement.received_since_clicked >= rule.least_received
-    found = [(Condition.ENOUGH_MAILS, unopened and unclicked)]
+    surely = True if engagement.is_known else None
+    found: list[tuple[Condition, bool | None]] = [(Condition.ENOUGH_MAILS, unopened and unclicked and surely)]
     if rule.no_open_days is not None:
-        found.append((Condition.NO_OPEN, not _is_within(engagement.last_opened_at, rule.no_open_days, now)))
+        found.append((Condition.NO_OPEN, _is_silent(engagement, engagement.last_opened_at, rule.no_open_days, now)))
     if rule.no_click_days is not None:
-        found.append((Condition.NO_CLICK, not _is_within(engagement.last_clicked_at, rule.no_click_days, now)))
+        last = engagement.last_clicked_at
+        if engagement.known is Known.LAST_OPEN:  # of clicks nothing is recorded: the day stands for them as well
+            last = max(last or _LONG_AGO, engagement.last_opened_at or _LONG_AGO)
+        found.append((Condition.NO_CLICK, _is_silent(engagement, last, rule.no_click_days, now)))
     if rule.mails_unclicked is not None:
-        found.append((Condition.MAILS_UNCLICKED, engagement.received_since_clicked >= rule.mails_unclicked))
+        is_unclicked = engagement.received_since_clicked >= rule.mails_unclicked
+        found.append((Condition.MAILS_UNCLICKED, is_unclicked and surely))
     if rule.no_action_days is not None:
         found.append((Condition.NO_ACTION, not _is_within(engagement.last_action_at, rule.no_action_days, now)))
     return found
+
+
+def _is_silent(engagement: Engagement, last: Microseconds | None, days: int, now: Microseconds) -> bool | None:
+    """Whether nothing happened in the last ``days`` days; ``None`` where what happened was not recorded."""
+    if _is_within(last, days, now):
+        return False
+    since = engagement.known_since
+    return True if engagement.is_known and (since is None or since <= now - days * DAY) else None
 
 
 def _is_within(moment: Microseconds | None, days: int, now: Microseconds) -> bool:
@@ -286,7 +325,8 @@ def _told(engagement: Engagement, rule: DormancyRule) -> str:
 
 
 def as_tree(rule: DormancyRule) -> Node:
-    """The rule as a segment: exactly those whom ``judge_contact`` calls dormant.
+    """The rule as a segment: exactly those whom ``judge_contact`` calls dormant, but for contacts of whom no more than
+    the day of the last open is kept, who are in none that asks for clicks.
 
     ``hygiene.segments.parse.as_document`` writes it as JSON.
     """

@@ -29,10 +29,14 @@ class FrequencyCap:
     def __post_init__(self) -> None:
         if not 1 <= self.mails <= _MOST_MAILS:
             raise FrequencyCapError(
-                f"a cap of {self.mails} mails", next_step=f"Give a number from 1 to {_MOST_MAILS:,}."
+                say("a cap of %(mails)s mails", mails=self.mails),
+                next_step=say("Give a number from 1 to %(most_mails)s.", most_mails=f"{_MOST_MAILS:,}"),
             )
         if not timedelta(0) < self.within <= _LONGEST:
-            raise FrequencyCapError(f"a cap over {self.within}", next_step="Give up to 366 days, and more than none.")
+            raise FrequencyCapError(
+                say("a cap over %(within)s", within=self.within),
+                next_step=say("Give up to 366 days, and more than none."),
+            )
 
 
 @dataclass(frozen=True, slots=True)

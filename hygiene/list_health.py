@@ -36,8 +36,8 @@ class Threshold:
     def __post_init__(self) -> None:
         if not 0 < self.review <= self.pause < 1:
             raise ListHealthError(
-                f"thresholds of {self.review:.2%} and {self.pause:.2%}",
-                next_step="Review at more than 0 %, and pause at no less than review.",
+                say("thresholds of %(review)s and %(pause)s", review=f"{self.review:.2%}", pause=f"{self.pause:.2%}"),
+                next_step=say("Review at more than 0 %, and pause at no less than review."),
             )
 
 
@@ -58,7 +58,8 @@ class HealthPolicy:
     def __post_init__(self) -> None:
         if not 0.5 <= self.confidence < 1:
             raise ListHealthError(
-                f"a confidence of {self.confidence}", next_step="Give a number from 0.5 to less than 1, such as 0.95."
+                say("a confidence of %(confidence)s", confidence=self.confidence),
+                next_step=say("Give a number from 0.5 to less than 1, such as 0.95."),
             )
 
 
@@ -74,8 +75,13 @@ class ListCounts:
     def __post_init__(self) -> None:
         if min(self.bounced, self.complained) < 0 or self.bounced + self.complained > self.sent:
             raise ListHealthError(
-                f"{self.bounced} bounces and {self.complained} complaints of {self.sent} mails",
-                next_step="Count each mail once: bounced mails are no complaints.",
+                say(
+                    "%(bounced)s bounces and %(complained)s complaints of %(sent)s mails",
+                    bounced=self.bounced,
+                    complained=self.complained,
+                    sent=self.sent,
+                ),
+                next_step=say("Count each mail once: bounced mails are no complaints."),
             )
 
 

@@ -57,8 +57,13 @@ class ListNumbers:
     def __post_init__(self) -> None:
         if min(self.contacts, self.sent, self.bounced, self.opened) < 0 or self.bounced + self.opened > self.sent:
             raise PruningError(
-                f"{self.bounced} bounces and {self.opened} opened of {self.sent} mails",
-                next_step="Count each mail once; an opened one did not bounce.",
+                say(
+                    "%(bounced)s bounces and %(opened)s opened of %(sent)s mails",
+                    bounced=self.bounced,
+                    opened=self.opened,
+                    sent=self.sent,
+                ),
+                next_step=say("Count each mail once; an opened one did not bounce."),
             )
 
     def __sub__(self, other: "ListNumbers") -> "ListNumbers":
@@ -121,9 +126,14 @@ class PruningPolicy:
 
     def __post_init__(self) -> None:
         if self.removal not in _REMOVES:
-            raise PruningError(f"removal by '{self.removal}'", next_step="Choose suppress or archive.")
+            raise PruningError(
+                say("removal by '%(removal)s'", removal=self.removal), next_step=say("Choose suppress or archive.")
+            )
         if not 0 < self.doubtful_share <= 1:
-            raise PruningError(f"a share of {self.doubtful_share}", next_step="Give more than 0 and at most 1.")
+            raise PruningError(
+                say("a share of %(doubtful_share)s", doubtful_share=self.doubtful_share),
+                next_step=say("Give more than 0 and at most 1."),
+            )
 
 
 @dataclass(frozen=True, slots=True)

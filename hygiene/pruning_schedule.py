@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from mailtypes.clock import Microseconds, as_datetime, from_datetime
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 
 class PruningScheduleError(InputSyntaxError):
@@ -31,8 +32,12 @@ class PruningSchedule:
     def __post_init__(self) -> None:
         if not 1 <= self.look_every <= self.prune_every <= 24:
             raise PruningScheduleError(
-                f"looking every {self.look_every} months, pruning every {self.prune_every}",
-                next_step="Look at least as often as you prune, from every month to every 24 months.",
+                say(
+                    "looking every %(look_every)s months, pruning every %(prune_every)s",
+                    look_every=self.look_every,
+                    prune_every=self.prune_every,
+                ),
+                next_step=say("Look at least as often as you prune, from every month to every 24 months."),
             )
 
 

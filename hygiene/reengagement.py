@@ -7,6 +7,7 @@ from enum import StrEnum
 from hygiene.dormancy import Engagement
 from mailtypes.clock import Microseconds, microseconds
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 
 class ReengagementError(InputSyntaxError):
@@ -23,9 +24,11 @@ class ReengagementPolicy:
 
     def __post_init__(self) -> None:
         if self.mails not in (2, 3):
-            raise ReengagementError(f"{self.mails} mails to win a contact back", next_step="Send two or three.")
+            raise ReengagementError(
+                say("%(mails)s mails to win a contact back", mails=self.mails), next_step=say("Send two or three.")
+            )
         if min(self.apart, self.patience) < timedelta(days=1):
-            raise ReengagementError("too short a time to answer in", next_step="Give at least a day.")
+            raise ReengagementError(say("too short a time to answer in"), next_step=say("Give at least a day."))
 
 
 @dataclass(frozen=True, slots=True)

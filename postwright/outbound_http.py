@@ -1,4 +1,4 @@
-"""The one HTTPS client toward strangers: it fetches and posts, to public addresses only.
+"""The one HTTPS client toward strangers: it fetches, posts and glances, at public addresses only.
 
 Whoever controls a domain controls where its names point to, and could point them at our own network (SSRF). So the
 name is resolved here, every address is checked, and the connection goes to the checked address itself; nothing resolves
@@ -13,6 +13,7 @@ from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from types import TracebackType
+from typing import Literal, TypeAlias
 
 import httpx
 
@@ -21,9 +22,10 @@ from dns_checks.findings import printable
 from dns_checks.mx import HostResult, resolve_host
 from mailtypes.domain import DomainName, DomainSyntaxError
 from mailtypes.questions import HttpAnswer, HttpFetch, HttpFetched, Unanswered
+from mailtypes.saying import say
 from mta.destination_guard import is_public
 
-_HTTPS_PORT = 443
+_HTTPS_PORT, _HTTP_PORT = 443, 80
 _MAX_REDIRECTS = 3
 _MAX_ADDRESSES = 4
 _MAX_URL = 2_048
@@ -31,14 +33,18 @@ _MAX_CONTENT_TYPE = 200
 TOO_LONG = "the answer is longer than"
 """Begins the cause where more octets came than were asked for."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Authorities that are not known here: readers may know them, and browsers find certificates that a server forgot.
+_UNKNOWN_AUTHORITY = frozenset({2, 19, 20, 21})  # X509_V_ERR_… of OpenSSL's x509_vfy.h
+_ENCRYPTED, _ANY_WEB = ("https",), ("https", "http")
+GlanceMethod: TypeAlias = Literal["HEAD", "GET"]
 
 
 @dataclass(frozen=True, slots=True)
 class HttpPolicy:
     """How patient the client is. ``whole`` bounds one fetch with its redirects, ``connect`` one address.
 
-    The last three are for the sandbox alone: ``allow_private`` opens the guard, ``ca_file`` is trusted instead of the
-    public authorities, ``port`` is spoken to instead of 443.
+    The last four are for the sandbox alone: ``allow_private`` opens the guard, ``ca_file`` is trusted instead of the
+    public authorities, ``port`` is spoken to instead of 443, ``plain_port`` instead of 80.
     """
 
     whole: timedelta = timedelta(seconds=20)
@@ -47,6 +53,24 @@ class HttpPolicy:
     allow_private: bool = False
     ca_file: Path | None = None
     port: int = _HTTPS_PORT
+    plain_port: int = _HTTP_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class HttpHead:
+    """The head of one answer; ``location`` is where a redirect leads, absolute, empty where it is none."""
+
+    status: int
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoHead:
+    """No answer, and why. ``for_anybody``: a reader gets none either, for the name has no address or the certificate
+    is not valid; else it could not be found out."""
+
+    cause: str
+    for_anybody: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +84,14 @@ class HttpPosted:
 
 class _RefusedError(Exception):
     """The fetch cannot be answered; the text is the cause."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class _GoneError(_RefusedError):
+    """Nobody would get an answer: there is no such host, or its certificate is not valid."""
 
 
 class OutboundHttp:
@@ -96,6 +128,22 @@ class OutboundHttp:
         except _RefusedError as refusal:
             return Unanswered(str(refusal))
 
+    async def glance(self, url: str, method: GlanceMethod = "HEAD") -> HttpHead | NoHead:
+        """The head of one answer, by http too; of its body nothing is read, and a redirect is an answer like others."""
+        try:
+            async with asyncio.timeout(self._policy.whole.total_seconds()):
+                asked = _parse_url(url, schemes=_ANY_WEB)
+                response = await self._get(asked, method)
+                await response.aclose()
+            location = response.headers.get("location", "")
+            if response.status_code not in _REDIRECTS or not location:
+                return HttpHead(response.status_code)
+            return HttpHead(response.status_code, str(_parse_url(location, asked, _ANY_WEB)))
+        except TimeoutError:
+            return NoHead(say("no answer in time"))
+        except _RefusedError as refusal:
+            return NoHead(refusal.cause, isinstance(refusal, _GoneError))
+
     def target(self, url: str, max_answer: int = 1_000) -> "HttpTarget":
         """Somewhere to post to several times in a row; of each answer the first ``max_answer`` octets are read."""
         return HttpTarget(self, url, max_answer)
@@ -107,7 +155,7 @@ class OutboundHttp:
             _host_of(parsed)
             self._port_of(parsed)
         except _RefusedError as refusal:
-            return str(refusal)
+            return refusal.cause
         return None
 
     async def _follow(self, fetch: HttpFetch) -> HttpFetched:
@@ -121,12 +169,12 @@ class OutboundHttp:
             finally:
                 await response.aclose()
             url = _parse_url(location, base=url)
-        raise _RefusedError(f"more than {_MAX_REDIRECTS} redirects")
+        raise _RefusedError(say("more than %(redirects)s redirects", redirects=_MAX_REDIRECTS))
 
-    async def _get(self, url: httpx.URL) -> httpx.Response:
+    async def _get(self, url: httpx.URL, method: GlanceMethod = "GET") -> httpx.Response:
         """The head of the answer from the first address of the host that speaks to us."""
         host = _host_of(url)
-        request = httpx.Request("GET", url, headers=self._headers)
+        request = httpx.Request(method, url, headers=self._headers)
         return await self._ask(self._transport, request, await self._addresses(host))
 
     async def _ask(
@@ -134,15 +182,16 @@ class OutboundHttp:
     ) -> httpx.Response:
         """The head of the answer to a request that names the host, from the first of its checked addresses."""
         url = request.url
-        host, port, cause = _host_of(url), self._port_of(url), ""
+        host, port, cause, is_gone = _host_of(url), self._port_of(url), "", True
         for address in addresses:
             try:
                 return await transport.handle_async_request(self._placed(request, host, address, port))
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                cause = f"{host} [{address}]: {_cause_of(error)}"
+                cause = _at(host, address, error)
+                is_gone = is_gone and _is_refuted(error)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
-                raise _RefusedError(f"{host} [{address}]: {_cause_of(error)}") from error
-        raise _RefusedError(cause)
+                raise _RefusedError(_at(host, address, error)) from error
+        raise (_GoneError if is_gone else _RefusedError)(cause)
 
     def _placed(
         self, request: httpx.Request, host: str, address: IPv4Address | IPv6Address, port: int
@@ -164,19 +213,21 @@ class OutboundHttp:
         )
 
     def _port_of(self, url: httpx.URL) -> int:
-        if url.port in (None, _HTTPS_PORT, self._policy.port):
-            return self._policy.port
-        raise _RefusedError(f"port {url.port} is not allowed")
+        is_plain = url.scheme == "http"
+        usual, spoken = (_HTTP_PORT, self._policy.plain_port) if is_plain else (_HTTPS_PORT, self._policy.port)
+        if url.port in (None, usual, spoken):
+            return spoken
+        raise _RefusedError(say("port %(port)s is not allowed", port=url.port))
 
     async def _addresses(self, host: str) -> list[IPv4Address | IPv6Address]:
         found = await evaluate(resolve_host(host), self._resolver)
         if found.result is not HostResult.FOUND:
-            raise _RefusedError(found.cause)
+            raise (_GoneError if found.result is HostResult.ABSENT else _RefusedError)(found.cause)
         # IPv4 first: a host without IPv6 of its own would wait for nothing.
         candidates: list[IPv4Address | IPv6Address] = [*found.ip4, *found.ip6]
         allowed = [address for address in candidates if self._policy.allow_private or is_public(address)]
         if not allowed:
-            raise _RefusedError(f"{host} has no public address")
+            raise _RefusedError(say("%(host)s has no public address", host=host))
         return allowed[:_MAX_ADDRESSES]
 
 
@@ -261,17 +312,20 @@ def _context(policy: HttpPolicy) -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def _parse_url(text: str, base: httpx.URL | None = None) -> httpx.URL:
+def _parse_url(text: str, base: httpx.URL | None = None, schemes: tuple[str, ...] = _ENCRYPTED) -> httpx.URL:
     if len(text) > _MAX_URL:
-        raise _RefusedError(f"the URL is longer than {_MAX_URL} characters")
+        raise _RefusedError(say("the URL is longer than %(most)s characters", most=_MAX_URL))
     try:
         url = httpx.URL(text) if base is None else base.join(text)
     except (httpx.InvalidURL, ValueError, TypeError) as error:
-        raise _RefusedError(f"not a URL: {error}") from error
-    if url.scheme != "https":
-        raise _RefusedError(f"only https is fetched, not {url.scheme[:20] or 'a relative URL'}")
+        raise _RefusedError(say("not a URL: %(fault)s", fault=printable(str(error)[:300]))) from error
+    if url.scheme not in schemes:
+        scheme = url.scheme[:20] or say("a relative URL")
+        raise _RefusedError(
+            say("only %(schemes)s is fetched, not %(scheme)s", schemes="/".join(schemes), scheme=scheme)
+        )
     if url.userinfo:
-        raise _RefusedError("the URL holds a user name")
+        raise _RefusedError(say("the URL holds a user name"))
     return url
 
 
@@ -279,16 +333,16 @@ def _host_of(url: httpx.URL) -> str:
     try:
         host = DomainName.parse(url.raw_host.decode("ascii"))
     except (DomainSyntaxError, UnicodeError) as error:
-        raise _RefusedError("the URL names no host") from error
+        raise _RefusedError(say("the URL names no host")) from error
     if host.labels[-1].isdigit() or host.labels[-1].startswith("0x"):
-        raise _RefusedError("the URL names an address; only host names are fetched")
+        raise _RefusedError(say("the URL names an address; only host names are fetched"))
     return host.ascii
 
 
 async def _read(response: httpx.Response, max_bytes: int) -> HttpFetched:
     coding = response.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
-        raise _RefusedError("the answer is compressed although that was not asked for")
+        raise _RefusedError(say("the answer is compressed although that was not asked for"))
     too_long = f"{TOO_LONG} {max_bytes} octets"
     announced = response.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and (len(announced) > 18 or int(announced) > max_bytes):
@@ -300,18 +354,33 @@ async def _read(response: httpx.Response, max_bytes: int) -> HttpFetched:
             if len(body) > max_bytes:
                 raise _RefusedError(too_long)
     except (httpx.HTTPError, httpx.StreamError) as error:
-        raise _RefusedError(f"the answer broke off: {_cause_of(error)}") from error
+        raise _RefusedError(say("the answer broke off: %(cause)s", cause=_cause_of(error))) from error
     content_type = response.headers.get("content-type", "")[:_MAX_CONTENT_TYPE]
     return HttpFetched(response.status_code, content_type, bytes(body))
 
 
+def _at(host: str, address: IPv4Address | IPv6Address, error: BaseException) -> str:
+    return say("%(host)s [%(address)s]: %(cause)s", host=host, address=address, cause=_cause_of(error))
+
+
 def _cause_of(error: BaseException) -> str:
     """The plain cause: a certificate that is not good is told by OpenSSL's own words."""
+    refuted = _refuted(error)
+    if refuted is not None:
+        return say("the certificate is not valid: %(fault)s", fault=refuted.verify_message)
+    return printable((str(error) or type(error).__name__)[:300])
+
+
+def _is_refuted(error: BaseException) -> bool:
+    """Whether the certificate is bad by itself, whichever authorities one knows: expired, or of another name."""
+    refuted = _refuted(error)
+    return refuted is not None and refuted.verify_code not in _UNKNOWN_AUTHORITY
+
+
+def _refuted(error: BaseException) -> ssl.SSLCertVerificationError | None:
     seen: BaseException | None = error
     for _ in range(10):
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"the certificate is not valid: {seen.verify_message}"
-        if seen is None:
-            break
+        if seen is None or isinstance(seen, ssl.SSLCertVerificationError):
+            return seen
         seen = seen.__cause__ or seen.__context__
-    return printable((str(error) or type(error).__name__)[:300])
+    return None

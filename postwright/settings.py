@@ -112,6 +112,11 @@ class TrackSettings(Section):
     networks_file: Path | None = Field(
         None, description="Further networks of scanners and data centres (TOML); the narrowest range counts."
     )
+    honeypots: bool = Field(
+        False,
+        description="Put a link that no reader sees into mail whose clicks are tracked, and tell machines by it. Such"
+        " links are patented in the US (12,489,787): find out whether you may use them; see docs/tracking.md.",
+    )
 
 
 class SmtpSettings(Section):
@@ -252,6 +257,12 @@ class PreflightSettings(Section):
         True,
         description="Fetch the images of a campaign's mails before it is sent, over HTTPS and from public addresses"
         " only: is each there, how large is it, in which format? At most 20 a mail, within five seconds.",
+    )
+    fetch_links: bool = Field(
+        False,
+        description="Ask whether the links of a campaign's mails lead anywhere before it is sent, public addresses"
+        " only: at most 50 a mail, within ten seconds, by HEAD, and by GET where a host does not know HEAD. Links with"
+        " merge values in them are never asked for. Off, since asking for an address can do what it is there for.",
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from mailtypes.saying import joined, say
 from postwright.charts import Bars, ChartSpec, Line, Mark, Series, Theme, Tone
 from warmup.feedback import Action
 from warmup.plans import RampPlan
@@ -33,10 +34,10 @@ class ChartLook:
 
 
 _MARKED: dict[Action, tuple[str, Tone]] = {
-    Action.HOLD: ("hold", Tone.ATTENTION),
-    Action.STEP_BACK: ("back", Tone.SECOND),
-    Action.PAUSE: ("pause", Tone.BAD),
-    Action.ADVANCE: ("set", Tone.MUTED),
+    Action.HOLD: (say("hold"), Tone.ATTENTION),
+    Action.STEP_BACK: (say("back"), Tone.SECOND),
+    Action.PAUSE: (say("pause"), Tone.BAD),
+    Action.ADVANCE: (say("set"), Tone.MUTED),
 }
 
 
@@ -44,18 +45,18 @@ def warm_up_chart(days: Sequence[ChartDay], decisions: Sequence[Decision], look:
     """The chart of ``days``; of several decisions on one day the gravest is marked."""
     when = [one.day for one in days]
     series: list[Series] = [
-        Line("planned", when, [one.planned for one in days], Tone.PLANNED, dashed=True),
-        Line("allowed", when, [one.allowed for one in days], Tone.GOOD, steps=True),
-        Bars("sent", when, [one.sent for one in days], Tone.ACTUAL),
-        Bars("put off", when, [one.deferred for one in days], Tone.ATTENTION, on="sent"),
-        Bars("refused", when, [one.blocked for one in days], Tone.BAD, on="put off"),
+        Line(say("planned"), when, [one.planned for one in days], Tone.PLANNED, dashed=True),
+        Line(say("allowed"), when, [one.allowed for one in days], Tone.GOOD, steps=True),
+        Bars(say("sent"), when, [one.sent for one in days], Tone.ACTUAL),
+        Bars(say("put off"), when, [one.deferred for one in days], Tone.ATTENTION, on=say("sent")),
+        Bars(say("refused"), when, [one.blocked for one in days], Tone.BAD, on=say("put off")),
     ]
     shown = [one for one in series if not isinstance(one, Line) or any(value is not None for value in one.y)]
     return ChartSpec(
         look.title,
         shown,
-        x_unit=f"day ({look.zone})",
-        y_unit="messages a day",
+        x_unit=say("day (%(zone)s)", zone=look.zone),
+        y_unit=say("messages a day"),
         marks=_marks(decisions),
         note=look.note,
         theme=look.theme,
@@ -74,16 +75,20 @@ def _marks(decisions: Sequence[Decision]) -> list[Mark]:
 
 def _marked(decision: Decision) -> tuple[str, Tone]:
     if decision.cause == Cause.OVERRIDE and decision.action == Action.HOLD:
-        return "resume", Tone.MUTED
+        return say("resume"), Tone.MUTED
     if decision.cause == Cause.OVERRIDE and decision.action == Action.ADVANCE and decision.from_level == 0:
-        return "start", Tone.MUTED
+        return say("start"), Tone.MUTED
     return _MARKED[decision.action]
 
 
 def _described(days: Sequence[ChartDay], decisions: Sequence[Decision]) -> str:
-    sent, refused = sum(one.sent for one in days), sum(one.deferred + one.blocked for one in days)
-    turns = " ".join(one.sentence() for one in decisions[:20])
-    return f"{len(days)} days, {sent:,} messages sent, {refused:,} put off or refused. {turns}".strip()
+    sums = say(
+        "%(days)s days, %(sent)s messages sent, %(refused)s put off or refused.",
+        days=len(days),
+        sent=f"{sum(one.sent for one in days):,}",
+        refused=f"{sum(one.deferred + one.blocked for one in days):,}",
+    )
+    return joined([sums, *(one.sentence() for one in decisions[:20])], " ")
 
 
 def plans_chart(plans: Sequence[RampPlan], days: int, volume: int | None, theme: Theme = Theme.LIGHT) -> ChartSpec:

@@ -18,12 +18,22 @@ The room knows no tracking: links, pixel, unsubscribe and preference addresses a
 from rendering.compose import HeaderSyntaxError, MessageHeaders, compose_headers
 from rendering.layout import Layout
 from rendering.links import Link, Tracking
-from rendering.segments import LinkSlot, MergeSlot, MessageUrls, PixelSlot, PreferencesSlot, SlotValues, UnsubscribeSlot
+from rendering.segments import (
+    HoneypotSlot,
+    LinkSlot,
+    MergeSlot,
+    MessageUrls,
+    PixelSlot,
+    PreferencesSlot,
+    SlotValues,
+    UnsubscribeSlot,
+)
 from rendering.source import MergeField, MergeValueError, TemplateSource, TemplateSyntaxError, UnknownFieldError
 from rendering.template import Layouts, Template, parse_template
 
 __all__ = [
     "HeaderSyntaxError",
+    "HoneypotSlot",
     "Layout",
     "Layouts",
     "Link",

@@ -17,6 +17,7 @@ from rendering.mjml_engine import MjmlError, mjml_to_html
 from rendering.places import NoPlaceError, Place, PlaceMap
 from rendering.plain_text import html_to_text, is_web_address, shown_address
 from rendering.segments import (
+    HoneypotSlot,
     LinkSlot,
     MergeSlot,
     Part,
@@ -221,6 +222,8 @@ def _html_pieces(parts: Parts, html: str, origins: Sequence[SlotOrigin]) -> list
         pieces += [html[position:pixel_at], PixelSlot()]
         position = pixel_at
     pieces.append(html[position:])
+    if any(isinstance(piece, LinkSlot) for piece in pieces):  # else there are no clicks to tell apart
+        pieces.insert(pieces.index(PixelSlot()) + 1, HoneypotSlot())
     return pieces
 
 

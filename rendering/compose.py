@@ -14,6 +14,7 @@ from functools import lru_cache
 from mailtypes.address import EmailAddress
 from mailtypes.clock import SECOND, Microseconds, as_datetime
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 _MAX_LINE = 78  # RFC 5322 section 2.1.1: should
 _MAX_LINE_HARD = 998  # RFC 5322 section 2.1.1: must
@@ -149,9 +150,9 @@ def _unsubscribe_lines(uris: tuple[str, ...], one_click: bool) -> list[str]:
     if one_click:
         if not any(uri.startswith("https://") for uri in uris):  # RFC 8058 section 3.1
             raise HeaderSyntaxError(
-                "one-click unsubscribe needs an https address in List-Unsubscribe",
+                say("one-click unsubscribe needs an https address in List-Unsubscribe"),
                 header="List-Unsubscribe-Post",
-                next_step="Give the https address of the unsubscribe page.",
+                next_step=say("Give the https address of the unsubscribe page."),
             )
         lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")
     return lines
@@ -191,10 +192,10 @@ def _mailbox(header: str, mailbox: Mailbox, column: int, limit: int) -> str:
     address = mailbox.address
     if address.needs_smtputf8:
         raise HeaderSyntaxError(
-            "the part before the @ has characters that need SMTPUTF8 (RFC 6531), which is not offered",
+            say("the part before the @ has characters that need SMTPUTF8 (RFC 6531), which is not offered"),
             header=header,
             source=address.text,
-            next_step="Use an address in ASCII.",
+            next_step=say("Use an address in ASCII."),
         )
     phrase = _phrase(header, mailbox.name, column)
     if not phrase:
@@ -273,16 +274,20 @@ def extra_line(name: str, value: str) -> str:
     """A field of the caller's own; raises ``HeaderSyntaxError`` for the names that are written here."""
     if not _NAME.match(name):
         raise HeaderSyntaxError(
-            "a header's name has printable ASCII characters without colon and space",
+            say("a header's name has printable ASCII characters without colon and space"),
             header=name,
             source=name,
-            next_step="Write a name such as X-Campaign.",
+            next_step=say("Write a name such as X-Campaign."),
         )
     if name.lower() in _WRITTEN_HERE:
-        raise HeaderSyntaxError(f"{name} is written by the composer itself", header=name, source=name)
+        raise HeaderSyntaxError(say("%(name)s is written by the composer itself", name=name), header=name, source=name)
     written = f"{name}: {_text_line(name, value)}"
     if any(len(line) > _MAX_LINE_HARD for line in written.split("\r\n")):
-        raise HeaderSyntaxError(f"a line of {name} is longer than {_MAX_LINE_HARD} octets", header=name, source=value)
+        raise HeaderSyntaxError(
+            say("a line of %(name)s is longer than %(max_line_hard)s octets", name=name, max_line_hard=_MAX_LINE_HARD),
+            header=name,
+            source=value,
+        )
     return written + "\r\n"
 
 
@@ -291,10 +296,10 @@ def _matching(header: str, value: str, pattern: re.Pattern[str]) -> str:
     if not pattern.match(value) or len(header) + len(value) + 4 > _MAX_LINE_HARD:
         _refuse_breaks(header, value)
         raise HeaderSyntaxError(
-            f"'{value[:100]}' cannot stand in {header}",
+            say("'%(value)s' cannot stand in %(header)s", value=value[:100], header=header),
             header=header,
             source=value,
-            next_step="Check it for spaces, brackets and characters that are not ASCII.",
+            next_step=say("Check it for spaces, brackets and characters that are not ASCII."),
         )
     return value
 
@@ -302,14 +307,21 @@ def _matching(header: str, value: str, pattern: re.Pattern[str]) -> str:
 def _refuse_breaks(header: str, value: str) -> None:
     if (match := _FORBIDDEN.search(value)) is not None:
         raise HeaderSyntaxError(
-            f"{header} has a line break or another control character",
+            say("%(header)s has a line break or another control character", header=header),
             header=header,
             source=value,
             span=Span(match.start(), match.end()),
-            next_step="Remove it.",
+            next_step=say("Remove it."),
         )
     if len(value) > _MAX_HEADER_CHARACTERS:
-        raise HeaderSyntaxError(f"{header} is longer than {_MAX_HEADER_CHARACTERS} characters", header=header)
+        raise HeaderSyntaxError(
+            say(
+                "%(header)s is longer than %(max_header_characters)s characters",
+                header=header,
+                max_header_characters=_MAX_HEADER_CHARACTERS,
+            ),
+            header=header,
+        )
 
 
 @lru_cache(maxsize=256)

@@ -1,6 +1,6 @@
 """Python-liquid made fit for mail: limits, no files, no clock, and nodes that write marks instead of text."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any, TextIO
 
@@ -11,15 +11,20 @@ from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
 from liquid.builtin.tags.echo_tag import EchoTag
 from liquid.exceptions import OutputStreamLimitError
-from liquid.stringify import to_liquid_string
+from liquid.token import Token
 from liquid.utils import ReadOnlyChainMap
 
 from mailtypes.saying import say
+from rendering.bounded_filters import bound_filters
+from rendering.bounded_nodes import BoundedForTag, bound_nodes, check_operators
 from rendering.filters import offer_filters
+from rendering.liquid_limits import MAX_CHARACTERS, MAX_ITERATIONS, BudgetedContext, weigh
 
 Getter = Callable[[Mapping[str, object]], str | None]
 MAX_MARKS = 20_000
 """How many pieces a template may have, and put out."""
+MAX_CONTENT_CHARACTERS = 1_000_000
+"""How many characters of the author's own text a layout may have: loops repeat it."""
 TAGS_NOT_OFFERED = {
     "include": say("Templates cannot read files; put the text here."),
     "render": say("Templates cannot read files; put the text here."),
@@ -31,13 +36,13 @@ TAGS_NOT_OFFERED = {
 """Tags that Liquid knows and mail does not, with what to write instead."""
 
 
-class MergeContext(RenderContext):
+class MergeContext(BudgetedContext):
     """Liquid's context with a place for the values, and without Liquid's own clock."""
 
     __slots__ = ("data", "slot_values")
 
     def __init__(self, template: BoundTemplate, data: Mapping[str, object]) -> None:
-        super().__init__(template, globals=data)
+        super().__init__(template, data)
         self.scope = ReadOnlyChainMap(self.locals, self.globals, self.counters)
         self.data = data
         self.slot_values: list[str] = []
@@ -64,9 +69,13 @@ class MarkedContent(ContentNode):
     __slots__ = ("mark",)
     mark: str
 
-    def render_to_output(self, _: RenderContext, buffer: TextIO) -> int:
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         """Write the mark."""
-        return buffer.write(getattr(self, "mark", self.text))
+        if hasattr(self, "mark"):
+            return buffer.write(self.mark)
+        assert isinstance(context, MergeContext)
+        context.spend(1 + (len(self.text) >> 4))
+        return buffer.write(self.text)
 
 
 class MarkedOutput(OutputNode):
@@ -79,13 +88,13 @@ class MarkedOutput(OutputNode):
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         """Write the mark."""
+        assert isinstance(context, MergeContext)
         if not hasattr(self, "mark"):  # inside of capture
-            return super().render_to_output(context, buffer)
+            return buffer.write(context.text_of(self.expression))
         if not self.special:
-            assert isinstance(context, MergeContext)
             value = self.quick(context.data) if self.quick is not None else None
             if value is None:
-                value = to_liquid_string(self.expression.evaluate(context), autoescape=False)
+                value = context.text_of(self.expression)
             context.slot_values.append(value)
         return buffer.write(self.mark)
 
@@ -98,11 +107,13 @@ class MarkedCycle(CycleNode):
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         """Write the mark."""
+        assert isinstance(context, MergeContext)
+        for value in (*self.args, *([self.group] if self.group else ())):  # their text is the name of the cycle
+            context.spend(1 + 2 * weigh(value.evaluate(context)))
         if not hasattr(self, "mark"):
             return super().render_to_output(context, buffer)
         chosen = StringIO()
         super().render_to_output(context, chosen)
-        assert isinstance(context, MergeContext)
         context.slot_values.append(chosen.getvalue())
         return buffer.write(self.mark)
 
@@ -124,19 +135,31 @@ class _Cycle(CycleTag):
 
 
 class _MailEnvironment(Environment):
-    """Liquid with limits: loops, output, local variables; no clock, no files."""
+    """Liquid with limits: work, loops, output, local variables; no clock, no files."""
 
-    loop_iteration_limit = 2_000
-    output_stream_limit = 500_000
-    local_namespace_limit = 500_000
+    loop_iteration_limit = MAX_ITERATIONS
+    output_stream_limit = MAX_CHARACTERS
+    local_namespace_limit = MAX_CHARACTERS
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         super().setup_tags_and_filters(extra=extra)
         for name in TAGS_NOT_OFFERED:
             self.tags.pop(name, None)
-        for tag in (_Content, _OutputTag, _Echo, _Cycle):
+        for tag in (_Content, _OutputTag, _Echo, _Cycle, BoundedForTag):
             self.add_tag(tag)
         offer_filters(self)
+        bound_filters(self)
+
+    def tokenizer(self) -> Callable[[str], Iterator[Token]]:
+        """Liquid's own, which refuses expressions that it could not read without a deep stack."""
+        tokens_of = super().tokenizer()
+        return lambda source: check_operators(tokens_of(source))
+
+    def from_string(self, source: str, *arguments: Any, **named: Any) -> BoundTemplate:
+        """Parse, and put the nodes within their limits."""
+        template = super().from_string(source, *arguments, **named)
+        bound_nodes(template.nodes, RenderContext(template))
+        return template
 
 
 ENVIRONMENT = _MailEnvironment(tolerance=Mode.STRICT)

@@ -30,6 +30,7 @@ from liquid.filter import with_context
 from liquid.undefined import is_undefined
 
 from mailtypes.saying import say
+from rendering.liquid_limits import BudgetedContext
 
 if TYPE_CHECKING:
     from babel import Locale
@@ -149,7 +150,7 @@ def _timezone(value: object, name: object = None) -> object:
     return (value if value.tzinfo is not None else value.replace(tzinfo=datetime.UTC)).astimezone(zone)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1_024)
 def _zone(name: str) -> ZoneInfo | None:
     if not _ZONE.fullmatch(name):
         return None
@@ -161,7 +162,9 @@ def _zone(name: str) -> ZoneInfo | None:
 
 def _reader(context: RenderContext, wanted: object) -> "Locale":
     if wanted is not None and not is_undefined(wanted):
-        locale = _known_locale(str(wanted))
+        locale = _known_locale(name := str(wanted))
+        if isinstance(context, BudgetedContext):
+            context.spend_locale(name[:_LONGEST_NUMBER])
         if locale is None:
             raise FilterArgumentError(say("there is no locale '%(wanted)s'", wanted=str(wanted)[:40]), token=None)
         return locale
@@ -183,7 +186,7 @@ def _known_locale(name: str) -> "Locale | None":
     return _parsed_locale(name.strip().replace("-", "_")) if len(name) <= 16 else None
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1_024)
 def _parsed_locale(name: str) -> "Locale | None":
     from babel import Locale, UnknownLocaleError  # noqa: PLC0415
 

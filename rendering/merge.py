@@ -17,13 +17,13 @@ from liquid.ast import Node
 from liquid.builtin.content import ContentNode
 from liquid.builtin.tags.capture_tag import CaptureNode
 from liquid.exceptions import LiquidError, LiquidInterrupt, ResourceLimitError
-from liquid.stringify import to_liquid_string
 
 from mailtypes.errors import Span
 from mailtypes.saying import say
 from rendering.liquid_blocks import readable_end, unclosed_block
 from rendering.liquid_environment import (
     ENVIRONMENT,
+    MAX_CONTENT_CHARACTERS,
     MAX_MARKS,
     TAGS_NOT_OFFERED,
     Getter,
@@ -34,6 +34,7 @@ from rendering.liquid_environment import (
     MergeContext,
     quick_getter,
 )
+from rendering.liquid_words import said
 from rendering.source import MergeField, MergeValueError, TemplateSyntaxError
 
 UNSUBSCRIBE_FIELD = "unsubscribe_url"
@@ -81,6 +82,7 @@ class Merge:
         self._getters = self._straight_getters()
         self._straight_key = "".join(self.elements)
         elements = list(self.elements.values())
+        self._longest_content = max((len(one.text) for one in elements if isinstance(one, Content)), default=0)
         self._straight_pieces = [one.text if isinstance(one, Content) else "" for one in elements]
         self._straight_places = [place for place, one in enumerate(elements) if isinstance(one, Value)]
 
@@ -103,7 +105,7 @@ class Merge:
                 value = quick(data) if quick is not None else None
                 if value is None:
                     context = context or MergeContext(self._template, data)
-                    value = to_liquid_string(expression.evaluate(context), autoescape=False)
+                    value = context.text_of(expression)
                 distinct.append(value)
             values = [distinct[index] for index in self._getter_order]
         except LiquidError as error:
@@ -262,15 +264,38 @@ class Merge:
                 error.token = error.token or node.token
                 raise
         self._check_size(context.slot_values)
+        self._check_content(buffer.marks)
         return "".join(buffer.marks), context.slot_values
+
+    def _check_content(self, marks: list[str]) -> None:
+        """Loops repeat the author's text: a layout has only so much of it."""
+        if len(marks) * self._longest_content <= MAX_CONTENT_CHARACTERS:
+            return
+        contents = [one for one in map(self.elements.__getitem__, marks) if isinstance(one, Content)]
+        if sum(len(one.text) for one in contents) > MAX_CONTENT_CHARACTERS:
+            longest = max(contents, key=lambda one: len(one.text))
+            raise MergeValueError(
+                say(
+                    "loops repeat the template's text to more than %(max_characters)s characters",
+                    max_characters=f"{MAX_CONTENT_CHARACTERS:,}",
+                ),
+                field=self.part,
+                source=self.source,
+                span=self._span(longest.start, len(longest.text)),
+                next_step=say("Shorten the list or the loop."),
+            )
 
     def _check_size(self, values: list[str]) -> None:
         if sum(map(len, values)) > _MAX_VALUES_CHARACTERS:
             longest = max(range(len(values)), key=lambda index: len(values[index]))
             raise MergeValueError(
-                f"the merged values are longer than {_MAX_VALUES_CHARACTERS} characters",
+                say(
+                    "the merged values are longer than %(max_values_characters)s characters",
+                    max_values_characters=_MAX_VALUES_CHARACTERS,
+                ),
                 field=say("value %(longest)s", longest=longest + 1),
                 source=self.source,
+                next_step=say("Shorten the list or the loop."),
             )
 
     def _output_span(self, node: Node) -> Span:
@@ -290,7 +315,7 @@ class Merge:
         return self._span(token.start_index, len(token.value.split("\n")[0]))
 
     def _syntax_error(self, error: LiquidError) -> TemplateSyntaxError:
-        message = str(error.message or "the Liquid in this template cannot be read")
+        message = said(str(error.message or "the Liquid in this template cannot be read"))
         name = message.partition("unexpected tag '")[2].rstrip("'")
         span = self._token_span(error)
         next_step = say("Check the brackets and quotes at this place.")
@@ -308,7 +333,7 @@ class Merge:
         span = self._token_span(error)
         limit = isinstance(error, ResourceLimitError)
         return MergeValueError(
-            str(error.message),
+            said(str(error.message)),
             field=self.source[span.start : span.end] if span else self.part,
             source=self.source,
             span=span,

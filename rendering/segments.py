@@ -24,6 +24,13 @@ from rendering.transfer import (
 _IN_URLS = bytes(octet for octet in range(0x21, 0x7F) if octet not in b'"<>') + b"\0"
 _PIXEL = ('<img src="', '" width="1" height="1" alt="" style="display:block;border:0;width:1px;height:1px">')
 _QUOTED_PIXEL = tuple(quoted_printable(piece, slot_follows=True) for piece in _PIXEL)
+# No text, no place on the page, no tab stop, nothing for a screen reader; Outlook's Word hides by `mso-hide` alone.
+_HONEYPOT = (
+    '<a href="',
+    '" tabindex="-1" aria-hidden="true" style="display:none;mso-hide:all;width:0;height:0;max-height:0;'
+    'overflow:hidden;font-size:0;line-height:0"></a>',
+)
+_QUOTED_HONEYPOT = tuple(quoted_printable(piece, slot_follows=True) for piece in _HONEYPOT)
 _REMEMBERED_LENGTH = 64
 _UNSUBSCRIBE, _PREFERENCES = 0, -1  # links are numbered from 1
 _SHORTEST_PIECE = 3  # a base64 quantum
@@ -64,7 +71,12 @@ class PixelSlot:
     """Takes the open-tracking image, or nothing where opens are not tracked."""
 
 
-AddressSlot = LinkSlot | UnsubscribeSlot | PreferencesSlot | PixelSlot
+@dataclass(frozen=True, slots=True)
+class HoneypotSlot:
+    """Takes the link that no reader sees, or nothing where machines are not told by it."""
+
+
+AddressSlot = LinkSlot | UnsubscribeSlot | PreferencesSlot | PixelSlot | HoneypotSlot
 Slot = MergeSlot | AddressSlot
 Piece = str | Slot
 
@@ -85,7 +97,8 @@ class SlotValues:
 
 @dataclass(frozen=True, slots=True)
 class MessageUrls:
-    """The addresses made for one message. ``link_url`` gives that of a link number; no pixel where it is ``None``.
+    """The addresses made for one message. ``link_url`` gives that of a link number; no pixel and no hidden link
+    (``honeypot_url``) where they are ``None``.
 
     Where there is no preference page, its links lead to where one unsubscribes.
     """
@@ -94,12 +107,13 @@ class MessageUrls:
     unsubscribe_url: str
     pixel_url: str | None = None
     preferences_url: str = ""
+    honeypot_url: str | None = None
 
 
 class Addresses:
     """The addresses of one message, asked for once and checked, for the slots of both parts."""
 
-    __slots__ = ("_has_ampersand", "_is_plain", "_pixel", "_urls", "quoted_plainly")
+    __slots__ = ("_has_ampersand", "_honeypot", "_is_plain", "_pixel", "_urls", "quoted_plainly")
 
     def __init__(self, urls: MessageUrls, numbers: Iterable[int]) -> None:
         """``ValueError`` where an address made for the message cannot stand in mail."""
@@ -107,8 +121,8 @@ class Addresses:
         self._urls = {number: link_url(number) for number in numbers}
         self._urls[_UNSUBSCRIBE] = urls.unsubscribe_url
         self._urls[_PREFERENCES] = urls.preferences_url or urls.unsubscribe_url
-        self._pixel = urls.pixel_url
-        given = [*self._urls.values(), self._pixel or ""]
+        self._pixel, self._honeypot = urls.pixel_url, urls.honeypot_url
+        given = [*self._urls.values(), self._pixel or "", self._honeypot or ""]
         together = "\0".join(given)
         octets = together.encode("utf-8", "replace")
         if not together.isascii() or octets.translate(None, _IN_URLS) or together.count("\0") >= len(given):
@@ -121,12 +135,14 @@ class Addresses:
         """By link number (the others under ``_UNSUBSCRIBE``, ``_PREFERENCES``), where all of them need no encoding."""
         if self._is_plain and not self._has_ampersand:
             ended = octets.replace(b"\0", SOFT_BREAK + b"\0").split(b"\0")
-            self.quoted_plainly = dict(zip(self._urls, ended, strict=False))  # the last one is the pixel's
+            self.quoted_plainly = dict(zip(self._urls, ended, strict=False))  # the last two belong to no number
 
     def text(self, slot: "AddressSlot") -> str:
         """What goes into the slot."""
         if isinstance(slot, PixelSlot):
             return "" if self._pixel is None else escape(self._pixel).join(_PIXEL)
+        if isinstance(slot, HoneypotSlot):
+            return "" if self._honeypot is None else escape(self._honeypot).join(_HONEYPOT)
         url = self._urls[_number(slot)]
         return url.replace("&", "&amp;") if self._has_ampersand and slot.markup else url
 
@@ -134,6 +150,10 @@ class Addresses:
         """The same in quoted-printable."""
         if isinstance(slot, PixelSlot):
             return b"" if self._pixel is None else quoted_printable_value(escape(self._pixel)).join(_QUOTED_PIXEL)
+        if isinstance(slot, HoneypotSlot):
+            if self._honeypot is None:
+                return b""
+            return quoted_printable_value(escape(self._honeypot)).join(_QUOTED_HONEYPOT)
         if self.quoted_plainly is not None:
             return self.quoted_plainly[_number(slot)]
         return quoted_printable_value(self.text(slot))
@@ -185,10 +205,10 @@ class Part:
         self._numbered = [
             (_number(slot), position)
             for slot, where in self._addresses
-            if not isinstance(slot, PixelSlot)
+            if not isinstance(slot, PixelSlot | HoneypotSlot)
             for position in where
         ]
-        self._pixels = [(slot, where) for slot, where in self._addresses if isinstance(slot, PixelSlot)]
+        self._elements = [one for one in self._addresses if isinstance(one[0], PixelSlot | HoneypotSlot)]
 
     @property
     def transfer_encoding(self) -> str:
@@ -221,7 +241,7 @@ class Part:
             raise self._value_error(index, error) from error
         others: Sequence[tuple[AddressSlot, list[int]]] = self._addresses
         if self._quoted and (plainly := addresses.quoted_plainly) is not None:
-            others = self._pixels
+            others = self._elements
             for number, position in self._numbered:
                 out[position] = plainly[number]
         encode = addresses.quoted if self._quoted else addresses.octets

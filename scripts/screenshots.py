@@ -30,6 +30,13 @@ WIDTHS = {"wide": 1280, "narrow": 390}
 LOOKS = {"light": ("en", "light"), "dark": ("en", "dark"), "rtl": ("he", "light")}
 LONGEST, LARGEST = 150, 300 * 1024
 _ROUNDS = 3
+_ALL_PICTURES = """Promise.race([
+  Promise.all([...document.images].map((image) => {
+    image.loading = "eager";
+    return image.complete || new Promise((done) => { image.onload = image.onerror = done; });
+  })),
+  new Promise((done) => setTimeout(done, 5000)),
+]).then(() => null)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,8 @@ def shoot(browser: Browser, url: str, pages: dict[str, str], password: str, targ
             page = context.new_page()
             for name, address in pages.items():
                 page.goto(url + address)
+                # Pictures further down are fetched when they are scrolled to; a photographer does not scroll.
+                page.evaluate(_ALL_PICTURES)
                 page.screenshot(path=folder / f"{name}.png", full_page=True)
                 count += 1
             context.close()

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tracking.scoring import KindScore, RuleScore, score  # noqa: E402
-from tracking.testing import population  # noqa: E402
+from tracking.testing import FOLLOWED, population, with_honeypots  # noqa: E402
 from tracking.verdicts import shipped_judge  # noqa: E402
 
 PAGE = ROOT / "docs" / "tracking.md"
@@ -42,22 +42,42 @@ def kind_row(found: KindScore) -> str:
 
 
 def tables(size: int, seed: int) -> str:
-    """Both tables as Markdown."""
+    """The tables as Markdown, without honeypots and with them."""
     chance = random.Random(seed)  # noqa: S311  drawn again the same way
-    rules, kinds = score(population(size, chance), shipped_judge())
+    drawn = population(size, chance)
+    rules, kinds = score(drawn, shipped_judge())
+    rules_with, kinds_with = score(with_honeypots(drawn, chance), shipped_judge())
+    changed = [one for one, before in zip(rules_with, rules, strict=True) if one != before]
     return "\n".join(
         [
             f"{size:,} deliveries whose mail was fetched, seed {seed}:",
             "",
-            "| | by people | told | human | probable | machine | people called machine | machines called human |",
-            "|---|---|---|---|---|---|---|---|",
-            *map(kind_row, kinds),
+            *_table_of_kinds(kinds),
             "",
-            "| rule | verdict | decided | precision | recall |",
-            "|---|---|---|---|---|",
-            *map(rule_row, rules),
+            *_table_of_rules(rules),
+            "",
+            "The same with honeypots (`track.honeypots`), supposing that"
+            f" {100 * FOLLOWED:.0f} % of the machines that follow several links follow that one, too:",
+            "",
+            *_table_of_kinds(kinds_with),
+            "",
+            "Of the rules these decide otherwise then:",
+            "",
+            *_table_of_rules(changed),
         ]
     )
+
+
+def _table_of_kinds(kinds: list[KindScore]) -> list[str]:
+    return [
+        "| | by people | told | human | probable | machine | people called machine | machines called human |",
+        "|---|---|---|---|---|---|---|---|",
+        *map(kind_row, kinds),
+    ]
+
+
+def _table_of_rules(rules: list[RuleScore]) -> list[str]:
+    return ["| rule | verdict | decided | precision | recall |", "|---|---|---|---|---|", *map(rule_row, rules)]
 
 
 def main() -> None:

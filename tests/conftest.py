@@ -5,10 +5,12 @@ one tree at a time. These come first, then those with a browser, so that no long
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import URL, Engine
 
 if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
@@ -32,6 +34,29 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _turn(item.path))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _statements_are_compiled_once() -> Iterator[None]:
+    """All SQLite engines share a dialect and its compiled statements, which each test would have to make anew.
+
+    One for writing and one for reading, as a process of Postwright has.
+    """
+    from postwright.store import database  # noqa: PLC0415 - only for tests of this process
+
+    shared: dict[bool, Engine] = {}
+    create_engine = database.create_engine
+
+    def create(url: URL, **options: Any) -> Engine:
+        engine = create_engine(url, query_cache_size=5000, **options)
+        if engine.dialect.name == "sqlite":
+            first = shared.setdefault(bool(options), engine)
+            engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "create_engine", create)
+        yield
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -44,6 +44,8 @@ _OPENS: Final = {
 }
 _CLICKS: Final = {**_OPENS, PrivacyMode.LAST_OPEN: Recording(), PrivacyMode.FULL: Recording(detail=True)}
 
+_COUNT_AS_NOTHING: Final = frozenset({FetchKind.LOOK, FetchKind.HONEYPOT})
+
 
 def effective_mode(of_list: str | None, of_contact: str | None) -> PrivacyMode:
     """The stricter of both modes; ``None`` is no wish, and a word that nobody knows is ``off``."""
@@ -54,10 +56,10 @@ def effective_mode(of_list: str | None, of_contact: str | None) -> PrivacyMode:
 def recording(mode: PrivacyMode, kind: FetchKind) -> Recording:
     """What ``mode`` lets be stored of a fetch. Where only the last open is kept, clicks leave nothing.
 
-    A look (HEAD) is nobody's doing, but serves to tell machines: it is kept where clicks are kept in detail.
+    A look (HEAD) and a honeypot are nobody's doing, but serve to tell machines: kept where clicks are kept in detail.
     """
     allowed = (_OPENS if kind is FetchKind.OPEN else _CLICKS)[mode]
-    return Recording(detail=allowed.detail) if kind is FetchKind.LOOK else allowed
+    return Recording(detail=allowed.detail) if kind in _COUNT_AS_NOTHING else allowed
 
 
 def _read(mode: str) -> PrivacyMode:

@@ -6,12 +6,13 @@ together, not what share of mail is opened anywhere.
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from mailtypes.clock import SECOND
 from tracking.verdicts import AgentFamily, Fetch, FetchKind, NetworkClass
+from tracking.verdicts.features import HONEYPOT_LINK
 
 SENT_AT: Final = 1_700_000_000 * SECOND
 LINKS: Final = 6
@@ -228,4 +229,30 @@ def population(size: int, chance: random.Random) -> list[SimulatedDelivery]:
             fetches += _hidden_scanner(chance)
         ordered = sorted(fetches, key=lambda one: one.fetch.at)
         found.append(SimulatedDelivery(name, SENT_AT, tuple(ordered)))
+    return found
+
+
+FOLLOWED: Final = 0.7
+"""The share of gateways that follow the link that no reader sees; the others read the styles. An assumption."""
+_SHUFFLED: Final = 0.4
+
+
+def with_honeypots(deliveries: Sequence[SimulatedDelivery], chance: random.Random) -> list[SimulatedDelivery]:
+    """The same deliveries, had their mail a link at its end that no reader sees.
+
+    Machines that follow several links follow it, too (``FOLLOWED``): as the last one, or anywhere among the others.
+    """
+    found = []
+    for delivery in deliveries:
+        clicks = [one.fetch for one in delivery.fetches if not one.by_person and one.fetch.kind is FetchKind.CLICK]
+        fetches = list(delivery.fetches)
+        if len({click.link for click in clicks}) >= 2 and chance.random() < FOLLOWED:
+            after = chance.expovariate(1 / 2)
+            at = clicks[-1].at + int(after * SECOND)
+            if chance.random() < _SHUFFLED:
+                at = chance.randint(clicks[0].at, clicks[-1].at)
+            caught = replace(clicks[-1], kind=FetchKind.HONEYPOT, at=at, link=HONEYPOT_LINK)
+            fetches.append(Labelled(caught, by_person=False))
+        ordered = sorted(fetches, key=lambda one: one.fetch.at)
+        found.append(replace(delivery, fetches=tuple(ordered)))
     return found

@@ -54,7 +54,7 @@ class ProviderDay:
     ``attempts`` counts answers, ``sent`` the messages taken, ``deferrals`` answers that put us off for our rate or
     reputation (not greylisting or a full mailbox), ``blocks`` refusals by reason. ``None`` is "not known".
     ``reported_spam_rate`` belongs to the day that it speaks of, however late it came. ``held_back``: messages that were
-    not even tried any more, since such deferrals had stopped us (:func:`held_back`).
+    never tried, since such deferrals had stopped us (:func:`held_back`); none of them is among the others.
     """
 
     day: date
@@ -85,13 +85,19 @@ class ProviderDay:
 _STRAY = 3
 
 
-def held_back(granted: int, attempts: int, deferrals: int) -> int:
-    """How many of ``granted`` (what the day's budget gave) were held back, since the provider had put us off.
+def held_back(granted: int, answers: tuple[int, int], taken_back: int) -> int:
+    """How many messages of a day were not tried since the provider had stopped us.
 
-    A sender that stops at the first "not now" hears it a few times a day, however much it had to send; by answers alone
-    it would look welcome. Fewer than three deferrals are stray: what did not leave then had another reason.
+    ``granted`` is what the day's budget gave, ``answers`` the day's attempts and the deferrals among them,
+    ``taken_back`` those that were granted, never tried, and are known to have waited for the provider: no more can be
+    held back than the attempts have left over. A sender that stops at the first "not now" hears it a few times a day,
+    however much it had to send; by answers alone it would look welcome. Fewer than three deferrals are stray, unless
+    there was no answer at all since nothing could leave.
     """
-    return max(0, granted - (attempts - deferrals)) if deferrals >= _STRAY else 0
+    attempts, deferrals = answers
+    if attempts and deferrals < _STRAY:
+        return 0
+    return max(0, min(taken_back, granted - attempts))
 
 
 class Measure(StrEnum):

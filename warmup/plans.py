@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from mailtypes.errors import InputSyntaxError, Span
+from mailtypes.saying import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +117,21 @@ def read_table(name: str, text: str) -> RampPlan:
         digits = match[0].replace(",", "").replace("_", "")
         span = Span(*match.span())
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 12):
-            raise PlanSyntaxError("not a cap", source=text, span=span, next_step="Write messages a day, as 1000.")
+            raise PlanSyntaxError(
+                say("not a cap"), source=text, span=span, next_step=say("Write messages a day, as 1000.")
+            )
         if len(caps) == _LONGEST_TABLE or int(digits) < max(caps[-1:] or [1]):
-            what = "too many days" if len(caps) == _LONGEST_TABLE else "a cap below the day's before"
-            step = f"A table has at most {_LONGEST_TABLE:,} days, and caps of 1 and more that never fall."
+            what = say("too many days") if len(caps) == _LONGEST_TABLE else say("a cap below the day's before")
+            step = say(
+                "A table has at most %(longest_table)s days, and caps of 1 and more that never fall.",
+                longest_table=f"{_LONGEST_TABLE:,}",
+            )
             raise PlanSyntaxError(what, source=text, span=span, next_step=step)
         caps.append(int(digits))
     if not caps:
-        raise PlanSyntaxError("an empty table", source=text, next_step="Write the caps of the days: 100 200 400.")
+        raise PlanSyntaxError(
+            say("an empty table"), source=text, next_step=say("Write the caps of the days: 100 200 400.")
+        )
     return RampPlan(name, tuple(caps), "own table")
 
 

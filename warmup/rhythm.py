@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mailtypes.clock import HOUR, Microseconds, as_datetime, from_datetime
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 _LONGEST_SEARCH = 60  # days that are looked through for an open hour
 
@@ -47,14 +48,22 @@ class Rhythm:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise RhythmSyntaxError(
-                f"no time zone '{self.zone}'", source=self.zone, next_step="Write a name such as Asia/Jerusalem."
+                say("no time zone '%(zone)s'", zone=self.zone),
+                source=self.zone,
+                next_step=say("Write a name such as Asia/Jerusalem."),
             ) from None
         if self.quiet is not None and not all(0 <= hour <= 23 for hour in self.quiet):
-            raise RhythmSyntaxError(f"no hours: {self.quiet}", next_step="Quiet hours are full hours from 0 to 23.")
+            raise RhythmSyntaxError(
+                say("no hours: %(quiet)s", quiet=self.quiet), next_step=say("Quiet hours are full hours from 0 to 23.")
+            )
         if not self.weekend <= set(range(7)) or not 0.0 <= self.weekend_share <= 1.0:
-            raise RhythmSyntaxError("no weekend", next_step="Weekdays are 0 (Monday) to 6, the share is 0 to 1.")
+            raise RhythmSyntaxError(
+                say("no weekend"), next_step=say("Weekdays are 0 (Monday) to 6, the share is 0 to 1.")
+            )
         if len(self.weekend) == 7 and self.weekend_share == 0.0:
-            raise RhythmSyntaxError("every day is a rest day", next_step="Leave a day on which mail goes out.")
+            raise RhythmSyntaxError(
+                say("every day is a rest day"), next_step=say("Leave a day on which mail goes out.")
+            )
 
     @cached_property
     def _zone(self) -> ZoneInfo:

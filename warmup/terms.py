@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 from math import ceil, floor
 
+from mailtypes.saying import say
 from warmup.plans import PRESETS, RampPlan
 from warmup.rhythm import Rhythm
 
@@ -35,9 +36,12 @@ class ProviderTerms:
 
     def __post_init__(self) -> None:
         if (self.first is not None and self.first < 1) or (self.ceiling is not None and self.ceiling < 1):
-            raise ValueError("a starting point and a ceiling are at least 1 message a day")
+            raise ValueError(say("a starting point and a ceiling are at least 1 message a day"))
         if self.first is not None and self.ceiling is not None and self.first > self.ceiling:
-            raise ValueError(f"the ramp starts at {self.first:,}, above its ceiling of {self.ceiling:,}")
+            first, ceiling = f"{self.first:,}", f"{self.ceiling:,}"
+            raise ValueError(
+                say("the ramp starts at %(first)s, above its ceiling of %(ceiling)s", first=first, ceiling=ceiling)
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class WarmUpPlan:
 
     def __post_init__(self) -> None:
         if not 0 < self.hourly_share <= 1 or not 0 <= self.reserve < 1:
-            raise ValueError("an hour's share lies above 0 and up to 1, the reserve from 0 to below 1")
+            raise ValueError(say("an hour's share lies above 0 and up to 1, the reserve from 0 to below 1"))
 
     def terms_of(self, provider: str) -> ProviderTerms:
         """The starting point and ceiling of ``provider``."""

@@ -132,9 +132,9 @@ def parse_signature(value: str) -> Signature:
         if name not in tags:
             raise SignatureSyntaxError(say("the signature has no %(name)s= tag", name=name), source=value)
     if tags["v"].value != "1":
-        raise _bad_tag(value, tags["v"], "the version is not 1")
+        raise _bad_tag(value, tags["v"], say("the version is not 1"))
     if "q" in tags and "dns/txt" not in tags["q"].packed_value.lower().split(":"):
-        raise _bad_tag(value, tags["q"], "no query method that we know (dns/txt)")
+        raise _bad_tag(value, tags["q"], say("no query method that we know (dns/txt)"))
     domain = _parse_domain(value, tags["d"])
     header_algorithm, body_algorithm = _parse_canonicalization(value, tags.get("c"))
     return Signature(
@@ -155,7 +155,9 @@ def parse_signature(value: str) -> Signature:
 
 
 def _bad_tag(source: str, tag: Tag, message: str) -> SignatureSyntaxError:
-    return SignatureSyntaxError(f"{tag.name}=: {message}", source=source, span=tag.value_span)
+    return SignatureSyntaxError(
+        say("%(tag)s=: %(message)s", tag=tag.name, message=message), source=source, span=tag.value_span
+    )
 
 
 def _parse_domain(source: str, tag: Tag) -> DomainName:
@@ -163,7 +165,7 @@ def _parse_domain(source: str, tag: Tag) -> DomainName:
         # RFC 8616 section 5: a d= may hold U-labels, which are UTF-8 in the field.
         return DomainName.parse(tag.value.encode("latin-1").decode("utf-8"))
     except (DomainSyntaxError, UnicodeError) as error:
-        raise _bad_tag(source, tag, "not a domain name") from error
+        raise _bad_tag(source, tag, say("not a domain name")) from error
 
 
 def _parse_selector(source: str, tag: Tag, domain: DomainName) -> str:
@@ -171,7 +173,7 @@ def _parse_selector(source: str, tag: Tag, domain: DomainName) -> str:
         selector = DomainName.parse(tag.value.encode("latin-1").decode("utf-8")).ascii
         DomainName.parse(f"{selector}._domainkey.{domain.ascii}")
     except (DomainSyntaxError, UnicodeError) as error:
-        raise _bad_tag(source, tag, "not a selector") from error
+        raise _bad_tag(source, tag, say("not a selector")) from error
     return selector
 
 
@@ -183,7 +185,7 @@ def _parse_canonicalization(source: str, tag: Tag | None) -> tuple[Canonicalizat
         # RFC 6376 section 3.5: where only one is named, the body is simple.
         return Canonicalization(header_name), Canonicalization(body_name or "simple")
     except ValueError as error:
-        raise _bad_tag(source, tag, "not a canonicalisation that we know") from error
+        raise _bad_tag(source, tag, say("not a canonicalisation that we know")) from error
 
 
 def _parse_identity(source: str, tag: Tag | None, domain: DomainName) -> str:
@@ -196,16 +198,16 @@ def _parse_identity(source: str, tag: Tag | None, domain: DomainName) -> str:
         within = False
     if not within:
         # RFC 6376 section 6.1.1: "domain mismatch".
-        raise _bad_tag(source, tag, "the identity is not within the domain of d=")
+        raise _bad_tag(source, tag, say("the identity is not within the domain of d="))
     return f"{local_part}@{host.lower()}"
 
 
 def _parse_signed_names(source: str, tag: Tag) -> tuple[str, ...]:
     names = tuple(tag.packed_value.lower().split(":"))
     if len(names) > _MAX_SIGNED_NAMES or not all(_FIELD_NAME.match(name) for name in names):
-        raise _bad_tag(source, tag, "not a list of field names")
+        raise _bad_tag(source, tag, say("not a list of field names"))
     if "from" not in names:
-        raise _bad_tag(source, tag, "the From field is not signed")  # RFC 6376 section 5.4
+        raise _bad_tag(source, tag, say("the From field is not signed"))  # RFC 6376 section 5.4
     return names
 
 
@@ -213,9 +215,9 @@ def _parse_base64(source: str, tag: Tag) -> bytes:
     try:
         octets = base64.b64decode(tag.packed_value, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _bad_tag(source, tag, "not base64") from error
+        raise _bad_tag(source, tag, say("not base64")) from error
     if not octets:
-        raise _bad_tag(source, tag, "the value is empty")
+        raise _bad_tag(source, tag, say("the value is empty"))
     return octets
 
 
@@ -224,7 +226,7 @@ def _parse_number(source: str, tags: Mapping[str, Tag], name: str, pattern: re.P
     if tag is None:
         return None
     if not pattern.match(tag.value):
-        raise _bad_tag(source, tag, "not a number")
+        raise _bad_tag(source, tag, say("not a number"))
     return int(tag.value)
 
 

@@ -19,6 +19,7 @@ from dns_checks.reports.report import (
 )
 from dns_checks.reports.xml_elements import Element, mended, read_children
 from mailtypes.clock import SECOND, Microseconds, from_datetime
+from mailtypes.saying import say
 
 MAX_ROWS: Final = 100_000
 _MAX_COUNT: Final = 10**12
@@ -53,7 +54,11 @@ def parse_aggregate(octets: bytes, domain_hint: str = "") -> AggregateReport:
         if not first.malformed:
             raise
         remarks = Remarks()
-        remarks.add("xml.mended", f"It is read although it is no XML: {first.message}", first.place and first.place[0])
+        remarks.add(
+            "xml.mended",
+            say("It is read although it is no XML: %(message)s", message=first.message),
+            first.place and first.place[0],
+        )
         try:
             return _read(mended(octets), domain_hint, remarks)
         except ReportSyntaxError as second:
@@ -78,19 +83,23 @@ class _Builder:
         """One child of the root, in the order of the document."""
         if element.name == "record":
             if len(self._rows) >= MAX_ROWS:
-                raise ReportSyntaxError(f"There are more than {MAX_ROWS} records.", place=(element.line, 1))
+                raise ReportSyntaxError(
+                    say("There are more than %(max_rows)s records.", max_rows=MAX_ROWS), place=(element.line, 1)
+                )
             self._rows.append(self._row(element))
         elif self._named.setdefault(element.name, element) is not element:
-            self._remarks.add("aggregate.repeated", f"<{element.name[:_EXCERPT]}> occurs twice.", element.line)
+            self._remarks.add(
+                "aggregate.repeated", say("<%(name)s> occurs twice.", name=element.name[:_EXCERPT]), element.line
+            )
 
     def report(self, domain_hint: str) -> AggregateReport:
         """The whole; raise ``ReportSyntaxError`` where there is nothing that makes it a report."""
         metadata = self._named.get("report_metadata")
         policy = self._named.get("policy_published")
         if metadata is None and policy is None and not self._rows:
-            raise ReportSyntaxError("The report has neither report_metadata, policy_published nor a record.")
+            raise ReportSyntaxError(say("The report has neither report_metadata, policy_published nor a record."))
         if not self._rows:
-            self._remarks.add("aggregate.no_record", "The report has no record.")
+            self._remarks.add("aggregate.no_record", say("The report has no record."))
         about = self._expected(metadata, "report_metadata")
         begin, end = self._period(about)
         version, extensions = self._named.get("version"), self._named.get("extensions")
@@ -113,19 +122,19 @@ class _Builder:
 
     def _expected(self, element: Element | None, name: str) -> Element:
         if element is None:
-            self._remarks.add("aggregate.missing", f"There is no <{name}>.")
+            self._remarks.add("aggregate.missing", say("There is no <%(name)s>.", name=name))
         return element or Element(name, 0, {})
 
     def _wanted(self, element: Element, name: str) -> str:
         value = element.value(name)
         if not value:
-            self._remarks.add("aggregate.missing", f"There is no <{name}>.", element.line or None)
+            self._remarks.add("aggregate.missing", say("There is no <%(name)s>.", name=name), element.line or None)
         return value
 
     def _period(self, metadata: Element) -> tuple[Microseconds | None, Microseconds | None]:
         period = metadata.child("date_range")
         if period is None:
-            self._remarks.add("aggregate.missing", "There is no <date_range>.", metadata.line or None)
+            self._remarks.add("aggregate.missing", say("There is no <date_range>."), metadata.line or None)
             return None, None
         return self._moment(period, "begin"), self._moment(period, "end")
 
@@ -134,7 +143,11 @@ class _Builder:
         number = _NUMBER.match(text)
         if number and int(number[1]) < _MILLISECONDS:
             return Microseconds(int(number[1]) * SECOND)
-        self._remarks.add("aggregate.time", f"<{name}> is not in seconds: '{text[:_EXCERPT]}'.", period.line)
+        self._remarks.add(
+            "aggregate.time",
+            say("<%(name)s> is not in seconds: '%(text)s'.", name=name, text=text[:_EXCERPT]),
+            period.line,
+        )
         if number:
             return Microseconds(int(number[1]) * 1_000)
         try:
@@ -185,7 +198,7 @@ class _Builder:
     def _part(self, parent: Element, name: str) -> Element:
         found = parent.child(name)
         if found is None:
-            self._remarks.add("aggregate.missing", f"A record has no <{name}>.", parent.line)
+            self._remarks.add("aggregate.missing", say("A record has no <%(name)s>.", name=name), parent.line)
         return found or Element(name, parent.line, {})
 
     def _source_ip(self, row: Element) -> str:
@@ -194,7 +207,9 @@ class _Builder:
             address = ip_address(text.strip("[]"))
             return str(getattr(address, "ipv4_mapped", None) or address)
         except ValueError:
-            self._remarks.add("aggregate.source_ip", f"'{text[:_EXCERPT]}' is no IP address.", row.line)
+            self._remarks.add(
+                "aggregate.source_ip", say("'%(text)s' is no IP address.", text=text[:_EXCERPT]), row.line
+            )
             return text
 
     def _count(self, row: Element) -> int:
@@ -202,7 +217,7 @@ class _Builder:
         if number and 0 < int(number[1]) <= _MAX_COUNT:
             return int(number[1])
         # A record stands for one message at least; none at all would hide its source.
-        sentence = f"The count is '{row.value('count')[:_EXCERPT]}'; one message is assumed."
+        sentence = say("The count is '%(text)s'; one message is assumed.", text=row.value("count")[:_EXCERPT])
         self._remarks.add("aggregate.count", sentence, row.line)
         return 1
 
@@ -235,19 +250,33 @@ class _Builder:
         if token:
             expected = ", ".join(sorted(known))
             shown = token[:_EXCERPT]
-            self._remarks.add("aggregate.unknown_value", f"<{name}> is '{shown}', none of {expected}.", line)
+            self._remarks.add(
+                "aggregate.unknown_value",
+                say("<%(name)s> is '%(shown)s', none of %(expected)s.", name=name, shown=shown, expected=expected),
+                line,
+            )
         elif wanted or found:
-            self._remarks.add("aggregate.missing", f"<{element.name}> has no <{name}>.", line or None)
+            self._remarks.add(
+                "aggregate.missing",
+                say("<%(name)s> has no <%(missing)s>.", name=element.name, missing=name),
+                line or None,
+            )
         return token
 
     def _domain(self, element: Element, name: str, *, wanted: bool = False) -> str:
         """A domain in lower case; of an address its domain."""
         text = element.value(name).lower()
         if "@" in text:
-            self._remarks.add("aggregate.address", f"<{name}> is an address, not a domain.", element.line)
+            self._remarks.add(
+                "aggregate.address", say("<%(name)s> is an address, not a domain.", name=name), element.line
+            )
             text = text.rpartition("@")[2].rstrip("> ")
         if wanted and not text:
-            self._remarks.add("aggregate.missing", f"<{element.name}> has no <{name}>.", element.line)
+            self._remarks.add(
+                "aggregate.missing",
+                say("<%(name)s> has no <%(missing)s>.", name=element.name, missing=name),
+                element.line,
+            )
         return text.removesuffix(".")
 
 

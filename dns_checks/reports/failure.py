@@ -7,6 +7,7 @@ from typing import Final
 from dns_checks.reports.mail_parts import MailPart, parse_fields
 from dns_checks.reports.report import FailureReport, Remarks, ReportSyntaxError
 from mailtypes.clock import Microseconds, from_datetime
+from mailtypes.saying import say
 
 FEEDBACK_TYPE: Final = "message/feedback-report"
 
@@ -79,7 +80,7 @@ class _Fields:
     def report(self, headers: str, message: bytes, sender: str, message_id: str) -> FailureReport:
         """The whole; the field without which it is none is ``Feedback-Type`` (RFC 5965 section 3.1)."""
         if not self._one("feedback-type"):
-            raise ReportSyntaxError("The feedback report has no Feedback-Type field.", place=(1, 1))
+            raise ReportSyntaxError(say("The feedback report has no Feedback-Type field."), place=(1, 1))
         return FailureReport(
             feedback_type=self._token("feedback-type", _KNOWN_TYPES),
             version=self._number("version", 1),
@@ -122,7 +123,10 @@ class _Fields:
     def _token(self, name: str, known: frozenset[str]) -> str:
         token = self._one(name).lower()
         if token and token not in known:
-            self._remarks.add("failure.unknown_value", f"{name} is '{token[:60]}', which is not known.")
+            self._remarks.add(
+                "failure.unknown_value",
+                say("%(name)s is '%(token)s', which is not known.", name=name, token=token[:60]),
+            )
         return token
 
     def _number(self, name: str, default: int) -> int:
@@ -130,7 +134,9 @@ class _Fields:
         if not text:
             return default
         if not _NUMBER.match(text):
-            self._remarks.add("failure.number", f"{name} is '{text[:60]}', which is no number.")
+            self._remarks.add(
+                "failure.number", say("%(name)s is '%(text)s', which is no number.", name=name, text=text[:60])
+            )
             return default
         return int(text)
 
@@ -147,5 +153,5 @@ class _Fields:
             moment = parsedate_to_datetime(text[:200])
             return from_datetime(moment)
         except (TypeError, ValueError, OverflowError, IndexError):
-            self._remarks.add("failure.date", f"'{text[:60]}' is no date with a zone.")
+            self._remarks.add("failure.date", say("'%(text)s' is no date with a zone.", text=text[:60]))
             return None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dns_checks.reports.report import ReportSyntaxError
+from mailtypes.saying import say
 
 MAX_PARTS: Final = 200
 MAX_DEPTH: Final = 10
@@ -69,8 +70,8 @@ def read_mail(octets: bytes) -> MailPart:
     mail = _Reader().read(octets, 1)
     if not mail.fields:
         raise ReportSyntaxError(
-            "This is no report: neither gzip, zip, XML, JSON nor a mail.",
-            "Give the file that was attached to the report's mail, or the whole mail.",
+            say("This is no report: neither gzip, zip, XML, JSON nor a mail."),
+            say("Give the file that was attached to the report's mail, or the whole mail."),
             place=(1, 1),
         )
     return mail
@@ -84,7 +85,7 @@ def parse_fields(text: str) -> tuple[tuple[str, str], ...]:
         if match:
             found.append((match[1].lower(), match[2].removeprefix(" ")))
         if len(found) > _MAX_FIELDS:
-            raise ReportSyntaxError(f"There are more than {_MAX_FIELDS} header fields.")
+            raise ReportSyntaxError(say("There are more than %(max_fields)s header fields.", max_fields=_MAX_FIELDS))
     return tuple(found)
 
 
@@ -95,7 +96,13 @@ class _Reader:
     def read(self, octets: bytes, depth: int) -> MailPart:
         self._parts += 1
         if self._parts > MAX_PARTS or depth > MAX_DEPTH:
-            raise ReportSyntaxError(f"The mail has more than {MAX_PARTS} parts or {MAX_DEPTH} levels of them.")
+            raise ReportSyntaxError(
+                say(
+                    "The mail has more than %(max_parts)s parts or %(max_depth)s levels of them.",
+                    max_parts=MAX_PARTS,
+                    max_depth=MAX_DEPTH,
+                )
+            )
         header, body = _split_header(octets)
         fields = parse_fields(header)
         leaf = MailPart(fields, body)
@@ -120,7 +127,9 @@ def _split_header(octets: bytes) -> tuple[str, bytes]:
         return "", octets.split(b"\n", 1)[1]
     end = _HEADER_END.search(octets, 0, _MAX_HEADER + 4)
     if end is None and len(octets) > _MAX_HEADER:
-        raise ReportSyntaxError(f"This is no mail: its header has more than {_MAX_HEADER} octets.")
+        raise ReportSyntaxError(
+            say("This is no mail: its header has more than %(max_header)s octets.", max_header=_MAX_HEADER)
+        )
     header = octets if end is None else octets[: end.start()]
     return header.decode("utf-8", "replace"), b"" if end is None else octets[end.end() :]
 

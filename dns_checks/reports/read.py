@@ -10,6 +10,7 @@ from dns_checks.reports.mail_parts import MailPart, read_mail
 from dns_checks.reports.report import AggregateReport, FailureReport, ReportSyntaxError, TlsReport
 from dns_checks.reports.tls import parse_tls_report
 from dns_checks.reports.unpack import Budget, is_packed, unpack
+from mailtypes.saying import say
 
 Report: TypeAlias = AggregateReport | FailureReport | TlsReport
 
@@ -20,7 +21,7 @@ _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _REPORT_TYPE: Final = re.compile(r"application/(?:x-)?(?:tlsrpt|gzip|zip|xml|json)|text/(?:xml|json)")
 _REPORT_NAME: Final = re.compile(r"\.(?:xml|json|gz|zip)\Z", re.IGNORECASE)
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,253}\Z")
-_FIND_IT: Final = "Give the file that was attached to the report's mail, or the whole mail."
+_FIND_IT: Final = say("Give the file that was attached to the report's mail, or the whole mail.")
 
 
 class _Kind(Enum):
@@ -37,7 +38,13 @@ def read_report(octets: bytes, name: str = "", content_type: str = "") -> Report
     read that can be.
     """
     if len(octets) > MAX_OCTETS:
-        raise ReportSyntaxError(f"It has {len(octets)} octets, more than the {MAX_OCTETS} that are read.")
+        raise ReportSyntaxError(
+            say(
+                "It has %(count)s octets, more than the %(max_octets)s that are read.",
+                count=len(octets),
+                max_octets=MAX_OCTETS,
+            )
+        )
     if content_type.partition(";")[0].strip().lower() == FEEDBACK_TYPE:
         return parse_failure_fields(octets)
     if _kind(octets) is not _Kind.OTHER:
@@ -70,7 +77,7 @@ def _read_attachment(mail: MailPart) -> AggregateReport | TlsReport:
             return _read_file(leaf.content(), leaf.file_name, domain, budget)
         except ReportSyntaxError as error:
             failure = failure or error
-    raise failure or ReportSyntaxError("No part of the mail is a report.", _FIND_IT)
+    raise failure or ReportSyntaxError(say("No part of the mail is a report."), _FIND_IT)
 
 
 def _rank(leaf: MailPart) -> int | None:
@@ -98,7 +105,7 @@ def _read_file(octets: bytes, name: str, domain: str, budget: Budget) -> Aggrega
         except ReportSyntaxError as error:
             error.within = error.within or inner_name
             failure = failure or error
-    raise failure or ReportSyntaxError("There is no file in it.", _FIND_IT, within=name)
+    raise failure or ReportSyntaxError(say("There is no file in it."), _FIND_IT, within=name)
 
 
 def _read_plain(content: bytes, hint: str) -> AggregateReport | TlsReport:
@@ -107,7 +114,7 @@ def _read_plain(content: bytes, hint: str) -> AggregateReport | TlsReport:
         return parse_aggregate(content, hint)
     if kind is _Kind.JSON:
         return parse_tls_report(content, hint)
-    raise ReportSyntaxError("The file is neither XML nor JSON.", _FIND_IT, place=(1, 1))
+    raise ReportSyntaxError(say("The file is neither XML nor JSON."), _FIND_IT, place=(1, 1))
 
 
 def _domain_in(name: str) -> str:

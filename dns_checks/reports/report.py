@@ -6,6 +6,7 @@ from typing import Final
 
 from mailtypes.clock import Microseconds
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 MAX_REMARKS: Final = 100
 
@@ -26,7 +27,7 @@ class ReportSyntaxError(InputSyntaxError):
         within: str = "",
         malformed: bool = False,
     ) -> None:
-        super().__init__(message, next_step=next_step or "Ask the sender of the report, and keep the file.")
+        super().__init__(message, next_step=next_step or say("Ask the sender of the report, and keep the file."))
         self.place = place
         self.within = within
         self.malformed = malformed

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from dns_checks.reports.report import Remarks, ReportSyntaxError, TlsFailure, TlsPolicy, TlsReport
 from mailtypes.clock import Microseconds, from_datetime
+from mailtypes.saying import say
 
 MAX_OCTETS: Final = 8 * 1024 * 1024  # read whole, and small things in JSON are large ones in memory
 _MAX_POLICIES: Final = 1_000
@@ -39,10 +40,10 @@ def parse_tls_report(octets: bytes, domain_hint: str = "") -> TlsReport:
     ``domain_hint`` stands in where no policy names a domain.
     """
     if len(octets) > MAX_OCTETS:
-        raise ReportSyntaxError(f"The JSON is longer than {MAX_OCTETS} octets.")
+        raise ReportSyntaxError(say("The JSON is longer than %(max_octets)s octets.", max_octets=MAX_OCTETS))
     document = _load(octets)
     if not isinstance(document, dict) or "policies" not in document:
-        raise ReportSyntaxError("The JSON is no TLS report: it has no policies.", place=(1, 1))
+        raise ReportSyntaxError(say("The JSON is no TLS report: it has no policies."), place=(1, 1))
     return _Reader().report(document, domain_hint)
 
 
@@ -50,10 +51,10 @@ def _load(octets: bytes) -> Any:
     try:
         return json.loads(octets.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"), strict=False)
     except json.JSONDecodeError as error:
-        message = f"The report is not JSON: {error.msg}."
+        message = say("The report is not JSON: %(msg)s.", msg=error.msg)
         raise ReportSyntaxError(message, place=(error.lineno, error.colno)) from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets within brackets
-        raise ReportSyntaxError("The JSON holds what no report has.", place=(1, 1)) from error
+        raise ReportSyntaxError(say("The JSON holds what no report has."), place=(1, 1)) from error
 
 
 class _Reader:
@@ -109,7 +110,7 @@ class _Reader:
         found = parent.get(key)
         if isinstance(found, dict):
             return found
-        self._remarks.add("tls.missing", f"There is no object '{key}'.")
+        self._remarks.add("tls.missing", say("There is no object '%(key)s'.", key=key))
         return {}
 
     def _objects(self, parent: dict[str, Any], key: str, limit: int) -> list[dict[str, Any]]:
@@ -118,16 +119,16 @@ class _Reader:
             return []
         listed = found if isinstance(found, list) else [found]
         if len(listed) > limit:
-            raise ReportSyntaxError(f"There are more than {limit} entries in '{key}'.")
+            raise ReportSyntaxError(say("There are more than %(limit)s entries in '%(key)s'.", limit=limit, key=key))
         kept = [one for one in listed if isinstance(one, dict)]
         if len(kept) < len(listed):
-            self._remarks.add("tls.not_object", f"'{key}' holds what is no object.")
+            self._remarks.add("tls.not_object", say("'%(key)s' holds what is no object.", key=key))
         return kept
 
     def _wanted(self, parent: dict[str, Any], key: str) -> str:
         text = self._text(parent, key)
         if not text:
-            self._remarks.add("tls.missing", f"There is no '{key}'.")
+            self._remarks.add("tls.missing", say("There is no '%(key)s'.", key=key))
         return text
 
     def _text(self, parent: dict[str, Any], key: str) -> str:
@@ -135,10 +136,12 @@ class _Reader:
         if found is None:
             return ""
         if not isinstance(found, str):
-            self._remarks.add("tls.not_text", f"'{key}' is no text.")
+            self._remarks.add("tls.not_text", say("'%(key)s' is no text.", key=key))
             found = json.dumps(found)
         if len(found) > _MAX_TEXT:
-            self._remarks.add("tls.long_text", f"'{key}' is cut to {_MAX_TEXT} characters.")
+            self._remarks.add(
+                "tls.long_text", say("'%(key)s' is cut to %(max_text)s characters.", key=key, max_text=_MAX_TEXT)
+            )
         # Half of a surrogate pair is a text in JSON, but nowhere else.
         cut: str = found[:_MAX_TEXT]
         return cut.encode("utf-8", "replace").decode("utf-8")
@@ -153,7 +156,9 @@ class _Reader:
     def _token(self, parent: dict[str, Any], key: str, known: frozenset[str]) -> str:
         token = self._text(parent, key).strip().lower()
         if token not in known:
-            self._remarks.add("tls.unknown_value", f"'{key}' is '{token[:60]}', which is not known.")
+            self._remarks.add(
+                "tls.unknown_value", say("'%(key)s' is '%(token)s', which is not known.", key=key, token=token[:60])
+            )
         return token
 
     def _count(self, parent: dict[str, Any], key: str) -> int | None:
@@ -164,7 +169,7 @@ class _Reader:
             found = int(found)
         if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= _MAX_COUNT:
             return found
-        self._remarks.add("tls.count", f"'{key}' is not a number of sessions.")
+        self._remarks.add("tls.count", say("'%(key)s' is not a number of sessions.", key=key))
         return None
 
     def _moment(self, parent: dict[str, Any], key: str) -> Microseconds | None:
@@ -172,5 +177,7 @@ class _Reader:
         try:
             return from_datetime(datetime.fromisoformat(text))
         except (ValueError, OverflowError):
-            self._remarks.add("tls.time", f"'{key}' is '{text[:60]}', which is no moment of RFC 3339.")
+            self._remarks.add(
+                "tls.time", say("'%(key)s' is '%(text)s', which is no moment of RFC 3339.", key=key, text=text[:60])
+            )
             return None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dns_checks.reports.report import ReportSyntaxError
+from mailtypes.saying import say
 
 MAX_UNPACKED: Final = 64 * 1024 * 1024  # of everything in one report's file or mail
 MAX_RATIO: Final = 200  # reports shrink to a thirtieth or so; deflate goes to a thousandth
@@ -20,8 +21,8 @@ _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 _ZIP_ENTRY: Final = b"PK\x01\x02"
 _ENCRYPTED: Final = 0x1
-_BOMB: Final = "Nobody sends reports packed like this; do not unpack the file by hand."
-_SEND_ANEW: Final = "The file was damaged on its way; ask for it anew."
+_BOMB: Final = say("Nobody sends reports packed like this; do not unpack the file by hand.")
+_SEND_ANEW: Final = say("The file was damaged on its way; ask for it anew.")
 
 
 class Budget:
@@ -35,7 +36,7 @@ class Budget:
         """Count what came out; raise ``ReportSyntaxError`` when it is too much."""
         self._left -= octets
         if self._left < 0:
-            raise ReportSyntaxError(f"It unpacks to more than {self._octets} octets.", _BOMB)
+            raise ReportSyntaxError(say("It unpacks to more than %(octets)s octets.", octets=self._octets), _BOMB)
 
 
 def is_packed(octets: bytes) -> bool:
@@ -52,7 +53,9 @@ def unpack(octets: bytes, name: str, budget: Budget, *, nesting: int = 0) -> Ite
         yield name, octets
         return
     if nesting >= MAX_NESTING:
-        raise ReportSyntaxError(f"It is packed more than {MAX_NESTING} times over.", _BOMB, within=name)
+        raise ReportSyntaxError(
+            say("It is packed more than %(max_nesting)s times over.", max_nesting=MAX_NESTING), _BOMB, within=name
+        )
     inner = _gunzip(octets, name, budget) if octets.startswith(_GZIP) else _unzip(octets, name, budget)
     for inner_name, content in inner:
         yield from unpack(content, inner_name, budget, nesting=nesting + 1)
@@ -71,7 +74,11 @@ class _Output:
     def add(self, chunk: bytes) -> None:
         self._size += len(chunk)
         if self._size > self._limit:
-            raise ReportSyntaxError(f"It unpacks to more than {MAX_RATIO} times its size.", _BOMB, within=self._name)
+            raise ReportSyntaxError(
+                say("It unpacks to more than %(max_ratio)s times its size.", max_ratio=MAX_RATIO),
+                _BOMB,
+                within=self._name,
+            )
         self._budget.spend(len(chunk))
         self._chunks.append(chunk)
 
@@ -87,10 +94,14 @@ def _gunzip(octets: bytes, name: str, budget: Budget) -> Iterator[tuple[str, byt
         while octets.startswith(_GZIP, position):
             members += 1
             if members > MAX_PACKED_FILES:
-                raise ReportSyntaxError(f"It holds more than {MAX_PACKED_FILES} members.", _BOMB, within=name)
+                raise ReportSyntaxError(
+                    say("It holds more than %(max_packed_files)s members.", max_packed_files=MAX_PACKED_FILES),
+                    _BOMB,
+                    within=name,
+                )
             position = _gunzip_member(octets, position, output, name)
     except zlib.error as error:
-        raise ReportSyntaxError("The gzip data is damaged.", _SEND_ANEW, within=name) from error
+        raise ReportSyntaxError(say("The gzip data is damaged."), _SEND_ANEW, within=name) from error
     yield name.removesuffix(".gz"), output.octets()
 
 
@@ -101,7 +112,7 @@ def _gunzip_member(octets: bytes, position: int, output: _Output, name: str) -> 
         # In small pieces, because zlib copies what it has not consumed.
         piece = octets[position : position + _STEP]
         if not piece:
-            raise ReportSyntaxError("The gzip data ends too early.", _SEND_ANEW, within=name)
+            raise ReportSyntaxError(say("The gzip data ends too early."), _SEND_ANEW, within=name)
         position += len(piece)
         output.add(member.decompress(piece, _STEP))
         while member.unconsumed_tail and not member.eof:
@@ -112,25 +123,29 @@ def _gunzip_member(octets: bytes, position: int, output: _Output, name: str) -> 
 def _unzip(octets: bytes, name: str, budget: Budget) -> Iterator[tuple[str, bytes]]:
     # Counted before the directory is read, since reading it makes an object for each entry.
     if octets.count(_ZIP_ENTRY) > MAX_PACKED_FILES:
-        raise ReportSyntaxError(f"It holds more than {MAX_PACKED_FILES} files.", _BOMB, within=name)
+        raise ReportSyntaxError(
+            say("It holds more than %(max_packed_files)s files.", max_packed_files=MAX_PACKED_FILES), _BOMB, within=name
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(octets)) as archive:
             for entry in archive.infolist():
                 if not entry.is_dir():
                     yield entry.filename, _unzip_entry(archive, entry, len(octets), budget)
     except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError) as error:
-        raise ReportSyntaxError("The zip file is damaged.", _SEND_ANEW, within=name) from error
+        raise ReportSyntaxError(say("The zip file is damaged."), _SEND_ANEW, within=name) from error
     except (NotImplementedError, RuntimeError, ValueError, LookupError, OverflowError) as error:
         # Versions, flags and names that the zip library does not take.
-        raise ReportSyntaxError("The zip file is of a kind that is not read.", _SEND_ANEW, within=name) from error
+        raise ReportSyntaxError(say("The zip file is of a kind that is not read."), _SEND_ANEW, within=name) from error
 
 
 def _unzip_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, packed_size: int, budget: Budget) -> bytes:
     if entry.flag_bits & _ENCRYPTED:
-        raise ReportSyntaxError("The zip file is encrypted.", "Ask for it without a password.", within=entry.filename)
+        raise ReportSyntaxError(
+            say("The zip file is encrypted."), say("Ask for it without a password."), within=entry.filename
+        )
     # The library takes bzip2 and LZMA data apart without a limit on what comes out.
     if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise ReportSyntaxError("The zip file is not packed by deflate.", _SEND_ANEW, within=entry.filename)
+        raise ReportSyntaxError(say("The zip file is not packed by deflate."), _SEND_ANEW, within=entry.filename)
     output = _Output(packed_size, entry.filename, budget)
     with archive.open(entry) as opened:
         while chunk := opened.read(_STEP):

@@ -7,6 +7,7 @@ from typing import Final
 from xml.parsers import expat
 
 from dns_checks.reports.report import Remarks, ReportSyntaxError
+from mailtypes.saying import say
 
 MAX_DEPTH: Final = 32
 MAX_ELEMENTS: Final = 2_500_000
@@ -57,14 +58,16 @@ def read_children(octets: bytes, root: str, take: Callable[[Element], None], rem
         reader.parser.Parse(octets, True)
     except expat.ExpatError as error:
         if error.code == _JUNK_AFTER_ROOT and reader.closed:
-            remarks.add("xml.junk", "Something follows the end of the document.", error.lineno)
+            remarks.add("xml.junk", say("Something follows the end of the document."), error.lineno)
             return
-        message = expat.ErrorString(error.code) or "not XML"
+        message = expat.ErrorString(error.code) or say("not XML")
         raise ReportSyntaxError(
-            f"The report is not well-formed XML: {message}.", place=(error.lineno, error.offset + 1), malformed=True
+            say("The report is not well-formed XML: %(message)s.", message=message),
+            place=(error.lineno, error.offset + 1),
+            malformed=True,
         ) from error
     except (ValueError, LookupError) as error:  # encodings that are not known, or not of single octets
-        raise ReportSyntaxError("The encoding of the XML is not known.", place=(1, 1), malformed=True) from error
+        raise ReportSyntaxError(say("The encoding of the XML is not known."), place=(1, 1), malformed=True) from error
 
 
 def mended(octets: bytes) -> bytes:
@@ -104,17 +107,19 @@ class _Reader:
         local = name.rpartition(":")[2].lower()
         depth = len(self._open)
         if depth == 0 and local != self._root:
-            raise self._refusal(f"The document is <{local[:60]}>, not <{self._root}>.")
+            raise self._refusal(say("The document is <%(local)s>, not <%(root)s>.", local=local[:60], root=self._root))
         if depth == 1:
             self._elements_of_child = 0
         self._elements += 1
         self._elements_of_child += 1
         if depth >= MAX_DEPTH:
-            raise self._refusal(f"Elements are nested more than {MAX_DEPTH} deep.")
+            raise self._refusal(say("Elements are nested more than %(max_depth)s deep.", max_depth=MAX_DEPTH))
         if self._elements > MAX_ELEMENTS or self._elements_of_child > MAX_ELEMENTS_OF_CHILD:
-            raise self._refusal("There are more elements than any report has.")
+            raise self._refusal(say("There are more elements than any report has."))
         if len(attributes) > _MAX_ATTRIBUTES:
-            raise self._refusal(f"An element has more than {_MAX_ATTRIBUTES} attributes.")
+            raise self._refusal(
+                say("An element has more than %(max_attributes)s attributes.", max_attributes=_MAX_ATTRIBUTES)
+            )
         element = Element(local, self.parser.CurrentLineNumber, attributes)
         if depth > 1:  # children of the root are handed on, not collected
             self._open[-1].children.append(element)
@@ -125,7 +130,9 @@ class _Reader:
         element = self._open.pop()
         text = "".join(self._texts.pop()).strip()
         if len(text) > MAX_TEXT:
-            sentence = f"The text of <{element.name[:60]}> is cut to {MAX_TEXT} characters."
+            sentence = say(
+                "The text of <%(name)s> is cut to %(max_text)s characters.", name=element.name[:60], max_text=MAX_TEXT
+            )
             self._remarks.add("xml.long_text", sentence, element.line)
         element.text = text[:MAX_TEXT]
         if len(self._open) == 1:
@@ -138,8 +145,8 @@ class _Reader:
     def _doctype(self, _name: str, _system: str | None, _public: str | None, has_internal_subset: bool) -> None:
         # Raising here stops expat before it reads a declaration; outside ones it never fetches.
         if has_internal_subset:
-            raise self._refusal("There is a document type declaration in which entities could be declared.")
-        self._remarks.add("xml.doctype", "There is a document type declaration.", self.parser.CurrentLineNumber)
+            raise self._refusal(say("There is a document type declaration in which entities could be declared."))
+        self._remarks.add("xml.doctype", say("There is a document type declaration."), self.parser.CurrentLineNumber)
 
     def _refusal(self, message: str) -> ReportSyntaxError:
         place = self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from dns_checks.spf.errors import SpfSyntaxError
 from mailtypes.errors import Span
+from mailtypes.saying import say
 
 _LETTERS = "slodiphv"
 _EXPLANATION_LETTERS = "crt"  # RFC 7208 section 7.2: only in the text that exp= leads to
@@ -73,10 +74,10 @@ def parse_macro_string(source: str, span: Span | None = None, *, explanation: bo
     if forbidden:
         at = span.start + forbidden.start()
         raise SpfSyntaxError(
-            f"the character {forbidden[0]!r} is not allowed",
+            say("the character %(character)s is not allowed", character=repr(forbidden[0])),
             source=source,
             span=Span(at, at + 1),
-            next_step="Use visible ASCII characters only; write a space as %_.",
+            next_step=say("Use visible ASCII characters only; write a space as %_."),
         )
     parts: list[Part] = []
     position = 0
@@ -108,11 +109,12 @@ def _read_part(match: re.Match[str], source: str, at: int, explanation: bool) ->
     if letter not in allowed:
         only_explained = letter in _EXPLANATION_LETTERS
         raise SpfSyntaxError(
-            f"the macro letter '{match['letter']}' is "
-            + ("allowed only in the text that exp= leads to" if only_explained else "unknown"),
+            say("the macro letter '%(letter)s' is allowed only in the text that exp= leads to", letter=match["letter"])
+            if only_explained
+            else say("the macro letter '%(letter)s' is unknown", letter=match["letter"]),
             source=source,
             span=Span(at + 2, at + 3),
-            next_step=f"The letters here are: {', '.join(allowed)}.",
+            next_step=say("The letters here are: %(allowed)s.", allowed=", ".join(allowed)),
         )
     keep = None
     if match["digits"]:
@@ -120,10 +122,10 @@ def _read_part(match: re.Match[str], source: str, at: int, explanation: bool) ->
         keep = int(match["digits"].lstrip("0")[:4] or 0)
         if keep == 0:
             raise SpfSyntaxError(
-                "a macro cannot keep 0 parts",
+                say("a macro cannot keep 0 parts"),
                 source=source,
                 span=Span(at + 3, at + 3 + len(match["digits"])),
-                next_step="Write a number of 1 or more, or none to keep all parts.",
+                next_step=say("Write a number of 1 or more, or none to keep all parts."),
             )
     return Expand(letter, keep, bool(match["reverse"]), match["delimiters"] or ".", match["letter"].isupper())
 
@@ -132,10 +134,10 @@ def _bad_macro(source: str, at: int, end: int) -> SpfSyntaxError:
     closing = source.find("}", at, end)
     stop = closing + 1 if closing >= 0 and source[at : at + 2] == "%{" else min(at + 2, end)
     return SpfSyntaxError(
-        f"'{source[at:stop]}' is not a macro",
+        say("'%(text)s' is not a macro", text=source[at:stop]),
         source=source,
         span=Span(at, stop),
-        next_step="Write %{letter}, for instance %{i}, or %% for a percent sign.",
+        next_step=say("Write %{letter}, for instance %{i}, or %% for a percent sign."),
     )
 
 

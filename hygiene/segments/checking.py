@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from hygiene.segments.errors import FieldValueError, SegmentSyntaxError
-from hygiene.segments.fields import FieldKind, Kinds, check_name, is_number
+from hygiene.segments.fields import FieldKind, Kinds, check_name, is_number, kind_word
 from hygiene.segments.parse import TEXT_OPERATORS
 from hygiene.segments.tree import FieldIs, FieldOperator, Node, Scalar, leaves
+from mailtypes.saying import joined, say
 
 _Operator = FieldOperator
 _NUMBERS = (_Operator.IS, _Operator.IS_NOT, _Operator.ONE_OF, _Operator.AT_LEAST, _Operator.AT_MOST, _Operator.IS_SET)
@@ -48,11 +49,20 @@ def _check(leaf: FieldIs, kind: FieldKind, path: str) -> None:
     except FieldValueError as error:
         raise SegmentSyntaxError(error.message, path=f"{path}.field", next_step=error.next_step) from error
     if leaf.operator not in OPERATORS[kind]:
-        wanted = [str(one) for one in FieldKind if leaf.operator in OPERATORS[one]]
+        wanted = [one for one in FieldKind if leaf.operator in OPERATORS[one]]
         raise SegmentSyntaxError(
-            f"the field {leaf.name} is of the kind {kind}, which {leaf.operator} does not compare",
+            say(
+                "the field %(name)s is of the kind %(kind)s, which %(operator)s does not compare",
+                name=leaf.name,
+                kind=kind_word(kind),
+                operator=leaf.operator,
+            ),
             path=f"{path}.op",
-            next_step=f"Use one of: {', '.join(OPERATORS[kind])}; or define the field as {' or '.join(wanted)}.",
+            next_step=say(
+                "Use one of: %(operators)s; or define the field as %(wanted)s.",
+                operators=", ".join(OPERATORS[kind]),
+                wanted=joined(map(kind_word, wanted), " or "),
+            ),
         )
     if leaf.operator is FieldOperator.IS_SET or leaf.operator in (
         FieldOperator.WITHIN_DAYS,
@@ -62,7 +72,12 @@ def _check(leaf: FieldIs, kind: FieldKind, path: str) -> None:
     for value in leaf.value if isinstance(leaf.value, tuple) else (leaf.value,):
         if not _fits(kind, value):
             raise SegmentSyntaxError(
-                f"the field {leaf.name} is of the kind {kind}, and is never {str(value)[:50]!r}",
+                say(
+                    "the field %(name)s is of the kind %(kind)s, and is never %(value)s",
+                    name=leaf.name,
+                    kind=kind_word(kind),
+                    value=repr(str(value)[:50]),
+                ),
                 path=f"{path}.value",
                 next_step=_NEXT_STEPS[kind],
             )
@@ -75,10 +90,10 @@ def _fits(kind: FieldKind, value: Scalar) -> bool:
 
 
 _NEXT_STEPS = {
-    FieldKind.TEXT: "Write the value in quotation marks, or define the field as a number.",
-    FieldKind.CHOICE: "Write one of the choices in quotation marks.",
-    FieldKind.DATE: 'Write a day as "2026-03-09".',
-    FieldKind.NUMBER: "Write a number without quotation marks.",
-    FieldKind.RATING: "Write a number without quotation marks.",
-    FieldKind.YES_NO: "Write true or false, without quotation marks.",
+    FieldKind.TEXT: say("Write the value in quotation marks, or define the field as a number."),
+    FieldKind.CHOICE: say("Write one of the choices in quotation marks."),
+    FieldKind.DATE: say('Write a day as "2026-03-09".'),
+    FieldKind.NUMBER: say("Write a number without quotation marks."),
+    FieldKind.RATING: say("Write a number without quotation marks."),
+    FieldKind.YES_NO: say("Write true or false, without quotation marks."),
 }

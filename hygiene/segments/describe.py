@@ -1,6 +1,6 @@
-"""A segment tree as an English sentence."""
+"""A segment tree as a sentence."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hygiene.segments.tree import (
@@ -15,6 +15,7 @@ from hygiene.segments.tree import (
     ConsentAnswer,
     ConsentIs,
     ConsentReach,
+    ContactAttribute,
     DomainIs,
     FieldIs,
     FieldOperator,
@@ -29,114 +30,202 @@ from hygiene.segments.tree import (
     ReceivedSince,
     Scalar,
 )
+from mailtypes.saying import joined, say
 
 
 def describe(tree: Node) -> str:
     """What the tree says: "Contacts who are on the list "news" and have opened no mail in the last 60 days."."""
+    return say("%(sentence)s.", sentence=meaning(tree))
+
+
+def meaning(tree: Node) -> str:
+    """The same without the stop, for the middle of a sentence."""
     if isinstance(tree, AllOf) and not tree.parts:
-        return "All contacts."
+        return say("All contacts")
     if isinstance(tree, AnyOf) and not tree.parts:
-        return "Nobody."
-    return f"Contacts who {_said(tree, within='')}."
+        return say("Nobody")
+    return say("Contacts who %(conditions)s", conditions=_said(tree, within=""))
 
 
 def _said(node: Node, *, within: str) -> str:
     if isinstance(node, AllOf | AnyOf):
         word = "and" if isinstance(node, AllOf) else "or"
         if not node.parts:
-            return "are any contact" if word == "and" else "are nobody"
+            return say("are any contact") if word == "and" else say("are nobody")
         if len(node.parts) == 1:
             return _said(node.parts[0], within=within)
-        joined = f" {word} ".join(_said(part, within=word) for part in node.parts)
-        return joined if within in ("", word) else f"({joined})"
+        parts = [_said(part, within=word) for part in node.parts]
+        chain = _both(parts) if word == "and" else _either(parts)
+        return chain if within in ("", word) else say("(%(conditions)s)", conditions=chain)
     if isinstance(node, NotThis):
-        return f"do not meet ({_said(node.part, within='')})"
+        return say("do not meet (%(conditions)s)", conditions=_said(node.part, within=""))
     return _WRITERS[type(node)](node)
 
 
+def _both(parts: Sequence[str]) -> str:
+    # By halves: five hundred of them one in the other would be deeper than Python goes.
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    return say("%(first)s and %(second)s", first=_both(parts[:half]), second=_both(parts[half:]))
+
+
+def _either(parts: Sequence[str]) -> str:
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    return say("%(first)s or %(second)s", first=_either(parts[:half]), second=_either(parts[half:]))
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
 _WORDS: Mapping[FieldOperator, str] = {
-    FieldOperator.IS: "is",
-    FieldOperator.IS_NOT: "is not",
-    FieldOperator.ONE_OF: "is one of",
-    FieldOperator.CONTAINS: "contains",
-    FieldOperator.STARTS_WITH: "begins with",
-    FieldOperator.ENDS_WITH: "ends with",
-    FieldOperator.AT_LEAST: "is at least",
-    FieldOperator.AT_MOST: "is at most",
-    FieldOperator.BEFORE: "is before",
-    FieldOperator.AFTER: "is after",
+    FieldOperator.IS: say("is"),
+    FieldOperator.IS_NOT: say("is not"),
+    FieldOperator.ONE_OF: say("is one of"),
+    FieldOperator.CONTAINS: say("contains"),
+    FieldOperator.STARTS_WITH: say("begins with"),
+    FieldOperator.ENDS_WITH: say("ends with"),
+    FieldOperator.AT_LEAST: say("is at least"),
+    FieldOperator.AT_MOST: say("is at most"),
+    FieldOperator.BEFORE: say("is before"),
+    FieldOperator.AFTER: say("is after"),
+}
+_ATTRIBUTES: Mapping[ContactAttribute, str] = {
+    ContactAttribute.ADDRESS: say("address"),
+    ContactAttribute.LOCALE: say("locale"),
+    ContactAttribute.TIME_ZONE: say("time zone"),
+    ContactAttribute.TRACKING: say("tracking"),
 }
 
 
 def _shown(value: Scalar) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return say("yes") if value else say("no")
     return f'"{value}"' if isinstance(value, str) else f"{value:,}"
 
 
 def _compared(name: str, operator: FieldOperator, value: Scalar | tuple[Scalar, ...]) -> str:
     if operator is FieldOperator.IS_SET:
-        return f"have a value for {name}"
+        return say("have a value for %(name)s", name=name)
     if operator is FieldOperator.WITHIN_DAYS:
-        return f"have a {name} within the last {_count(value, 'day')}"
+        return say("have a %(name)s %(when)s", name=name, when=_within_last(value))
     if operator is FieldOperator.IN_NEXT_DAYS:
-        return f"have a {name} within the next {_count(value, 'day')}"
-    values = ", ".join(_shown(one) for one in value) if isinstance(value, tuple) else _shown(value)
-    return f"have a {name} that {_WORDS[operator]} {values}"
+        when = say("within the next 1 day") if value == 1 else say("within the next %(days)s days", days=f"{value:,}")
+        return say("have a %(name)s %(when)s", name=name, when=when)
+    values = joined([_shown(one) for one in value]) if isinstance(value, tuple) else _shown(value)
+    return say("have a %(name)s that %(comparison)s %(value)s", name=name, comparison=_WORDS[operator], value=values)
 
 
-def _count(number: object, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+# --- time and mails ---------------------------------------------------------------------------------------------------
 
 
-_DONE: Mapping[ActivityKind, str] = {
-    ActivityKind.RECEIVED: "received",
-    ActivityKind.OPENED: "opened",
-    ActivityKind.CLICKED: "clicked in",
-    ActivityKind.ACTED: "acted upon",
-}
-
-
-def _amount(operator: AmountOperator, value: int) -> str:
-    if operator is AmountOperator.NONE or (operator is AmountOperator.AT_MOST and value == 0):
-        return "no mail"
-    return f"at {'least' if operator is AmountOperator.AT_LEAST else 'most'} {_count(value, 'mail')}"
-
-
-def _activity(node: ActivityCount) -> str:
-    window = "" if node.within_days is None else f" in the last {_count(node.within_days, 'day')}"
-    return f"have {_DONE[node.kind]} {_amount(node.operator, node.value)}{window}"
+def _within_last(days: object) -> str:
+    return say("within the last 1 day") if days == 1 else say("within the last %(days)s days", days=f"{days:,}")
 
 
 def _aged(operator: AgeOperator, days: int) -> str:
-    within = operator is AgeOperator.WITHIN_DAYS
-    return f"within the last {_count(days, 'day')}" if within else f"more than {_count(days, 'day')} ago"
+    if operator is AgeOperator.WITHIN_DAYS:
+        return _within_last(days)
+    return say("more than 1 day ago") if days == 1 else say("more than %(days)s days ago", days=f"{days:,}")
+
+
+def _is_none(operator: AmountOperator, value: int) -> bool:
+    return operator is AmountOperator.NONE or (operator is AmountOperator.AT_MOST and value == 0)
+
+
+def _amount(operator: AmountOperator, value: int) -> str:
+    if operator is AmountOperator.AT_LEAST:
+        return say("at least 1 mail") if value == 1 else say("at least %(mails)s mails", mails=f"{value:,}")
+    return say("at most 1 mail") if value == 1 else say("at most %(mails)s mails", mails=f"{value:,}")
+
+
+def _done(kind: ActivityKind, amount: str) -> str:
+    match kind:
+        case ActivityKind.RECEIVED:
+            return say("have received %(amount)s", amount=amount)
+        case ActivityKind.OPENED:
+            return say("have opened %(amount)s", amount=amount)
+        case ActivityKind.CLICKED:
+            return say("have clicked in %(amount)s", amount=amount)
+        case ActivityKind.ACTED:
+            return say("have acted upon %(amount)s", amount=amount)
+
+
+_NEVER_DONE: Mapping[ActivityKind, str] = {
+    ActivityKind.RECEIVED: say("have received no mail"),
+    ActivityKind.OPENED: say("have opened no mail"),
+    ActivityKind.CLICKED: say("have clicked in no mail"),
+    ActivityKind.ACTED: say("have acted upon no mail"),
+}
+_LAST_DONE: Mapping[ActivityKind, str] = {
+    ActivityKind.RECEIVED: say("last received a mail"),
+    ActivityKind.OPENED: say("last opened a mail"),
+    ActivityKind.CLICKED: say("last clicked in a mail"),
+    ActivityKind.ACTED: say("last acted upon a mail"),
+}
+_SINCE: Mapping[ActivityKind, str] = {
+    ActivityKind.RECEIVED: say("since they received one"),
+    ActivityKind.OPENED: say("since they opened one"),
+    ActivityKind.CLICKED: say("since they clicked in one"),
+    ActivityKind.ACTED: say("since they acted upon one"),
+}
+
+
+def _counted(kind: ActivityKind, operator: AmountOperator, value: int) -> str:
+    return _NEVER_DONE[kind] if _is_none(operator, value) else _done(kind, _amount(operator, value))
+
+
+def _activity(node: ActivityCount) -> str:
+    counted, days = _counted(node.kind, node.operator, node.value), node.within_days
+    if days is None:
+        return counted
+    when = say("in the last 1 day") if days == 1 else say("in the last %(days)s days", days=f"{days:,}")
+    return say("%(what)s %(when)s", what=counted, when=when)
+
+
+def _received_since(node: ReceivedSince) -> str:
+    received = _counted(ActivityKind.RECEIVED, node.operator, node.value)
+    return say("%(what)s %(when)s", what=received, when=_SINCE[node.kind])
+
+
+def _in_a_row(node: OpenedInARow) -> str:
+    number = node.value
+    return say("opened the last 1 mail") if number == 1 else say("opened the last %(mails)s mails", mails=f"{number:,}")
 
 
 def _consent(node: ConsentIs) -> str:
-    about = "all mail" if node.reach is ConsentReach.ALL else f'the {node.reach} "{node.name}"'
-    if node.answer is ConsentAnswer.NONE:
-        return f"were never asked for consent to {about}"
-    words = {"given": "consented to", "withdrawn": "withdrew their consent to", "pending": "have yet to confirm"}
-    return f"{words[node.answer]} {about}"
-
-
-def _names(names: tuple[str, ...]) -> str:
-    return " or ".join(names)
+    if node.reach is ConsentReach.ALL:
+        about = say("all mail")
+    elif node.reach is ConsentReach.LIST:
+        about = say('the list "%(name)s"', name=node.name)
+    else:
+        about = say('the stream "%(name)s"', name=node.name)
+    match node.answer:
+        case ConsentAnswer.NONE:
+            return say("were never asked for consent to %(about)s", about=about)
+        case ConsentAnswer.GIVEN:
+            return say("consented to %(about)s", about=about)
+        case ConsentAnswer.WITHDRAWN:
+            return say("withdrew their consent to %(about)s", about=about)
+        case ConsentAnswer.PENDING:
+            return say("have yet to confirm %(about)s", about=about)
 
 
 _WRITERS: Mapping[type, Callable[[Any], str]] = {
     FieldIs: lambda node: _compared(node.name, node.operator, node.value),
-    AttributeIs: lambda node: _compared(str(node.attribute).replace("_", " "), node.operator, node.value),
-    OnList: lambda node: f'are on the list "{node.name}"',
-    HasTag: lambda node: f'have the tag "{node.name}"',
+    AttributeIs: lambda node: _compared(_ATTRIBUTES[node.attribute], node.operator, node.value),
+    OnList: lambda node: say('are on the list "%(name)s"', name=node.name),
+    HasTag: lambda node: say('have the tag "%(name)s"', name=node.name),
     ConsentIs: _consent,
     ActivityCount: _activity,
-    ActivityAge: lambda node: f"last {_DONE[node.kind]} a mail {_aged(node.operator, node.days)}",
-    ReceivedSince: lambda node: f"have received {_amount(node.operator, node.value)} since they {_DONE[node.kind]} one",
-    OpenedInARow: lambda node: f"opened the last {_count(node.value, 'mail')}",
-    Joined: lambda node: f"were added {_aged(node.operator, node.days)}",
-    DomainIs: lambda node: f"have an address at {_names(node.names)}",
-    ProviderIs: lambda node: f"get their mail from {_names(node.names)}",
-    InSegment: lambda node: f'are in the segment "{node.name}"',
+    ActivityAge: lambda node: say(
+        "%(what)s %(when)s", what=_LAST_DONE[node.kind], when=_aged(node.operator, node.days)
+    ),
+    ReceivedSince: _received_since,
+    OpenedInARow: _in_a_row,
+    Joined: lambda node: say("were added %(when)s", when=_aged(node.operator, node.days)),
+    DomainIs: lambda node: say("have an address at %(names)s", names=_either(node.names)),
+    ProviderIs: lambda node: say("get their mail from %(names)s", names=_either(node.names)),
+    InSegment: lambda node: say('are in the segment "%(name)s"', name=node.name),
 }

@@ -1,13 +1,14 @@
 """What can be wrong with a segment."""
 
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 
 class SegmentSyntaxError(InputSyntaxError):
     """A tree that cannot be read or used; ``path`` is the JSON path of the fault, ``$`` being the whole tree."""
 
     def __init__(self, message: str, *, path: str, next_step: str) -> None:
-        super().__init__(f"{path}: {message}", next_step=next_step)
+        super().__init__(say("%(path)s: %(message)s", path=path, message=message), next_step=next_step)
         self.path = path
 
 

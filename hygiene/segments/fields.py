@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Final
 
 from hygiene.segments.errors import FieldValueError
+from mailtypes.saying import say
 
 LONGEST_TEXT: Final = 4096
 LONGEST_NAME: Final = 100
@@ -42,6 +43,21 @@ class FieldKind(StrEnum):
     RATING = "rating"
 
 
+_KIND_WORDS: Final[Mapping[FieldKind, str]] = {
+    FieldKind.TEXT: say("text"),
+    FieldKind.NUMBER: say("number"),
+    FieldKind.DATE: say("date"),
+    FieldKind.CHOICE: say("choice"),
+    FieldKind.YES_NO: say("yes_no"),
+    FieldKind.RATING: say("rating"),
+}
+
+
+def kind_word(kind: FieldKind) -> str:
+    """A kind as sentences name it."""
+    return _KIND_WORDS[kind]
+
+
 @dataclass(frozen=True, slots=True)
 class FieldDefinition:
     """A field of a workspace; ``choices`` is empty but for the kind choice."""
@@ -61,9 +77,12 @@ def check_name(name: str) -> None:
     """Raise ``FieldValueError`` for what cannot be a field's name."""
     if not name or len(name) > LONGEST_NAME or not name.isprintable() or name != name.strip() or set('"\\') & set(name):
         raise FieldValueError(
-            f"'{name[:50]}' cannot name a field",
+            say("'%(name)s' cannot name a field", name=name[:50]),
             source=name,
-            next_step=f"Take 1 to {LONGEST_NAME} printable characters, none of them a quotation mark or a backslash.",
+            next_step=say(
+                "Take 1 to %(longest_name)s printable characters, none of them a quotation mark or a backslash.",
+                longest_name=LONGEST_NAME,
+            ),
         )
 
 
@@ -73,15 +92,21 @@ def check_definition(definition: FieldDefinition) -> None:
     choices = definition.choices
     if (definition.kind is FieldKind.CHOICE) != bool(choices):
         raise FieldValueError(
-            f"a field of the kind {definition.kind} {'has no choices' if choices else 'needs choices'}",
-            next_step="Give choices to fields of the kind choice, and to no others.",
+            say("a field of the kind %(kind)s has no choices", kind=kind_word(definition.kind))
+            if choices
+            else say("a field of the kind %(kind)s needs choices", kind=kind_word(definition.kind)),
+            next_step=say("Give choices to fields of the kind choice, and to no others."),
         )
     folded = {fold(choice) for choice in choices}
     are_texts = all(one and is_text(one) for one in choices)
     if len(choices) > MOST_CHOICES or len(folded) != len(choices) or not are_texts:
         raise FieldValueError(
-            "the choices are not a list of different texts",
-            next_step=f"Name at most {MOST_CHOICES} choices, each once, of at most {LONGEST_TEXT} characters.",
+            say("the choices are not a list of different texts"),
+            next_step=say(
+                "Name at most %(most_choices)s choices, each once, of at most %(longest_text)s characters.",
+                most_choices=MOST_CHOICES,
+                longest_text=LONGEST_TEXT,
+            ),
         )
 
 
@@ -130,8 +155,12 @@ def increment(definition: FieldDefinition, value: object, by: object) -> Value:
     """A counter moved on ``by`` a number (which may be negative); one that has no value begins at 0."""
     if definition.kind is not FieldKind.NUMBER:
         raise FieldValueError(
-            f"the field {definition.name} is no number but of the kind {definition.kind}",
-            next_step="Count with fields of the kind number.",
+            say(
+                "the field %(name)s is no number but of the kind %(kind)s",
+                name=definition.name,
+                kind=kind_word(definition.kind),
+            ),
+            next_step=say("Count with fields of the kind number."),
         )
     start = value if is_number(value) else 0
     total = Decimal(str(start)) + Decimal(str(_number(definition, by)))
@@ -148,7 +177,9 @@ def _text(definition: FieldDefinition, value: object) -> Value:
         return str(value).lower() if isinstance(value, bool) else str(value)
     if isinstance(value, str) and is_text(value):
         return value
-    raise _unfit(definition, value, f"Give a text of at most {LONGEST_TEXT} characters.")
+    raise _unfit(
+        definition, value, say("Give a text of at most %(longest_text)s characters.", longest_text=LONGEST_TEXT)
+    )
 
 
 def _number(definition: FieldDefinition, value: object) -> int | float:
@@ -159,16 +190,20 @@ def _number(definition: FieldDefinition, value: object) -> int | float:
         try:
             number = Decimal(text).normalize()
         except InvalidOperation as error:  # pragma: no cover  the pattern lets none through
-            raise _unfit(definition, value, "Give a number.") from error
+            raise _unfit(definition, value, say("Give a number.")) from error
         if len(number.as_tuple().digits) <= _MOST_DIGITS:
             return int(number) if number == number.to_integral_value() else float(number)
-    raise _unfit(definition, value, f"Give a number such as 12 or -0.5, of at most {_MOST_DIGITS} digits.")
+    raise _unfit(
+        definition,
+        value,
+        say("Give a number such as 12 or -0.5, of at most %(most_digits)s digits.", most_digits=_MOST_DIGITS),
+    )
 
 
 def _date(definition: FieldDefinition, value: object) -> Value:
     if isinstance(value, str) and is_date(value):
         return value
-    raise _unfit(definition, value, "Give a day of the calendar as year-month-day, such as 2026-03-09.")
+    raise _unfit(definition, value, say("Give a day of the calendar as year-month-day, such as 2026-03-09."))
 
 
 def _choice(definition: FieldDefinition, value: object) -> Value:
@@ -176,7 +211,7 @@ def _choice(definition: FieldDefinition, value: object) -> Value:
         if isinstance(value, str) and fold(choice) == fold(value):
             return choice
     shown = ", ".join(definition.choices[:10]) + (", ..." if len(definition.choices) > 10 else "")
-    raise _unfit(definition, value, f"Give one of: {shown}.")
+    raise _unfit(definition, value, say("Give one of: %(shown)s.", shown=shown))
 
 
 def _yes_no(definition: FieldDefinition, value: object) -> Value:
@@ -185,14 +220,16 @@ def _yes_no(definition: FieldDefinition, value: object) -> Value:
     word = str(value).lower() if isinstance(value, str | int) else ""
     if word in _YES or word in _NO:
         return word in _YES
-    raise _unfit(definition, value, "Give yes or no.")
+    raise _unfit(definition, value, say("Give yes or no."))
 
 
 def _rating(definition: FieldDefinition, value: object) -> Value:
     text = str(value)
     if not isinstance(value, bool) and text in {str(number) for number in range(1, HIGHEST_RATING + 1)}:
         return int(text)
-    raise _unfit(definition, value, f"Give a whole number from 1 to {HIGHEST_RATING}.")
+    raise _unfit(
+        definition, value, say("Give a whole number from 1 to %(highest_rating)s.", highest_rating=HIGHEST_RATING)
+    )
 
 
 _COERCIONS = {
@@ -208,5 +245,12 @@ _COERCIONS = {
 def _unfit(definition: FieldDefinition, value: object, next_step: str) -> FieldValueError:
     shown = str(value)[:50]
     return FieldValueError(
-        f"'{shown}' does not fit the field {definition.name} ({definition.kind})", source=shown, next_step=next_step
+        say(
+            "'%(shown)s' does not fit the field %(name)s (%(kind)s)",
+            shown=shown,
+            name=definition.name,
+            kind=kind_word(definition.kind),
+        ),
+        source=shown,
+        next_step=next_step,
     )

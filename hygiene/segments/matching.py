@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from hygiene.segments.checking import kind_of
-from hygiene.segments.facts import ContactFacts
+from hygiene.segments.facts import ContactFacts, Known
 from hygiene.segments.fields import NO_KINDS, FieldKind, Kinds, Value, fold, is_date_text, is_number
 from hygiene.segments.tree import (
     ActivityAge,
@@ -25,6 +25,7 @@ from hygiene.segments.tree import (
     HasTag,
     InSegment,
     Joined,
+    LeftOut,
     Node,
     NotThis,
     OnList,
@@ -36,6 +37,9 @@ from hygiene.segments.tree import (
 from mailtypes.clock import DAY, as_datetime
 
 _PLACES: Final = {kind: place for place, kind in enumerate(ActivityKind)}
+_NEVER: Final = -(1 << 62)
+TRACKED: Final = frozenset({ActivityKind.OPENED, ActivityKind.CLICKED})
+"""What privacy modes keep from being recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,12 @@ def needed(operator: AmountOperator, value: int) -> tuple[int, bool]:
 
 
 def matches(tree: Node, facts: ContactFacts, now: int, kinds: Kinds = NO_KINDS) -> bool:
-    """Whether the contact is in; segments in the tree have been put in their places, its fields checked."""
-    return _matches(tree, facts, _Reading(Moment(now), kinds))
+    """Whether the contact is in; segments in the tree have been put in their places, its fields checked.
+
+    Where opens and clicks are not recorded, "has opened" is neither true nor false, and so is its opposite: whoever is
+    in a segment is known to be.
+    """
+    return _matches(tree, facts, _Reading(Moment(now), kinds)) is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +82,15 @@ class _Reading:
     kinds: Kinds
 
 
-def _matches(node: Node, facts: ContactFacts, reading: _Reading) -> bool:
-    if isinstance(node, AllOf):
-        return all(_matches(part, facts, reading) for part in node.parts)
-    if isinstance(node, AnyOf):
-        return any(_matches(part, facts, reading) for part in node.parts)
+def _matches(node: Node, facts: ContactFacts, reading: _Reading) -> bool | None:
+    """By Kleene's three truths; ``None`` is unknown."""
+    if isinstance(node, AllOf | AnyOf):
+        found = {_matches(part, facts, reading) for part in node.parts}
+        decides = isinstance(node, AnyOf)
+        return decides if decides in found else None if None in found else not decides
     if isinstance(node, NotThis):
-        return not _matches(node.part, facts, reading)
+        part = _matches(node.part, facts, reading)
+        return part is not True if isinstance(node, LeftOut) else None if part is None else not part
     if isinstance(node, InSegment):
         raise TypeError(f"the segment {node.name} was not resolved")
     return _LEAVES[type(node)](node, facts, reading)
@@ -148,9 +158,20 @@ def _consent(leaf: ConsentIs, facts: ContactFacts, _: _Reading) -> bool:
     return facts.consents.get((leaf.reach, leaf.name), ConsentAnswer.NONE) is leaf.answer
 
 
-def _activity(leaf: ActivityCount, facts: ContactFacts, reading: _Reading) -> bool:
+def _activity(leaf: ActivityCount, facts: ContactFacts, reading: _Reading) -> bool | None:
     count, is_negated = needed(leaf.operator, leaf.value)
-    return _happened(leaf, count, facts, reading.moment) is not is_negated
+    since = _NEVER if leaf.within_days is None else (reading.moment.day - leaf.within_days + 1) * DAY
+    if _happened(leaf, count, facts, reading.moment):
+        return not is_negated
+    return is_negated if _is_known(leaf.kind, facts, since, by_day=count == 1) else None
+
+
+def _is_known(kind: ActivityKind, facts: ContactFacts, since: int, *, by_day: bool) -> bool:
+    """Whether what was not recorded since then has not happened; ``by_day``: the day of the last open tells it."""
+    if kind not in TRACKED:
+        return True
+    enough = {Known.ALL, Known.LAST_OPEN} if by_day and kind is ActivityKind.OPENED else {Known.ALL}
+    return facts.known in enough and (facts.tracked_since is None or facts.tracked_since <= since)
 
 
 def _happened(leaf: ActivityCount, count: int, facts: ContactFacts, moment: Moment) -> bool:
@@ -172,23 +193,35 @@ def _happened(leaf: ActivityCount, count: int, facts: ContactFacts, moment: Mome
     return sum(counts[place] for day, counts in activity.days.items() if day > after) >= count
 
 
-def _age(leaf: ActivityAge, facts: ContactFacts, reading: _Reading) -> bool:
+def _age(leaf: ActivityAge, facts: ContactFacts, reading: _Reading) -> bool | None:
     moments = [facts.activity.last_at[leaf.kind]] if leaf.kind in facts.activity.last_at else []
     if leaf.kind is ActivityKind.OPENED and facts.last_open_day is not None:
         moments.append(facts.last_open_day * DAY)
-    return bool(moments) and _is_aged(max(moments), leaf.operator, leaf.days, reading.moment)
+    since, is_asked_within = reading.moment.days_ago(leaf.days), leaf.operator is AgeOperator.WITHIN_DAYS
+    if moments and max(moments) >= since:
+        return is_asked_within
+    if not _is_known(leaf.kind, facts, since, by_day=True):
+        return None
+    return not is_asked_within and bool(moments)
 
 
 def _is_aged(at: int, operator: AgeOperator, days: int, moment: Moment) -> bool:
     return (at >= moment.days_ago(days)) is (operator is AgeOperator.WITHIN_DAYS)
 
 
-def _since(leaf: ReceivedSince, facts: ContactFacts, _: _Reading) -> bool:
+def _since(leaf: ReceivedSince, facts: ContactFacts, _: _Reading) -> bool | None:
     count, is_negated = needed(leaf.operator, leaf.value)
-    return (facts.activity.received_since.get(leaf.kind, 0) >= count) is not is_negated
+    if facts.activity.received_since.get(leaf.kind, 0) < count:
+        return is_negated
+    # What was not recorded would make them fewer. They are counted anew from when somebody agrees.
+    return not is_negated if count == 0 or facts.known is Known.ALL else None
 
 
-_LEAVES: dict[type, Callable[[Any, ContactFacts, _Reading], bool]] = {
+def _in_a_row(leaf: OpenedInARow, facts: ContactFacts, _: _Reading) -> bool | None:
+    return facts.activity.opened_in_a_row >= leaf.value or (False if facts.known is Known.ALL else None)
+
+
+_LEAVES: dict[type, Callable[[Any, ContactFacts, _Reading], bool | None]] = {
     FieldIs: _field,
     AttributeIs: _attribute,
     OnList: lambda leaf, facts, _: leaf.name in facts.lists,
@@ -197,7 +230,7 @@ _LEAVES: dict[type, Callable[[Any, ContactFacts, _Reading], bool]] = {
     ActivityCount: _activity,
     ActivityAge: _age,
     ReceivedSince: _since,
-    OpenedInARow: lambda leaf, facts, _: facts.activity.opened_in_a_row >= leaf.value,
+    OpenedInARow: _in_a_row,
     Joined: lambda leaf, facts, reading: _is_aged(facts.created_at, leaf.operator, leaf.days, reading.moment),
     DomainIs: lambda leaf, facts, _: facts.domain in leaf.names,
     ProviderIs: lambda leaf, facts, _: facts.provider in leaf.names,

@@ -35,6 +35,7 @@ from hygiene.segments.tree import (
     Scalar,
 )
 from mailtypes.domain import DomainName, DomainSyntaxError
+from mailtypes.saying import say
 
 DEEPEST: Final = 12
 MOST_NODES: Final = 200
@@ -66,17 +67,27 @@ class _Reader:
         self._nodes += 1
         if self._nodes > MOST_NODES or depth > DEEPEST:
             raise SegmentSyntaxError(
-                "the tree is too large",
+                say("the tree is too large"),
                 path=path,
-                next_step=f"Use at most {MOST_NODES} conditions, nested at most {DEEPEST} deep;"
-                " keep parts of it as segments of their own.",
+                next_step=say(
+                    "Use at most %(most_nodes)s conditions, nested at most %(deepest)s deep;"
+                    " keep parts of it as segments of their own.",
+                    most_nodes=MOST_NODES,
+                    deepest=DEEPEST,
+                ),
             )
         if not isinstance(document, Mapping) or not document:
-            raise _fault(path, "a condition is an object", 'Write one such as {"list": "news"} or {"all": [...]}.')
+            raise _fault(
+                path, say("a condition is an object"), say('Write one such as {"list": "news"} or {"all": [...]}.')
+            )
         word = next((word for word in (*_GROUPS, *_LEAVES) if word in document), None)
         if word is None:
             known = ", ".join((*_GROUPS, *_LEAVES))
-            raise _fault(path, f"'{_shown(next(iter(document)))}' is no kind of condition", f"Write one of: {known}.")
+            raise _fault(
+                path,
+                say("'%(value)s' is no kind of condition", value=_shown(next(iter(document)))),
+                say("Write one of: %(known)s.", known=known),
+            )
         if word in _GROUPS:
             return self._group(word, document, path, depth)
         make, keys = _LEAVES[word]
@@ -89,7 +100,7 @@ class _Reader:
         if word == "not":
             return NotThis(self.node(inner, f"{path}.not", depth + 1))
         if not isinstance(inner, Sequence) or isinstance(inner, str | bytes):
-            raise _fault(f"{path}.{word}", "this is no list of conditions", f'Write {{"{word}": [ ... ]}}.')
+            raise _fault(f"{path}.{word}", say("this is no list of conditions"), f'Write {{"{word}": [ ... ]}}.')
         parts = tuple(self.node(part, f"{path}.{word}[{number}]", depth + 1) for number, part in enumerate(inner))
         return AllOf(parts) if word == "all" else AnyOf(parts)
 
@@ -102,11 +113,15 @@ def _field(document: Document, path: str) -> Node:
 def _attribute(document: Document, path: str) -> Node:
     operator = _member(FieldOperator, document, "op", path)
     if operator not in TEXT_OPERATORS:
-        raise _fault(f"{path}.op", f"{operator} does not compare texts", f"Use one of: {', '.join(TEXT_OPERATORS)}.")
+        raise _fault(
+            f"{path}.op",
+            say("%(operator)s does not compare texts", operator=operator),
+            say("Use one of: %(operators)s.", operators=", ".join(TEXT_OPERATORS)),
+        )
     value = _operand(operator, document, path)
     for one in value if isinstance(value, tuple) else (value,):
         if not isinstance(one, str) and operator is not FieldOperator.IS_SET:
-            raise _fault(f"{path}.value", "this is compared with text", "Write the value in quotation marks.")
+            raise _fault(f"{path}.value", say("this is compared with text"), say("Write the value in quotation marks."))
     return AttributeIs(_member(ContactAttribute, document, "contact", path), operator, value)
 
 
@@ -127,24 +142,36 @@ def _operand(operator: FieldOperator, document: Document, path: str) -> Scalar |
     place = f"{path}.value"
     if operator is FieldOperator.IS_SET:
         if document.get("value", True) is not True:
-            raise _fault(place, "is_set takes no value", 'Leave it out; put the condition into {"not": ...} for unset.')
+            raise _fault(
+                place, say("is_set takes no value"), say('Leave it out; put the condition into {"not": ...} for unset.')
+            )
         return True
     if "value" not in document:
-        raise _fault(path, f"{operator} needs a value", 'Add "value".')
+        raise _fault(path, say("%(operator)s needs a value", operator=operator), 'Add "value".')
     value = document["value"]
     if operator is FieldOperator.ONE_OF:
         if not isinstance(value, Sequence) or isinstance(value, str) or not 0 < len(value) <= MOST_VALUES:
-            raise _fault(place, "one_of takes a list", f'Write 1 to {MOST_VALUES} values: ["a", "b"].')
+            raise _fault(
+                place,
+                say("one_of takes a list"),
+                say('Write 1 to %(most_values)s values: ["a", "b"].', most_values=MOST_VALUES),
+            )
         return tuple(_scalar(one, f"{place}[{number}]") for number, one in enumerate(value))
     if operator in _OF_DAYS:
         return _whole(value, place, 0, MOST_DAYS)
     found = _scalar(value, place)
     if operator in (FieldOperator.AT_LEAST, FieldOperator.AT_MOST) and (isinstance(found, str | bool)):
-        raise _fault(place, f"{operator} takes a number", "Write a number without quotation marks.")
+        raise _fault(
+            place, say("%(operator)s takes a number", operator=operator), say("Write a number without quotation marks.")
+        )
     if operator in (FieldOperator.BEFORE, FieldOperator.AFTER) and not is_date(found):
-        raise _fault(place, f"{operator} takes a day", 'Write it as "2026-03-09".')
+        raise _fault(place, say("%(operator)s takes a day", operator=operator), say('Write it as "2026-03-09".'))
     if operator in _OF_PLAIN_TEXT and not (isinstance(found, str) and found):
-        raise _fault(place, f"{operator} takes a text", "Write at least one character, in quotation marks.")
+        raise _fault(
+            place,
+            say("%(operator)s takes a text", operator=operator),
+            say("Write at least one character, in quotation marks."),
+        )
     return found
 
 
@@ -170,7 +197,9 @@ def _consent(document: Document, path: str) -> Node:
         word = next(iter(scope))
         if word in (ConsentReach.LIST, ConsentReach.STREAM):
             return ConsentIs(answer, ConsentReach(word), _name(scope, word, place))
-    raise _fault(place, "this is no scope of a consent", 'Write "all", {"list": "news"} or {"stream": "marketing"}.')
+    raise _fault(
+        place, say("this is no scope of a consent"), 'Write "all", {"list": "news"} or {"stream": "marketing"}.'
+    )
 
 
 def _activity(document: Document, path: str) -> Node:
@@ -189,7 +218,9 @@ def _activity_last(document: Document, path: str) -> Node:
 def _received_since(document: Document, path: str) -> Node:
     kind = _member(ActivityKind, document, "received_since", path)
     if kind not in (ActivityKind.OPENED, ActivityKind.CLICKED):
-        raise _fault(f"{path}.received_since", "mails are counted since one was opened or clicked", 'Write "opened".')
+        raise _fault(
+            f"{path}.received_since", say("mails are counted since one was opened or clicked"), 'Write "opened".'
+        )
     return ReceivedSince(kind, *_amount(document, path))
 
 
@@ -201,7 +232,7 @@ def _joined(document: Document, path: str) -> Node:
     inner = document["joined"]
     place = f"{path}.joined"
     if not isinstance(inner, Mapping):
-        raise _fault(place, "this tells no time", 'Write {"joined": {"within_days": 30}}.')
+        raise _fault(place, say("this tells no time"), 'Write {"joined": {"within_days": 30}}.')
     _only(inner, tuple(AgeOperator), place)
     return Joined(*_age(inner, place))
 
@@ -212,7 +243,9 @@ def _domain(document: Document, path: str) -> Node:
         try:
             found.append(DomainName.parse(name).ascii)
         except DomainSyntaxError as error:
-            raise _fault(f"{path}.domain[{number}]", error.message, error.next_step or "Mend the domain.") from error
+            raise _fault(
+                f"{path}.domain[{number}]", error.message, error.next_step or say("Mend the domain.")
+            ) from error
     return DomainIs(tuple(found))
 
 
@@ -304,7 +337,11 @@ def _shown(key: object) -> str:
 def _only(document: Document, keys: Sequence[str], path: str) -> None:
     for key in document:
         if key not in keys:
-            raise _fault(f"{path}.{_shown(key)}", "this does not belong here", f"Known here: {', '.join(keys)}.")
+            raise _fault(
+                f"{path}.{_shown(key)}",
+                say("this does not belong here"),
+                say("Known here: %(keys)s.", keys=", ".join(keys)),
+            )
 
 
 def _member(kind: type[E], document: Document, key: str, path: str) -> E:
@@ -312,15 +349,19 @@ def _member(kind: type[E], document: Document, key: str, path: str) -> E:
     if isinstance(value, str) and value in {str(one) for one in kind}:
         return kind(value)
     known = ", ".join(kind)
-    raise _fault(f"{path}.{key}", f"'{_shown(value)}' is not known", f"Write one of: {known}.")
+    raise _fault(
+        f"{path}.{key}",
+        say("'%(value)s' is not known", value=_shown(value)),
+        say("Write one of: %(known)s.", known=known),
+    )
 
 
 def _name(document: Document, key: str, path: str) -> str:
     value = document[key]
     if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable() and is_text(value):
         return value
-    next_step = f"Write 1 to {LONGEST_NAME} printable characters, in quotation marks."
-    raise _fault(f"{path}.{key}", f"this is not the name of a {key}", next_step)
+    next_step = say("Write 1 to %(longest_name)s printable characters, in quotation marks.", longest_name=LONGEST_NAME)
+    raise _fault(f"{path}.{key}", say("this is not the name of a %(key)s", key=key), next_step)
 
 
 def _names(document: Document, key: str, path: str) -> tuple[str, ...]:
@@ -328,7 +369,11 @@ def _names(document: Document, key: str, path: str) -> tuple[str, ...]:
     if isinstance(value, str):
         return (_name(document, key, path),)
     if not isinstance(value, Sequence) or not 0 < len(value) <= MOST_VALUES:
-        raise _fault(f"{path}.{key}", "this is neither a name nor a list of names", f"Write 1 to {MOST_VALUES} names.")
+        raise _fault(
+            f"{path}.{key}",
+            say("this is neither a name nor a list of names"),
+            say("Write 1 to %(most_values)s names.", most_values=MOST_VALUES),
+        )
     return tuple(_name({key: one}, key, f"{path}.{key}[{number}]") for number, one in enumerate(value))
 
 
@@ -341,22 +386,29 @@ def _scalar(value: object, place: str) -> Scalar:
         return value
     raise _fault(
         place,
-        "this is no value to compare with",
-        f"Write a text of at most {LONGEST_VALUE} characters, a number, true or false.",
+        say("this is no value to compare with"),
+        say(
+            "Write a text of at most %(longest_value)s characters, a number, true or false.",
+            longest_value=LONGEST_VALUE,
+        ),
     )
 
 
 def _whole(value: object, place: str, least: int, most: int) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
         return value
-    raise _fault(place, f"'{_shown(value)}' cannot stand here", f"Write a whole number from {least} to {most}.")
+    raise _fault(
+        place,
+        say("'%(value)s' cannot stand here", value=_shown(value)),
+        say("Write a whole number from %(least)s to %(most)s.", least=least, most=most),
+    )
 
 
 def _amount(document: Document, path: str) -> tuple[AmountOperator, int]:
     operator = _member(AmountOperator, document, "op", path)
     if operator is AmountOperator.NONE:
         if "value" in document:
-            raise _fault(f"{path}.value", "none takes no value", "Leave it out.")
+            raise _fault(f"{path}.value", say("none takes no value"), say("Leave it out."))
         return operator, 0
     return operator, _whole(document.get("value"), f"{path}.value", 0, _MOST_MAILS)
 
@@ -364,5 +416,5 @@ def _amount(document: Document, path: str) -> tuple[AmountOperator, int]:
 def _age(document: Document, path: str) -> tuple[AgeOperator, int]:
     given = [one for one in AgeOperator if one in document]
     if len(given) != 1:
-        raise _fault(path, "this tells no time", 'Write either "within_days" or "before_days".')
+        raise _fault(path, say("this tells no time"), say('Write either "within_days" or "before_days".'))
     return given[0], _whole(document[str(given[0])], f"{path}.{given[0]}", 1, MOST_DAYS)

@@ -17,6 +17,7 @@ from hygiene.segments.tree import (
     ProviderIs,
     leaves,
 )
+from mailtypes.saying import say
 
 MOST_LEAVES: Final = 500
 """SQLite takes an expression of 1,000 terms at most."""
@@ -54,15 +55,20 @@ class _Resolver:
             parts = (self.put_in(part, f"{path}.{word}[{place}]", within) for place, part in enumerate(node.parts))
             return type(node)(tuple(parts))
         if isinstance(node, NotThis):
-            return NotThis(self.put_in(node.part, f"{path}.not", within))
+            return type(node)(self.put_in(node.part, f"{path}.not", within))
         self._leaves += 1
         self._values += _size(node)
         if self._leaves > MOST_LEAVES or self._values > MOST_VALUES or len(within) > _DEEPEST:
             raise SegmentSyntaxError(
-                "with the segments in it the tree is too large",
+                say("with the segments in it the tree is too large"),
                 path=path,
-                next_step=f"Use at most {MOST_LEAVES} conditions with {MOST_VALUES} values in all,"
-                f" and segments at most {_DEEPEST} deep.",
+                next_step=say(
+                    "Use at most %(most_leaves)s conditions with %(most_values)s values in all,"
+                    " and segments at most %(deepest)s deep.",
+                    most_leaves=MOST_LEAVES,
+                    most_values=MOST_VALUES,
+                    deepest=_DEEPEST,
+                ),
             )
         return self._segment(node, path, within) if isinstance(node, InSegment) else node
 
@@ -70,14 +76,16 @@ class _Resolver:
         if node.name in within:
             chain = " > ".join((*within[within.index(node.name) :], node.name))
             raise SegmentCycleError(
-                f"the segment contains itself: {chain}", path=f"{path}.segment", next_step="Take one of them out."
+                say("the segment contains itself: %(chain)s", chain=chain),
+                path=f"{path}.segment",
+                next_step=say("Take one of them out."),
             )
         tree = self._lookup(node.name)
         if tree is None:
             raise SegmentSyntaxError(
-                f"there is no segment '{node.name}'",
+                say("there is no segment '%(name)s'", name=node.name),
                 path=f"{path}.segment",
-                next_step="Write the name of a stored segment.",
+                next_step=say("Write the name of a stored segment."),
             )
         return self.put_in(tree, f"{path}.segment", (*within, node.name))
 

@@ -99,6 +99,11 @@ class NotThis:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut(NotThis):
+    """True unless the part is known to be true: how an audience leaves people out. Stored trees have none of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class FieldIs:
     """A merge field. Whoever has no value meets ``is_not``, and no other operator."""
 

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response, Security
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
 
 from mailtypes.clock import Clock
 from postwright.api.edge import edge_of
+from postwright.api.json_values import CheckedRequest
 from postwright.api.limits import LimitHeaders, RateLimits
 from postwright.api.references import References
 from postwright.services.accounts import Accounts, Client, KeyScope
@@ -159,6 +162,7 @@ def authenticated_route(services: ApiServices) -> type[APIRoute]:
             handler = super().get_route_handler()
 
             async def authenticate_and_handle(request: Request) -> Response:
+                request = CheckedRequest(request.scope, request.receive)
                 client = await _client(services.accounts, request)
                 request.state.caller = Caller(services, client)
                 edge = edge_of(request.scope)
@@ -166,7 +170,7 @@ def authenticated_route(services: ApiServices) -> type[APIRoute]:
                 headers, left = LimitHeaders(services.limits, services.clock, services.database), 0
                 try:
                     left = services.limits.take(client, services.clock.now()) or 0
-                    response = await handler(request)
+                    response = await _handled(handler, request)
                     await _write_down(services, client, request, response.status_code)
                     return response
                 finally:
@@ -175,6 +179,15 @@ def authenticated_route(services: ApiServices) -> type[APIRoute]:
             return authenticate_and_handle
 
     return AuthenticatedRoute
+
+
+async def _handled(handler: Callable[[Request], Coroutine[Any, Any, Response]], request: Request) -> Response:
+    try:
+        return await handler(request)
+    except HTTPException as error:
+        if isinstance(error.__cause__, RequestValidationError):
+            raise error.__cause__ from None  # FastAPI hides what reading the body found behind a bare 400
+        raise
 
 
 async def _write_down(services: ApiServices, client: Client, request: Request, status: int) -> None:

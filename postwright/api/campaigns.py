@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from mailtypes.address import AddressSyntaxError, EmailAddress
 from postwright.api.callers import Caller, Reader, Sender
 from postwright.api.campaign_bodies import NewCampaign, draft_of
 from postwright.api.comparisons import ExpectedEndShown, add_comparison_routes
@@ -29,9 +28,9 @@ from postwright.api.representations import (
     optional_moment,
     outward,
 )
+from postwright.api.sender_checks import check_live_sender
 from postwright.services.campaign_senders import all_senders, from_json
 from postwright.services.campaigns import Campaigns, CampaignStatus
-from postwright.services.errors import RefusedError
 from postwright.store.campaigns import Campaign, Run
 from postwright.store.recipients import RunCounts
 
@@ -264,32 +263,13 @@ async def check_sender_of(caller: Caller, campaign_id: int) -> None:
     """Raises ``RefusedError`` where the key may not send in the names that the campaign is sent in."""
     campaign = await caller.services.campaigns.get(caller.workspace_id, campaign_id)
     for sender in all_senders(campaign):
-        _check_sender(caller, sender.address, "from_address")
+        check_live_sender(caller, sender.address, "from_address")
 
 
 def _check_senders(caller: Caller, wanted: NewCampaign) -> None:
-    _check_sender(caller, wanted.from_address, "from_address")
+    check_live_sender(caller, wanted.from_address, "from_address")
     for sender in wanted.other_senders:
-        _check_sender(caller, sender.address, "other_senders")
-
-
-def _check_sender(caller: Caller, from_address: str, field: str) -> None:
-    """Raises ``RefusedError`` for a key that is for other senders, and for test keys: campaigns are delivered."""
-    if caller.client.terms.is_test:
-        raise RefusedError(
-            "test_key", "A test key sends no campaigns.", next_step="Take a key that is no test key, or open a bulk."
-        )
-    try:
-        address = EmailAddress.parse(from_address)
-    except AddressSyntaxError:
-        return  # named with everything else that is wrong with a draft
-    if not caller.client.may_send_from(address):
-        raise RefusedError(
-            "sender_not_allowed",
-            f"This API key may not send from {address}.",
-            field=field,
-            next_step="Take a sender that the key is for, or a key for this sender.",
-        )
+        check_live_sender(caller, sender.address, "other_senders")
 
 
 async def _shown(caller: Caller, status: CampaignStatus) -> CampaignShown:

@@ -26,6 +26,7 @@ from postwright.api.representations import (
     outward,
     page_of,
 )
+from postwright.api.sender_checks import check_all_senders
 from postwright.services.destinations import (
     LONGEST_NOTE,
     Destinations,
@@ -196,6 +197,7 @@ async def get_destination(destination_id: str, caller: Reader) -> DestinationSho
 
 async def suspend_queue(wanted: SuspensionWanted, caller: Admin) -> QueueChanged:
     """Send nothing there until `until`. What goes to a domain is held, a campaign is paused."""
+    check_all_senders(caller)
     until = None if wanted.until is None else from_datetime(wanted.until)
     held = await _service(caller).suspend(caller.workspace_id, _target(wanted), _note(caller, wanted), until)
     return QueueChanged(deliveries=held)
@@ -203,18 +205,21 @@ async def suspend_queue(wanted: SuspensionWanted, caller: Admin) -> QueueChanged
 
 async def resume_queue(wanted: TargetWanted, caller: Admin) -> QueueChanged:
     """End a suspension, whoever began it. The pace stays slow where it was and recovers by itself."""
+    check_all_senders(caller)
     await _service(caller).resume(caller.workspace_id, _target(wanted), _note(caller, wanted))
     return QueueChanged(deliveries=0)
 
 
 async def flush_queue(wanted: TargetWanted, caller: Admin) -> QueueChanged:
     """Try what is deferred at once."""
+    check_all_senders(caller)
     moved = await _service(caller).flush(caller.workspace_id, _target(wanted), _note(caller, wanted))
     return QueueChanged(deliveries=moved)
 
 
 async def fail_queue(wanted: FailureWanted, caller: Admin) -> QueueChanged:
     """Give up what waits: each delivery fails with the note as its reason. It cannot be taken back."""
+    check_all_senders(caller)
     failed = await _service(caller).fail(caller.workspace_id, _target(wanted), _note(caller, wanted))
     return QueueChanged(deliveries=failed)
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from experiments.power import Plan, Terms, detectable_lift, plan_sample
 from postwright.api.callers import Caller, Reader, Sender
+from postwright.api.campaigns import check_sender_of
 from postwright.api.cursors import make_page, read_cursor
 from postwright.api.representations import (
     CAMPAIGN,
@@ -110,6 +111,9 @@ async def get_experiment(run_id: str, caller: Reader) -> ExperimentShown:
 async def choose_variant(run_id: str, wanted: ChoiceWanted, caller: Sender) -> ExperimentShown:
     """Say which variant everybody else gets, whatever the test would say."""
     found = await _tests(caller).get(caller.workspace_id, inward(RUN, run_id))
+    run = await caller.services.references.run(caller.workspace_id, found.run_id)
+    if run.campaign_id is not None:
+        await check_sender_of(caller, run.campaign_id)
     names = [one.name for one in _draft(found).variants]
     if wanted.variant not in names:
         sentence = f"The test has no variant '{wanted.variant}'; it has {', '.join(names)}."

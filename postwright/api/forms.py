@@ -22,6 +22,7 @@ from postwright.api.representations import (
     optional_moment,
     outward,
 )
+from postwright.api.sender_checks import check_live_sender
 from postwright.services.errors import RefusedError
 from postwright.services.forms import Forms, FormWanted
 from postwright.store.sign_ups import Form, SignUp
@@ -103,6 +104,7 @@ class SignUpShown(Answer):
 
 async def create_form(wanted: NewFormWanted, caller: Sender, response: Response) -> FormShown:
     """Make a form that people sign up by. They are on the lists once they have confirmed it by mail."""
+    check_live_sender(caller, wanted.from_address, "from_address")
     template_id = None if wanted.template is None else inward_field(TEMPLATE, wanted.template, "template")
     new = FormWanted(
         name=wanted.name,
@@ -137,6 +139,10 @@ async def get_form(form_id: str, caller: Reader) -> FormShown:
 
 async def change_form(form_id: str, wanted: FormChange, caller: Sender) -> FormShown:
     """Change a form."""
+    row_id = inward(FORM, form_id)
+    await _check_sender_of(caller, row_id)
+    if wanted.from_address is not None:
+        check_live_sender(caller, wanted.from_address, "from_address")
     given = wanted.model_dump(exclude_unset=True)
     changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if "lists" in changes:
@@ -149,12 +155,14 @@ async def change_form(form_id: str, wanted: FormChange, caller: Sender) -> FormS
         changes["template_id"] = (
             None if wanted.template is None else inward_field(TEMPLATE, wanted.template, "template")
         )
-    return await _shown(caller, await _forms(caller).change(caller.workspace_id, inward(FORM, form_id), changes))
+    return await _shown(caller, await _forms(caller).change(caller.workspace_id, row_id, changes))
 
 
 async def close_form(form_id: str, caller: Sender) -> Response:
     """Take nobody any more by this form. Who has been asked may still confirm."""
-    await _forms(caller).close(caller.workspace_id, inward(FORM, form_id))
+    row_id = inward(FORM, form_id)
+    await _check_sender_of(caller, row_id)
+    await _forms(caller).close(caller.workspace_id, row_id)
     return Response(status_code=204)
 
 
@@ -188,6 +196,12 @@ def _forms(caller: Caller) -> Forms:
     if links is None:
         raise RefusedError("no_links", "This server makes no links to tracking hosts.")
     return Forms(caller.services.database, caller.services.clock, links)
+
+
+async def _check_sender_of(caller: Caller, form_id: int) -> None:
+    """A key that is for other senders neither changes a form nor closes it."""
+    found = await _forms(caller).get(caller.workspace_id, form_id)
+    check_live_sender(caller, found.from_address, "from_address")
 
 
 def _list_ids(texts: list[str]) -> tuple[int, ...]:

@@ -79,6 +79,7 @@ class PlanShown(Answer):
     before: NumbersShown
     after: NumbersShown = Field(description="As if those concerned had never been written to.")
     dormant: int
+    unknown: int = Field(description="How many contacts cannot be judged, since tracking is off for them.")
     doubt: str = Field(description="Why the plan should not be believed without a look; mostly empty.")
     moves: dict[str, int] = Field(description="reengage, win_back, archive, suppress: how many contacts")
     steps: dict[str, int] = Field(description="planned, done, skipped, undone, kept: how many of them")
@@ -300,6 +301,7 @@ def _plan_shown(summary: PlanSummary, lists: dict[int, str]) -> PlanShown:
         before=_numbers(summary.before),
         after=_numbers(summary.after),
         dormant=plan.dormant,
+        unknown=plan.unknown,
         doubt=plan.doubt,
         moves=dict(summary.moves),
         steps=dict(summary.states),

@@ -76,24 +76,29 @@ class KeyMade(KeyShown):
 async def create_key(wanted: NewKey, caller: Admin) -> KeyMade:
     """Make an API key. The answer has the key itself, which is never shown again."""
     scopes = frozenset(KeyScope(scope) for scope in wanted.scopes)
-    terms = replace(key_terms(wanted.domains, wanted.addresses), is_test=wanted.test)
-    _check_within(caller, terms)
     terms = replace(
-        terms,
+        key_terms(wanted.domains, wanted.addresses),
+        is_test=wanted.test,
         rate_limit=wanted.rate_limit,
         daily_quota=wanted.daily_quota,
         expires_at=_later(wanted.expires_at, caller.services.clock.now()),
     )
+    _check_within(caller, terms)
+    _check_not_counted(caller, None)
     made = await caller.services.accounts.create_key(caller.workspace_id, wanted.name, scopes, terms)
     return await _made(caller, *made)
 
 
 async def rotate_key(key_id: str, caller: Admin, wanted: RotationWanted = RotationWanted()) -> KeyMade:  # noqa: B008
-    """Make a key that takes over from one, with its name, scopes and limits. The old one ends after the overlap."""
+    """Make a key that takes over from one, with its name, scopes, limits and end. The old one ends after the overlap.
+
+    A key that is rotated twice was given an end by the first time, which the second key has, too.
+    """
     overlap, row_id = timedelta(hours=wanted.overlap_hours), inward(KEY, key_id)
     for old in await caller.services.accounts.keys(caller.workspace_id):
         if old.id == row_id:  # the answer has the new key, which may do what this one may
-            _check_within(caller, replace(key_terms(old.domains.split(), old.addresses.split()), is_test=old.is_test))
+            _check_within(caller, _terms_of(old))
+            _check_not_counted(caller, old)
     made = await caller.services.accounts.rotate_key(caller.workspace_id, row_id, overlap)
     return await _made(caller, *made)
 
@@ -115,14 +120,39 @@ def _check_within(caller: Caller, terms: KeyTerms) -> None:
         field = "addresses"
     elif own.is_test and not terms.is_test:
         field = "test"
+    elif own.expires_at is not None and (terms.expires_at is None or terms.expires_at > own.expires_at):
+        field = "expires_at"
     else:
         return
     raise RefusedError(
         "key_too_wide",
         "A key cannot be for more than the key that asks for it.",
         field=field,
-        next_step="Name senders that this key is for, or take a key without that limit.",
+        next_step="Name senders that this key is for and an end no later than its own, or take a key without limits.",
     )
+
+
+def _check_not_counted(caller: Caller, replaced: ApiKey | None) -> None:
+    """Raises ``RefusedError`` where a key whose use is counted would make one with a count of its own.
+
+    Any number of such keys would be as good as no limit. What takes over from the key itself counts with it.
+    """
+    own = caller.client.terms
+    if own.daily_quota is None and own.rate_limit is None:
+        return
+    if replaced is not None and caller.client.family_id == (replaced.replaces_id or replaced.id):
+        return
+    raise RefusedError(
+        "key_too_wide",
+        "A key with a rate limit or a daily quota makes no other keys: each would have a limit of its own.",
+        field="rate_limit" if own.daily_quota is None else "daily_quota",
+        next_step="Take a key without these limits. To replace this key, rotate it.",
+    )
+
+
+def _terms_of(key: ApiKey) -> KeyTerms:
+    ends = None if key.expires_at is None else Microseconds(key.expires_at)
+    return replace(key_terms(key.domains.split(), key.addresses.split()), is_test=key.is_test, expires_at=ends)
 
 
 def _later(given: datetime | None, now: int) -> Microseconds | None:

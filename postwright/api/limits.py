@@ -53,8 +53,9 @@ class RateLimits:
         limit = self.limit_of(client)
         if limit is None:
             return None
-        bucket = self._buckets.setdefault(client.key_id, _Bucket(float(limit), now))
-        self._buckets.move_to_end(client.key_id)
+        # Keys that take over from each other share one, as they share quotas.
+        bucket = self._buckets.setdefault(client.family_id, _Bucket(float(limit), now))
+        self._buckets.move_to_end(client.family_id)
         while len(self._buckets) > _MOST_KEYS:
             self._buckets.popitem(last=False)
         earned = max(0, now - bucket.at) * limit / SECOND

@@ -30,13 +30,13 @@ from postwright.api.representations import (
 )
 from postwright.services.campaign_senders import shares_of
 from postwright.services.errors import RefusedError
+from postwright.services.event_fields import told_data
 from postwright.services.log import address_key
 from postwright.services.sent_messages import Origin
 from postwright.store.events import ROLLUP_LAG, Event, EventFilter
 from postwright.store.recipients import DeliveryFilter, DeliveryRecord
 
 RFC_822 = "message/rfc822"
-_INTERNAL = frozenset({"blob"})
 """Fields of an event's data that mean something only inside."""
 
 
@@ -321,7 +321,7 @@ def _message(row: DeliveryRecord, origin: Origin) -> dict[str, Any]:
 
 def _event(event: Event, runs: Mapping[int, str], places: Mapping[int, MessagePlace]) -> EventShown:
     place = places.get(event.delivery_id or 0)
-    data = {name: value for name, value in json.loads(event.data).items() if name not in _INTERNAL}
+    data = told_data(event)
     return EventShown(
         id=outward(EVENT, event.recorded_at, event.id),
         kind=event.kind,

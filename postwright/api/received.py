@@ -16,6 +16,7 @@ from starlette.datastructures import UploadFile
 
 from mailtypes.errors import InputSyntaxError
 from postwright.api.edge import edge_of
+from postwright.api.json_values import check_values
 from postwright.services.errors import RefusedError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -118,12 +119,17 @@ async def _receive_json(request: Request, too_large_step: str) -> Received:
 
 
 def parse_json(text: bytes) -> Any:
-    """What a JSON text says; raises ``JsonSyntaxError``. NaN and halves of surrogate pairs are no JSON."""
+    """What a JSON text says; raises ``JsonSyntaxError``, and ``RequestValidationError`` for what nobody could store.
+
+    NaN and halves of surrogate pairs are no JSON.
+    """
     try:
-        return from_json(text, allow_inf_nan=False)
+        value = from_json(text, allow_inf_nan=False)
     except ValueError as error:
         next_step = "Send JSON in UTF-8 (RFC 8259)."
         raise JsonSyntaxError(f"The body is not JSON: {str(error)[:200]}.", next_step=next_step) from error
+    check_values(value)
+    return value
 
 
 def validated(model: type[Model], value: Any) -> Model:

@@ -22,6 +22,7 @@ from postwright.api.representations import (
     outward,
     page_of,
 )
+from postwright.api.sender_checks import check_warm_up
 from postwright.services.warm_up_plans import plan_document
 from postwright.services.warm_ups import Order, RampStatus, Start, WarmUpStatus
 from postwright.store.provider_days import Figures, StoredDay
@@ -202,6 +203,7 @@ async def start_warm_up(wanted: StartWanted, caller: Admin, response: Response) 
     Before that the audit of the domain has passed, one-click unsubscribe is on, and the lists have been through
     hygiene; what is not known stands in the way, too. A note overrides that, and is kept.
     """
+    check_warm_up(caller, wanted.subject)
     plan = {name: value for name, value in wanted.plan.model_dump().items() if value not in (None, [], {})}
     asked = Start(wanted.subject, plan, _by(caller), wanted.note)
     shown = _summary(await caller.services.warm_ups.start(caller.workspace_id, asked))
@@ -242,24 +244,28 @@ async def list_warm_up_decisions(
 
 async def pause_warm_up(subject: str, wanted: DecisionWanted, caller: Admin) -> WarmUpSummary:
     """Send nothing more until it is resumed; what is queued waits."""
+    check_warm_up(caller, subject)
     order = Order(subject, wanted.provider, _by(caller), wanted.note)
     return _summary(await caller.services.warm_ups.pause(caller.workspace_id, order))
 
 
 async def resume_warm_up(subject: str, wanted: DecisionWanted, caller: Admin) -> WarmUpSummary:
     """Go on after a pause."""
+    check_warm_up(caller, subject)
     order = Order(subject, wanted.provider, _by(caller), wanted.note)
     return _summary(await caller.services.warm_ups.resume(caller.workspace_id, order))
 
 
 async def set_warm_up_level(subject: str, wanted: LevelWanted, caller: Admin) -> WarmUpSummary:
     """Go on from a level of the plan."""
+    check_warm_up(caller, subject)
     order = Order(subject, wanted.provider, _by(caller), wanted.note)
     return _summary(await caller.services.warm_ups.set_level(caller.workspace_id, order, wanted.level))
 
 
 async def import_warm_up_figures(subject: str, wanted: FiguresWanted, caller: Admin) -> Response:
     """Keep what a provider's own pages say of a day; they are judged like what came back by mail."""
+    check_warm_up(caller, subject)
     told = Figures(wanted.spam_rate, wanted.reputation)
     place = (wanted.provider, wanted.day)
     await caller.services.warm_ups.import_figures(caller.workspace_id, subject, place, told)
@@ -268,6 +274,7 @@ async def import_warm_up_figures(subject: str, wanted: FiguresWanted, caller: Ad
 
 async def end_warm_up(subject: str, wanted: EndWanted, caller: Admin) -> Response:
     """Count no more: what waits for the budget goes out."""
+    check_warm_up(caller, subject)
     order = Order(subject, None, _by(caller), wanted.note)
     await caller.services.warm_ups.end(caller.workspace_id, order)
     return Response(status_code=204)

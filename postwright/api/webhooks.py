@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, Field
 
-from mailtypes.clock import from_datetime
+from mailtypes.clock import Microseconds, from_datetime
 from postwright.api.callers import Admin
 from postwright.api.cursors import make_page, read_cursor
 from postwright.api.parameters import PageQuery
@@ -228,6 +228,10 @@ async def try_webhook(webhook_id: str, caller: Admin) -> TrialShown:
     )
 
 
+_BEGINNING = Microseconds(0)
+"""Nothing was recorded before 1970; what lies far before it cannot even be shown."""
+
+
 async def replay_webhook(webhook_id: str, wanted: ReplayWanted, caller: Admin) -> ReplayShown:
     """Tell it again, in order and under the same ids, beside what is new."""
     row_id, service = inward(ENDPOINT, webhook_id), caller.services.webhooks
@@ -238,7 +242,9 @@ async def replay_webhook(webhook_id: str, wanted: ReplayWanted, caller: Admin) -
         return _replay(await service.replay_one(caller.workspace_id, row_id, delivery))
     assert wanted.since is not None  # one of the two
     until = caller.services.clock.now() if wanted.until is None else from_datetime(wanted.until)
-    return _replay(await service.replay(caller.workspace_id, row_id, from_datetime(wanted.since), until))
+    return _replay(
+        await service.replay(caller.workspace_id, row_id, max(_BEGINNING, from_datetime(wanted.since)), until)
+    )
 
 
 async def list_webhook_deliveries(

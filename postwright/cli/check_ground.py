@@ -13,7 +13,7 @@ import typer
 
 from dns_checks.audit import DraftOverlay
 from dns_checks.driver import Resolver
-from dns_checks.evaluation import Asker, Fetcher, evaluate
+from dns_checks.evaluation import Asker, evaluate
 from dns_checks.zone import Zone
 from mailtypes.clock import SystemClock
 from mailtypes.domain import DomainName, DomainSyntaxError
@@ -50,7 +50,7 @@ class Ground:
     """Who answers; ``zone`` is the draft. ``web`` is ``None`` offline."""
 
     asker: Asker
-    web: Fetcher | None
+    web: OutboundHttp | None
     zone: Zone | None
 
     async def evaluate(self, evaluation: Evaluation[T] | DnsEvaluation[T]) -> T:

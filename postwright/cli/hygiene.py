@@ -201,6 +201,8 @@ def _print_plan(summary: PlanSummary, steps: list[Step], *, as_json: bool) -> No
         console.print(f"  {move}: {number:,}")
     rows = [(name, *_shown(numbers)) for name, numbers in (("before", summary.before), ("after", summary.after))]
     print_table(("", "contacts", "mails in 90 days", "opened", "bounced"), rows, empty="")
+    if plan_.unknown:
+        console.print(f"Cannot be judged, since tracking is off for them: {plan_.unknown:,}")
     if plan_.doubt:
         console.print(f"Doubtful: {plan_.doubt}", markup=False)
     if steps:
@@ -243,6 +245,7 @@ def _document(summary: PlanSummary) -> dict[str, Any]:
         "before": _numbers(summary.before),
         "after": _numbers(summary.after),
         "dormant": summary.plan.dormant,
+        "unknown": summary.plan.unknown,
         "doubt": summary.plan.doubt,
         "moves": dict(summary.moves),
         "steps": dict(summary.states),

@@ -1,6 +1,7 @@
 """``postwright lint``: what is wrong with templates before anybody gets them; works offline and without an install."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from postwright.cli.exit_codes import Exit
 from postwright.cli.exits import explained
 from postwright.cli.printing import JsonOption, console, print_json
 from postwright.cli.render import DataOption, LibraryOption, part_of, read_data
-from postwright.services.image_facts import NOTHING_SEEN, ImageLooks, ImagesSeen
+from postwright.services.image_facts import ImageLooks
+from postwright.services.link_facts import LinkLooks
 from postwright.services.mail_checks import MailFacts, compose_mail, judge_mail, sample_urls
-from rendering.lint import Finding, LintSubject, SenderFacts, Severity, image_addresses
+from rendering.lint import Finding, LintSubject, SenderFacts, Severity, image_addresses, link_addresses
 from rendering.mjml import expand_includes
 from rendering.source import TemplateSource
 from rendering.template import parse_template
@@ -41,7 +43,8 @@ def lint(
     fetch: bool = typer.Option(
         False,
         "--fetch",
-        help="Fetch the images: is each there, how large, in which format? From public addresses only.",
+        help="Fetch the images (is each there, how large, in which format?) and ask where the links without merge"
+        " values lead. Public addresses only.",
     ),
     as_json: bool = JsonOption,
 ) -> None:
@@ -59,9 +62,9 @@ def lint(
         with explained():
             known = MailFacts(sender, today=today)
             facts, composed = _composed(file, (subject, preheader), read_data(data), known, library)
-        seen = _seen(composed) if fetch else NOTHING_SEEN
+        looked_at = _looked_at(composed) if fetch else composed
         with explained():
-            mail = judge_mail(replace(composed, images=seen.facts), facts)
+            mail = judge_mail(looked_at, facts)
         found = tuple(one for one in mail.findings if subject is not None or one.part != "subject")
         worst |= any(finding.severity in _FAILS[fail_on] for finding in found)
         _tell(file, found, as_json=as_json)
@@ -82,15 +85,21 @@ def _composed(
     return whole, compose_mail(parse_template(source), data, sample_urls("https://links.example.com"), whole)
 
 
-def _seen(subject: LintSubject) -> ImagesSeen:
-    async def look(ground: Ground, addresses: Sequence[str]) -> ImagesSeen:
-        return NOTHING_SEEN if ground.web is None else await ImageLooks(ground.web, SystemClock()).look(addresses)
+def _looked_at(subject: LintSubject) -> LintSubject:
+    """The mail with what the web says of its images and links."""
 
-    (seen,) = for_each(GroundOptions(None, False), [image_addresses(subject)], look)
-    for address, cause in seen.unknown.items():
-        told = f"{address}: nothing is known of this image: {cause}"
-        _ASIDE.print(told, markup=False, soft_wrap=True)
-    return seen
+    async def look(ground: Ground, mail: LintSubject) -> LintSubject:
+        if ground.web is None:
+            return mail
+        images, links = ImageLooks(ground.web, SystemClock()), LinkLooks(ground.web, SystemClock())
+        seen, leading = await asyncio.gather(images.look(image_addresses(mail)), links.look(link_addresses(mail)))
+        for address, cause in seen.unknown.items():
+            told = f"{address}: nothing is known of this image: {cause}"
+            _ASIDE.print(told, markup=False, soft_wrap=True)
+        return replace(mail, images=seen.facts, links=leading)
+
+    (looked_at,) = for_each(GroundOptions(None, False), [subject], look)
+    return looked_at
 
 
 def _tell(file: Path, found: tuple[Finding, ...], *, as_json: bool) -> None:

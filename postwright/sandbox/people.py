@@ -27,6 +27,7 @@ from tracking.urls import read_path
 from tracking.verdicts import AgentFamily, Fetch, FetchKind, NetworkClass
 
 _ADDRESS_IN_HTML: Final = re.compile(r'(?:href|src)="(https://[^"]{1,2000})"')
+_HIDDEN_IN_HTML: Final = re.compile(r'<a href="(https://[^"]{1,2000})" tabindex="-1" aria-hidden="true"')
 _LONGEST_WAIT: Final = 20 * HOUR
 _CHROME: Final = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
@@ -87,7 +88,8 @@ class Appeal:
 @dataclass(frozen=True, slots=True)
 class Mail:
     """A mail as its reader's program shows it. ``pixel`` is the image that tells of an open, empty where there is none;
-    ``links`` are in document order. ``links`` and ``pages`` (unsubscribing and the like) are all that is linked."""
+    ``links`` are in document order. ``links`` and ``pages`` (unsubscribing and the like, and a link that no reader
+    sees) are all that is linked."""
 
     mailbox: str
     subject: str
@@ -113,16 +115,19 @@ class Request:
 def read_mail(mailbox: str, subject: str, received_at: int, raw: bytes) -> Mail:
     """What is to be fetched in a mail: https alone, told apart by the paths that our tracking hosts answer to."""
     found: dict[TokenKind | None, list[str]] = {}
-    for written in _ADDRESS_IN_HTML.findall(_html_of(raw)):
+    text = _html_of(raw)
+    hidden = {html.unescape(written) for written in _HIDDEN_IN_HTML.findall(text)}
+    for written in _ADDRESS_IN_HTML.findall(text):
         url = html.unescape(written)
         asked = read_path(urlsplit(url).path)
         urls = found.setdefault(asked[0] if asked else None, [])
         if url not in urls:
             urls.append(url)
     pixel = found.pop(TokenKind.PIXEL, [""])[0]
-    links = tuple(found.pop(TokenKind.CLICK, ()))
+    clickable = found.pop(TokenKind.CLICK, [])
+    links = tuple(url for url in clickable if url not in hidden)
     found.pop(None, None)  # pictures and links that nobody counts; there is no web in the sandbox
-    pages = tuple(url for urls in found.values() for url in urls)
+    pages = (*(url for urls in found.values() for url in urls), *(url for url in clickable if url in hidden))
     return Mail(mailbox, subject, Microseconds(received_at), pixel, links, pages)
 
 

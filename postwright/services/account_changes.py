@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from mailtypes.address import EmailAddress
 from mailtypes.clock import Clock, microseconds
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.accounts import Accounts, Role, SignedIn
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.store import account_changes, people
@@ -17,7 +18,6 @@ from postwright.store.account_changes import OpenSession
 from postwright.store.database import Database
 
 LINK_LASTS = timedelta(days=3)
-_PENDING = "link"
 
 
 class AccountChanges:
@@ -42,10 +42,11 @@ class AccountChanges:
         except InputSyntaxError as error:
             raise RefusedError.of([Problem.of(error, "bad_address", "address")]) from error
         secret, now = secrets.token_urlsafe(32), self._clock.now()
-        await self._keep_an_admin(workspace_id, address.key, role)
-        pending = f"{_PENDING}:{_sha256(secret)}:{now + microseconds(LINK_LASTS)}"
+        pending = f"{account_changes.PENDING}:{_sha256(secret)}:{now + microseconds(LINK_LASTS)}"
 
         def store(connection: Connection) -> int:
+            if role is not Role.ADMIN:
+                _keep_an_admin(connection, workspace_id, address.key)
             user_id = people.save_user(connection, workspace_id, address.text, address.key, (pending, str(role)), now)
             account_changes.end_sessions_of(connection, user_id, now)
             return user_id
@@ -63,7 +64,7 @@ class AccountChanges:
             return None
         kind, _, rest = user.password_hash.partition(":")
         expected, _, until = rest.partition(":")
-        fits = secrets.compare_digest(_sha256(secret), expected if kind == _PENDING else "")
+        fits = secrets.compare_digest(_sha256(secret), expected if kind == account_changes.PENDING else "")
         return user if fits and int(until) > self._clock.now() else None
 
     async def choose_password(self, link: str, password: str) -> people.User:
@@ -71,39 +72,48 @@ class AccountChanges:
         user = await self.invited(link)
         if user is None:
             raise NotFoundError("link")
-        await self._accounts.save_user(user.workspace_id, user.address, password, Role(user.role))
+        hashed = await self._accounts.hash_password(password)
+        # What the link was made with has to stand still: while the password was hashed it may have been used by
+        # somebody else, or its owner shut out. Role and access are those of this moment, not of before.
+        if not await self._database.write(
+            lambda one: people.replace_password(one, user.id, user.password_hash, hashed)
+        ):
+            raise NotFoundError("link")
         return user
 
     async def change_password(self, signed_in: SignedIn, old: str, new: str, origin: str) -> None:
         """Change one's own password; the old one is asked for, and all other sessions end."""
-        try:
-            token = await self._accounts.sign_in(signed_in.address, old, origin)
-        except RefusedError as error:
-            raise RefusedError("old_password", "The present password is not right.", field="old") from error
-        await self._accounts.save_user(signed_in.workspace_id, signed_in.address, new, signed_in.role)
-        opened = await self._accounts.session(token)
+        user = await self._accounts.check_password(signed_in.user_id, old, origin)
+        hashed = await self._accounts.hash_password(new)
         now = self._clock.now()
 
-        def store(connection: Connection) -> None:
-            account_changes.end_sessions_of(connection, signed_in.user_id, now, but=signed_in.session_id)
-            if opened is not None:
-                people.end_session(connection, opened.session_id, now)
+        def store(connection: Connection) -> bool:
+            is_done = people.replace_password(connection, user.id, user.password_hash, hashed)
+            if is_done:
+                account_changes.end_sessions_of(connection, user.id, now, but=signed_in.session_id)
+            return is_done
 
-        await self._database.write(store)
+        if not await self._database.write(store):
+            raise RefusedError("old_password", say("The present password is not right."), field="old")
 
     async def set_role(self, workspace_id: int, user_id: int, role: Role) -> None:
         """Give another role; open sessions have it with their next request."""
         user = await self._user(workspace_id, user_id)
-        await self._keep_an_admin(workspace_id, user.address_key, role)
-        await self._database.write(lambda one: account_changes.set_role(one, user_id, str(role)))
+
+        def store(connection: Connection) -> None:
+            if role is not Role.ADMIN:
+                _keep_an_admin(connection, workspace_id, user.address_key)
+            account_changes.set_role(connection, user_id, str(role))
+
+        await self._database.write(store)
 
     async def disable(self, workspace_id: int, user_id: int) -> None:
         """Let somebody in no more; all sessions end."""
         user = await self._user(workspace_id, user_id)
-        await self._keep_an_admin(workspace_id, user.address_key, None)
         now = self._clock.now()
 
         def store(connection: Connection) -> None:
+            _keep_an_admin(connection, workspace_id, user.address_key)
             account_changes.set_disabled(connection, user_id, now)
             account_changes.end_sessions_of(connection, user_id, now)
 
@@ -133,21 +143,15 @@ class AccountChanges:
             raise NotFoundError("user")
         return found
 
-    async def _keep_an_admin(self, workspace_id: int, address_key: str, role: Role | None) -> None:
-        """Refuse what would leave the workspace without anybody who decides."""
-        others = [
-            one
-            for one in await self._accounts.users(workspace_id)
-            if one.role == Role.ADMIN and one.disabled_at is None and one.address_key != address_key
-        ]
-        was_admin = any(
-            one.role == Role.ADMIN and one.address_key == address_key and one.disabled_at is None
-            for one in await self._accounts.users(workspace_id)
+
+def _keep_an_admin(connection: Connection, workspace_id: int, address_key: str) -> None:
+    """Refuse what would leave the workspace without anybody who decides; in the transaction that changes it."""
+    if not account_changes.has_other_admin(connection, workspace_id, address_key):
+        raise RefusedError(
+            "last_admin",
+            say("This is the only admin of the workspace."),
+            next_step=say("Make somebody else an admin first."),
         )
-        if was_admin and role is not Role.ADMIN and not others:
-            raise RefusedError(
-                "last_admin", "This is the only admin of the workspace.", next_step="Make somebody else an admin first."
-            )
 
 
 def _sha256(text: str) -> str:

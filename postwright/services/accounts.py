@@ -17,8 +17,10 @@ from mailtypes.address import EmailAddress
 from mailtypes.clock import MINUTE, SECOND, Clock, Microseconds, microseconds
 from mailtypes.domain import DomainName
 from mailtypes.errors import InputSyntaxError
-from postwright.services.errors import NotFoundError, Problem, RefusedError, TooManyTriesError
-from postwright.store import people
+from mailtypes.saying import say
+from postwright.services.errors import NotFoundError, Problem, RefusedError
+from postwright.services.sign_in_tries import Pause, SignInTries, browser_mark, is_mark_of
+from postwright.store import people, workspaces
 from postwright.store.database import Database
 
 Sender = TypeVar("Sender")
@@ -29,9 +31,9 @@ _BELIEVED_FOR = 5 * SECOND
 _MIN_PASSWORD = 10
 _MAX_PASSWORD = 200  # argon2 would hash megabytes for whoever sends them
 _HASHES_AT_ONCE = 2
-_TRIES = 10
-_TRIES_WINDOW = timedelta(minutes=15)
 _MAX_TRACKED = 10_000
+_MOST_WORKSPACES = 8
+"""So many workspaces of one person are looked at when signing in; each costs a hash."""
 
 
 class Role(StrEnum):
@@ -112,58 +114,122 @@ class Client:
         return not terms.domains or address.domain in terms.domains
 
 
+class WorkspaceChoiceError(RefusedError):
+    """The password is right in several workspaces; ``workspaces`` has their ids and names."""
+
+    def __init__(self, found: Sequence[tuple[int, str]]) -> None:
+        super().__init__("workspace_choice", say("Choose the workspace, and type the password once more."))
+        self.workspaces = tuple(found)
+
+
 class Accounts:
     """Users, sessions and keys of all workspaces."""
 
-    def __init__(self, database: Database, clock: Clock, session_lifetime: timedelta) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, session_lifetime: timedelta, pause: Pause = asyncio.sleep
+    ) -> None:
+        """``pause`` waits for seconds where somebody has tried to sign in too often."""
         self._database = database
         self._clock = clock
         self._lifetime = microseconds(session_lifetime)
         self._hasher = PasswordHasher()
-        # Verified for unknown addresses too, so that the time taken does not tell who has an account.
-        self._nobody = self._hasher.hash(secrets.token_hex())
+        self._nobody = ""
         self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
-        self._tries = _TryCounter(clock)
+        self._tries = SignInTries(clock, pause)
         self._seen_open: dict[int, Microseconds] = {}
+
+    async def _hash_of_nobody(self) -> str:
+        """Verified for unknown addresses too, so that the time taken does not tell who has an account."""
+        if not self._nobody:
+            self._nobody = await self.hash_password(secrets.token_hex())
+        return self._nobody
 
     async def save_user(self, workspace_id: int, address_text: str, password: str, role: Role) -> int:
         """Add a user, or give one who is there a new password and role; returns the id."""
         address = EmailAddress.parse(address_text)
-        if not _MIN_PASSWORD <= len(password) <= _MAX_PASSWORD:
-            raise RefusedError(
-                "password_length", f"A password has {_MIN_PASSWORD} to {_MAX_PASSWORD} characters.", field="password"
-            )
         now = self._clock.now()
-        secret = (await asyncio.to_thread(self._hasher.hash, password), str(role))
+        secret = (await self.hash_password(password), str(role))
         return await self._database.write(
             lambda connection: people.save_user(connection, workspace_id, address.text, address.key, secret, now)
         )
+
+    async def hash_password(self, password: str) -> str:
+        """What is stored of a password; raises ``RefusedError`` where it is too short or too long."""
+        if not _MIN_PASSWORD <= len(password) <= _MAX_PASSWORD:
+            raise RefusedError(
+                "password_length",
+                say(
+                    "A password has %(min_password)s to %(max_password)s characters.",
+                    min_password=_MIN_PASSWORD,
+                    max_password=_MAX_PASSWORD,
+                ),
+                field="password",
+            )
+        return await asyncio.to_thread(self._hasher.hash, password)
 
     async def users(self, workspace_id: int) -> list[people.User]:
         """All users of a workspace."""
         return await self._database.read(lambda connection: people.list_users(connection, workspace_id))
 
-    async def sign_in(self, address_text: str, password: str, origin: str) -> str:
+    async def sign_in(
+        self, address_text: str, password: str, origin: str, *, mark: str = "", workspace_id: int = 0
+    ) -> str:
         """Check a password and open a session; returns the secret for the cookie.
 
-        ``origin`` is where the try comes from; tries are counted by it and by the address. Raises ``RefusedError``
-        without telling what was wrong, and ``TooManyTriesError``.
+        ``origin`` is where the try comes from, ``mark`` what the browser has kept of an earlier good sign-in
+        (``mark_of``), ``workspace_id`` the chosen one where somebody is in several. Raises ``RefusedError`` without
+        telling what was wrong, ``WorkspaceChoiceError``, and ``TooManyTriesError``.
         """
         try:
             key = EmailAddress.parse(address_text).key
         except InputSyntaxError:
             key = ""
-        names = (f"address {key}", f"origin {origin}")
-        self._tries.check(*names)
-        # Counted before the answer is known: tries that arrive together may not slip past the limit together.
-        tried_at = self._tries.count(*names)
-        user = await self._database.read(lambda connection: people.find_user(connection, key)) if key else None
-        known = user is not None and user.disabled_at is None
-        fits = await self._password_fits(user.password_hash if user and known else self._nobody, password)
-        if user is None or not known or not fits:
-            raise RefusedError("sign_in", "The address or the password is not right.")
-        self._tries.forget(tried_at, *names)
-        return await self._open_session(user)
+        users, nobody = await self._users_at(key, workspace_id), await self._hash_of_nobody()
+        known_user = next((user.id for user in users if is_mark_of(user, mark)), None)
+        tried = await self._tries.begin(key, origin, known_user)
+        hashes = [user.password_hash for user in users] or [nobody]
+        fits = [await self._password_fits(one, password) for one in hashes]
+        fitting = [user for user, does_fit in zip(users, fits, strict=False) if does_fit]
+        if not fitting:
+            raise RefusedError("sign_in", say("The address or the password is not right."))
+        tried.forgive()
+        if len(fitting) > 1:
+            raise WorkspaceChoiceError(await self._names_of([user.workspace_id for user in fitting]))
+        return await self._open_session(fitting[0])
+
+    async def check_password(self, user_id: int, password: str, origin: str) -> people.User:
+        """Whose password it is; raises ``RefusedError`` for a wrong one, and ``TooManyTriesError``.
+
+        Whoever asks is signed in, so tries count for that person's browsers.
+        """
+        user = await self._database.read(lambda connection: people.get_user(connection, user_id))
+        tried = await self._tries.begin("", origin, user_id)
+        nobody = await self._hash_of_nobody()
+        hashed = user.password_hash if user is not None and user.disabled_at is None else nobody
+        if not await self._password_fits(hashed, password) or user is None:
+            raise RefusedError("old_password", say("The present password is not right."), field="old")
+        tried.forgive()
+        return user
+
+    async def mark_of(self, token: str) -> str:
+        """What a browser keeps of a good sign-in beside the session, and longer; empty where there is no session."""
+        signed_in = await self.session(token)
+        if signed_in is None:
+            return ""
+        user = await self._database.read(lambda connection: people.get_user(connection, signed_in.user_id))
+        return "" if user is None else browser_mark(user)
+
+    async def _users_at(self, address_key: str, workspace_id: int) -> list[people.User]:
+        if not address_key:
+            return []
+        found = await self._database.read(
+            lambda connection: people.find_users(connection, address_key, _MOST_WORKSPACES)
+        )
+        return [user for user in found if workspace_id in (0, user.workspace_id)]
+
+    async def _names_of(self, workspace_ids: Sequence[int]) -> list[tuple[int, str]]:
+        found = await self._database.read(workspaces.list_workspaces)
+        return [(one.id, one.name) for one in found if one.id in workspace_ids]
 
     async def _password_fits(self, password_hash: str, password: str) -> bool:
         def verify() -> bool:
@@ -207,7 +273,7 @@ class Accounts:
     ) -> tuple[int, str]:
         """Make an API key; returns its id and the key itself, which is never shown again."""
         if not name.strip() or len(name) > 100 or not scopes:
-            raise RefusedError("key_name", "A key needs a name of up to 100 characters and at least one scope.")
+            raise RefusedError("key_name", say("A key needs a name of up to 100 characters and at least one scope."))
         return await self._database.write(self._new_key(workspace_id, name.strip(), scopes, _limits(terms)))
 
     def _new_key(
@@ -220,7 +286,7 @@ class Accounts:
         return lambda connection: (people.add_api_key(connection, workspace_id, name, secret, now, limits), key)
 
     async def rotate_key(self, workspace_id: int, key_id: int, overlap: timedelta) -> tuple[int, str]:
-        """Make a key that takes over from one: same name, scopes and limits. The old one ends after ``overlap``."""
+        """Make a key that takes over from one: same name, scopes, limits, end. The old one ends after ``overlap``."""
         old = await self._database.read(lambda connection: people.get_api_key(connection, workspace_id, key_id))
         now = self._clock.now()
         if old is None or old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
@@ -231,6 +297,7 @@ class Accounts:
             is_test=old.is_test,
             rate_limit=old.rate_limit,
             daily_quota=old.daily_quota,
+            expires_at=old.expires_at,
             replaces_id=old.replaces_id or old.id,
         )
         scopes = frozenset(KeyScope(scope) for scope in old.scopes.split())
@@ -297,39 +364,6 @@ def _sender(parse: Callable[[str], Sender], text: str, field_name: str) -> Sende
         return parse(text)
     except InputSyntaxError as error:
         raise RefusedError.of([Problem.of(error, "bad_sender", field_name)]) from error
-
-
-class _TryCounter:
-    """Failed sign-ins in the last quarter of an hour, by address and by origin; kept in memory, bounded."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._failures: dict[str, list[int]] = {}
-
-    def check(self, *names: str) -> None:
-        now = self._clock.now()
-        for name in names:
-            recent = [moment for moment in self._failures.get(name, []) if moment > now - microseconds(_TRIES_WINDOW)]
-            if len(recent) >= _TRIES:
-                raise TooManyTriesError(_TRIES_WINDOW)
-
-    def count(self, *names: str) -> int:
-        """Count a try as a failure; returns its moment, by which ``forget`` takes it back."""
-        now = self._clock.now()
-        for name in names:
-            if len(self._failures) >= _MAX_TRACKED and name not in self._failures:
-                self._failures.pop(next(iter(self._failures)))
-            self._failures[name] = [*self._failures.get(name, []), now][-_TRIES:]
-        return now
-
-    def forget(self, moment: int, *names: str) -> None:
-        """Take a try back that turned out right."""
-        for name in names:
-            kept = self._failures.get(name, [])
-            if moment in kept:
-                kept.remove(moment)
-            if not kept:
-                self._failures.pop(name, None)
 
 
 def _limits(terms: KeyTerms | None) -> people.KeyLimits:

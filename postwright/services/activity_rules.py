@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from hygiene.bounce_policy import BounceAction, SoftBounceHistory, SoftBouncePolicy, decide
 from hygiene.dormancy import Engagement, low_engagement
 from hygiene.pruning import LOW_ENGAGEMENT_TAG
+from hygiene.segments.facts import Known
 from mailtypes.clock import DAY, Clock, Microseconds
 from postwright.services.hygiene_schedule import settings_of
 from postwright.store import activity_rules, contact_facts, suppressions, workspaces
@@ -22,7 +23,6 @@ _BATCH = 500  # events of one transaction
 _MOST_BATCHES = 40  # in one step, so that the scheduler's other work is not kept waiting
 _ACTIVE_DAYS = 90
 """Whoever opened, clicked or bought so lately counts as active where soft bounces are counted."""
-_UNTRACKED = ("off", "aggregate")
 _LONGEST_HISTORY = 64
 
 
@@ -109,7 +109,7 @@ def _deserves(name: str, contact: ActiveContact) -> bool:
     known = contact.activity
     if name == OPENED_LAST_THREE:
         return int(known["opened_in_a_row"]) >= 3
-    if contact.tracking in (*_UNTRACKED, "last_open"):
+    if contact.known is not Known.ALL:
         return False  # what is not known of somebody is not held against them
     engagement = Engagement(
         Microseconds(contact.created_at),

@@ -10,6 +10,7 @@ from hygiene.segments.errors import SegmentSyntaxError
 from hygiene.segments.parse import as_document, parse
 from hygiene.segments.tree import AllOf, Node, OnList
 from mailtypes.clock import Microseconds
+from mailtypes.saying import say
 from postwright.services.errors import Problem
 from postwright.store import contacts, segments
 from postwright.store.campaigns import Campaign
@@ -43,10 +44,12 @@ def audience_json(
     """The draft as one tree for the store, ``None`` for a list alone; what is wrong is added to ``problems``."""
     target = None if draft.list_id is None else contacts.get_list(connection, workspace_id, draft.list_id)
     if draft.list_id is not None and target is None:
-        problems.append(Problem("unknown_list", "There is no such list.", "list"))
+        problems.append(Problem("unknown_list", say("There is no such list."), "list"))
         return None
     if draft.list_id is None and draft.tree is None:
-        problems.append(Problem("no_audience", "A campaign needs a list or an audience.", "list", "", "Name one."))
+        problems.append(
+            Problem("no_audience", say("A campaign needs a list or an audience."), "list", "", say("Name one."))
+        )
         return None
     if draft.is_list_alone:
         return None
@@ -55,7 +58,9 @@ def audience_json(
         parts += [] if draft.tree is None else [parse(draft.tree)]
         tree = parts[0] if len(parts) == 1 else AllOf(tuple(parts))
         tree = segments.without(tree, [parse(one) for one in draft.without])
-        segments.open_audience(connection, workspace_id, tree)
+        audience = segments.open_audience(connection, workspace_id, tree)
+        # Compiled over nobody: lists, tags and streams that do not exist are found now, and not when it is sent.
+        segments.count_contacts(connection, audience, Microseconds(0), ids=(0, 0))
     except SegmentSyntaxError as error:
         problems.append(Problem.of(error, "audience", "audience"))
         return None

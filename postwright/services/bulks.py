@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from mailtypes.address import AddressSyntaxError, EmailAddress
 from mailtypes.clock import DAY, Clock, Microseconds
+from mailtypes.saying import say
 from postwright.services.accounts import Client
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.message_intake import MessageIntake, problem_of
@@ -134,7 +135,7 @@ class Bulks:
             frozen = partial(freeze, workspace_id=client.workspace_id, version=version, now=now)
             version = await self._database.write(frozen)
         if version.body != layouts.template.source.body:
-            raise RefusedError("template_changed", "The template was changed meanwhile; please try again.")
+            raise RefusedError("template_changed", say("The template was changed meanwhile; please try again."))
         terms = replace(
             self._places.run_terms(place, "bulk", starts_at, is_test=client.terms.is_test),
             state="collecting",
@@ -167,7 +168,9 @@ class Bulks:
         def store(connection: Connection) -> BulkChunk:
             run = client_runs.lock_collecting(connection, client.workspace_id, run_id)
             if run is None:
-                raise RefusedError("bulk_closed", "The bulk takes no more recipients: it is committed or cancelled.")
+                raise RefusedError(
+                    "bulk_closed", say("The bulk takes no more recipients: it is committed or cancelled.")
+                )
             return _add(connection, client, run, checked, placement, now)
 
         return await self._database.write(store)
@@ -202,7 +205,7 @@ class Bulks:
         """Let the bulk go; asking again changes nothing."""
         run = await self.find_to_change(client, run_id)
         if run.state == "cancelled":
-            raise RefusedError("bulk_closed", "The bulk is cancelled.")
+            raise RefusedError("bulk_closed", say("The bulk is cancelled."))
         now = self._clock.now()
 
         def let_go(connection: Connection) -> None:
@@ -246,12 +249,16 @@ class Bulks:
         if not client.may_send_from(EmailAddress.parse(run.from_address)):
             raise RefusedError(
                 "sender_not_allowed",
-                f"This API key may not send from {run.from_address}.",
-                next_step="Take a key for this sender.",
+                say("This API key may not send from %(author)s.", author=run.from_address),
+                next_step=say("Take a key for this sender."),
             )
         if run.is_test != client.terms.is_test:
-            kind = "a test key" if run.is_test else "a key that is no test key"
-            raise RefusedError("bulk_of_other_kind", f"The bulk was opened with {kind}.", next_step=f"Take {kind}.")
+            kind = say("a test key") if run.is_test else say("a key that is no test key")
+            raise RefusedError(
+                "bulk_of_other_kind",
+                say("The bulk was opened with %(kind)s.", kind=kind),
+                next_step=say("Take %(kind)s.", kind=kind),
+            )
         return run
 
 
@@ -298,10 +305,10 @@ def _check_rows(rows: Sequence[BulkRow]) -> _Checked:
             continue
         data = json.dumps(row.data, ensure_ascii=False, separators=(",", ":"))
         if address.needs_smtputf8:
-            sentence = "The part before the @ needs SMTPUTF8 (RFC 6531), which is not offered."
+            sentence = say("The part before the @ needs SMTPUTF8 (RFC 6531), which is not offered.")
             checked.refused.append(_refused(index, row, Problem("smtputf8_needed", sentence, "address")))
         elif len(data) > _MOST_DATA:
-            sentence = f"The data of one recipient have {_MOST_DATA // 1024} KiB at most."
+            sentence = say("The data of one recipient have %(most_data)s KiB at most.", most_data=_MOST_DATA // 1024)
             checked.refused.append(_refused(index, row, Problem("data_too_large", sentence, "data")))
         elif address.key in seen:
             checked.twice += 1
@@ -332,12 +339,14 @@ def _add(
         if reason is None:
             wanted[index] = item
             continue
-        problem = Problem("suppressed", f"The address is suppressed: {reason}.", "address")
+        problem = Problem("suppressed", say("The address is suppressed: %(reason)s.", reason=reason), "address")
         refused.append(RefusedRow(index, item.record_key, item.address, problem))
     granted = _take_quota(connection, client, len(wanted), now)
     for index in list(wanted)[granted:]:
         item = wanted.pop(index)
-        problem = Problem("over_quota", "The key's quota of today is used up.", "", "", "Go on tomorrow (UTC).")
+        problem = Problem(
+            "over_quota", say("The key's quota of today is used up."), "", "", say("Go on tomorrow (UTC).")
+        )
         refused.append(RefusedRow(index, item.record_key, item.address, problem))
     added = client_runs.add_recipients(connection, run, list(wanted.values()), placement, now)
     _give_back_quota(connection, client, len(wanted) - len(added), now)

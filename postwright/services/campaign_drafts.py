@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from mailtypes.address import AddressSyntaxError, EmailAddress
 from mailtypes.clock import Microseconds, microseconds
+from mailtypes.saying import say
 from postwright.services.audiences import AudienceDraft, audience_json
 from postwright.services.campaign_plan import CampaignPlan, check_plan
 from postwright.services.campaign_senders import CampaignSender, as_json, check_senders
@@ -18,7 +19,7 @@ from postwright.store.campaigns import Campaign, NewCampaign
 from postwright.store.templates import TemplateText, TemplateVersion
 
 LONGEST_NAME = 200
-NAME_RULE = f"A campaign has a name of 1 to {LONGEST_NAME} characters."
+NAME_RULE = say("A campaign has a name of 1 to %(longest_name)s characters.", longest_name=LONGEST_NAME)
 _MOST_MAILS, _MOST_DAYS = 100, 366
 _LONGEST_RUN = timedelta(days=90)
 _FORBIDDEN = tuple(chr(code) for code in (*range(32), 127))
@@ -66,7 +67,9 @@ def resolve_draft(
         check_experiment(draft.experiment)
     stream = workspaces.find_stream(connection, workspace_id, draft.stream)
     if stream is None:
-        problems.append(Problem("unknown_stream", f"There is no stream '{draft.stream}'.", "stream"))
+        problems.append(
+            Problem("unknown_stream", say("There is no stream '%(stream)s'.", stream=draft.stream), "stream")
+        )
     audience = audience_json(connection, workspace_id, draft.audience, problems)
     version = _latest(connection, workspace_id, draft.template_id, problems)
     for variant in draft.experiment.variants if draft.experiment else ():
@@ -74,7 +77,7 @@ def resolve_draft(
             _latest(connection, workspace_id, variant.template_id, problems)
     same_name = campaigns.find_campaign(connection, workspace_id, draft.name.strip())
     if same_name is not None and (known is None or same_name.id != known.id):
-        problems.append(Problem("name_taken", f"There is a campaign '{draft.name}' already.", "name"))
+        problems.append(Problem("name_taken", say("There is a campaign '%(name)s' already.", name=draft.name), "name"))
     domain_id = _sender_domain_id(connection, workspace_id, draft.from_address, problems)
     problems += _sender_problems(draft)
     if problems or stream is None or version is None or domain_id is None:
@@ -105,7 +108,7 @@ def _latest(
     template = templates.get_template(connection, workspace_id, template_id)
     version = templates.latest_version(connection, template_id) if template else None
     if version is None:
-        problems.append(Problem("unknown_template", "There is no such template.", "template"))
+        problems.append(Problem("unknown_template", say("There is no such template."), "template"))
     return version
 
 
@@ -113,10 +116,16 @@ def _limit_problems(draft: CampaignDraft) -> list[Problem]:
     found: list[Problem] = []
     limit = draft.frequency_limit
     if limit is not None and not (1 <= limit.mails <= _MOST_MAILS and 1 <= limit.days <= _MOST_DAYS):
-        sentence = f"A limit is 1 to {_MOST_MAILS} mails in 1 to {_MOST_DAYS} days."
+        sentence = say(
+            "A limit is 1 to %(most_mails)s mails in 1 to %(most_days)s days.",
+            most_mails=_MOST_MAILS,
+            most_days=_MOST_DAYS,
+        )
         found.append(Problem("frequency_limit", sentence, "frequency_limit"))
     if draft.longest is not None and not timedelta(hours=1) <= draft.longest <= _LONGEST_RUN:
-        found.append(Problem("longest", f"Sending may take an hour to {_LONGEST_RUN.days} days.", "longest"))
+        found.append(
+            Problem("longest", say("Sending may take an hour to %(days)s days.", days=_LONGEST_RUN.days), "longest")
+        )
     return found
 
 
@@ -130,8 +139,8 @@ def _sender_problems(draft: CampaignDraft) -> list[Problem]:
             _header_address(one.reply_to, "other_senders", problems)
     variants = draft.experiment.variants if draft.other_senders and draft.experiment else ()
     if any(variant.from_name is not None for variant in variants):
-        sentence = "A test of the sender's name goes with one sender only."
-        problems.append(Problem("senders", sentence, "other_senders", "", "Test something else."))
+        sentence = say("A test of the sender's name goes with one sender only.")
+        problems.append(Problem("senders", sentence, "other_senders", "", say("Test something else.")))
     if problems:
         return problems
     try:
@@ -149,8 +158,10 @@ def _trimmed(one: CampaignSender) -> CampaignSender:
 def _header_text(value: str, field: str, problems: list[Problem]) -> None:
     place = next((index for index, character in enumerate(value) if character in _FORBIDDEN), None)
     if place is not None:
-        sentence = "A line break or control character cannot stand in a header."
-        problems.append(Problem("header_line_break", sentence, field, f"column {place + 1}", "Remove it."))
+        sentence = say("A line break or control character cannot stand in a header.")
+        problems.append(
+            Problem("header_line_break", sentence, field, say("column %(column)s", column=place + 1), say("Remove it."))
+        )
 
 
 def _header_problems(draft: CampaignDraft) -> list[Problem]:
@@ -172,8 +183,10 @@ def _header_address(text: str, field: str, problems: list[Problem]) -> EmailAddr
         problems.append(Problem.of(error, "bad_address", field))
         return None
     if address.needs_smtputf8:
-        sentence = f"The part before the @ of {address} needs SMTPUTF8 (RFC 6531), which is not offered."
-        problems.append(Problem("bad_address", sentence, field, "", "Use an address in ASCII."))
+        sentence = say(
+            "The part before the @ of %(address)s needs SMTPUTF8 (RFC 6531), which is not offered.", address=address
+        )
+        problems.append(Problem("bad_address", sentence, field, "", say("Use an address in ASCII.")))
         return None
     return address
 
@@ -189,10 +202,10 @@ def _sender_domain_id(
         problems.append(
             Problem(
                 "unknown_domain",
-                f"{address.domain} is not a sender domain of this workspace.",
+                say("%(domain)s is not a sender domain of this workspace.", domain=address.domain),
                 "from_address",
                 "",
-                f"Add it first: postwright domain add {address.domain}.",
+                say("Add it first: postwright domain add %(domain)s.", domain=address.domain),
             )
         )
         return None

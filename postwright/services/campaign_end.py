@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from mailtypes.clock import HOUR, SECOND, Clock, Microseconds, as_datetime
 from mailtypes.saying import joined, say
 from postwright.services.campaign_plan import CampaignPlan
+from postwright.services.shared_looks import SharedLooks
 from postwright.services.warm_up_forecast import RunForecast, WarmUpForecasts
 from postwright.store import experiments, routes, run_waiting, shaping, suspensions
 from postwright.store.campaigns import Run
@@ -85,24 +86,19 @@ class CampaignEnds:
         self._database = database
         self._clock = clock
         self._warm_ups = warm_ups
-        self._kept: dict[tuple[int, str], tuple[int, ExpectedEnd]] = {}
+        self._looks: SharedLooks[tuple[int, str], ExpectedEnd] = SharedLooks(clock, _KEEP, _MOST_KEPT)
 
     async def of_run(self, run: Run) -> ExpectedEnd | None:
         """The end that is expected; ``None`` where the run is at its end already, or has not begun.
 
-        Looked for at most every ``_KEEP``: it goes over everybody who waits, and pages ask every second.
+        It goes over everybody who waits, and pages ask every second: so one look at a time, and shared.
         """
         if run.state not in _ACTIVE:
             return None
-        now, key = self._clock.now(), (run.id, run.state)
-        kept = self._kept.get(key)
-        if kept is None or now - kept[0] >= _KEEP:
-            while len(self._kept) >= _MOST_KEPT:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[key] = kept = (now, await self._find(run, now))
-        return kept[1]
+        return await self._looks.find((run.id, run.state), partial(self._find, run))
 
-    async def _find(self, run: Run, now: Microseconds) -> ExpectedEnd:
+    async def _find(self, run: Run) -> ExpectedEnd:
+        now = self._clock.now()
         ground = await self._database.read(partial(_look, run=run, now=now))
         forecast = await self._warm_ups.forecast_of(run) if any(_is_free(one) for one in ground.parts) else None
         waiting = sum(one.count for one in ground.parts)

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mailtypes.clock import SECOND, Microseconds
+from mailtypes.saying import say
 from postwright.services.errors import Problem
 
 _DAYS = 7
@@ -94,14 +95,22 @@ def check_plan(plan: CampaignPlan, now: Microseconds) -> list[Problem]:
     try:
         ZoneInfo(plan.zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        found.append(_problem("zone", f"There is no time zone '{plan.zone[:60]}'.", "Name one, as Asia/Jerusalem."))
+        found.append(
+            _problem(
+                "zone",
+                say("There is no time zone '%(zone)s'.", zone=plan.zone[:60]),
+                say("Name one, as Asia/Jerusalem."),
+            )
+        )
     if plan.starts_at is not None and plan.starts_at > now + _MOST_AHEAD / timedelta(microseconds=1):
-        found.append(_problem("starts_at", "That is more than a year from now.", "Schedule it later."))
+        found.append(_problem("starts_at", say("That is more than a year from now."), say("Schedule it later.")))
     window = plan.window
     if window is not None and not (0 <= window.first < window.end <= 24):
-        found.append(_problem("window", "The window ends before it begins.", "Give hours from 0 to 24."))
+        found.append(_problem("window", say("The window ends before it begins."), say("Give hours from 0 to 24.")))
     if window is not None and not (window.days and set(window.days) <= set(range(_DAYS))):
-        found.append(_problem("window.days", "Days are 0 (Monday) to 6 (Sunday), at least one.", "Name the days."))
+        found.append(
+            _problem("window.days", say("Days are 0 (Monday) to 6 (Sunday), at least one."), say("Name the days."))
+        )
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from mailtypes.clock import Clock, Microseconds
+from mailtypes.saying import say
 from postwright.services.audiences import frozen_audience
 from postwright.services.campaign_senders import sent_in_the_name_of
 from postwright.services.errors import RefusedError
@@ -57,7 +58,7 @@ class CampaignStart:
 
         def start(connection: Connection) -> StartedRun:
             if not campaigns.move_campaign(connection, campaign.id, before, "sending"):
-                raise RefusedError("not_a_draft", "The campaign has been sent meanwhile.")
+                raise RefusedError("not_a_draft", say("The campaign has been sent meanwhile."))
             campaigns.set_campaign_fields(connection, campaign.id, blocked_by="")
             run_id = self._freeze(connection, campaign, checked, now)
             data = {"campaign": campaign.name}
@@ -80,7 +81,7 @@ class CampaignStart:
         assert stream is not None  # foreign keys
         assert version is not None
         if mail_digest(campaign_mails(connection, campaign)) != checked.ground.mail:  # any variant, any part of it
-            raise RefusedError("template_changed", "The template was changed meanwhile; please try again.")
+            raise RefusedError("template_changed", say("The template was changed meanwhile; please try again."))
         domain = sender.domain
         frozen = FrozenSender(domain.name, domain.return_path_host, domain.tracking_host, self._feedback_key_id)
         draft = None if campaign.experiment is None else ExperimentDraft.from_json(campaign.experiment)
@@ -128,7 +129,11 @@ def _variants(
         if one.template_id is not None:
             latest = templates.latest_version(connection, one.template_id)
             if latest is None:
-                raise RefusedError("unknown_template", f"The template of variant {one.name} is gone.", field="template")
+                raise RefusedError(
+                    "unknown_template",
+                    say("The template of variant %(name)s is gone.", name=one.name),
+                    field="template",
+                )
             own = freeze(connection, campaign.workspace_id, latest, Microseconds(latest.created_at))
         found.append(_frozen(own, one.subject or campaign.subject, one))
     return found

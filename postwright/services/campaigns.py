@@ -1,5 +1,6 @@
 """Campaigns: created, changed, scheduled, sent, sent again, paused, resumed, cancelled, watched."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -7,14 +8,18 @@ from typing import Any
 from sqlalchemy import Connection
 
 from mailtypes.clock import Clock
+from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.audiences import AudienceChoices, audience_choices, count_audience
 from postwright.services.campaign_drafts import LONGEST_NAME, NAME_RULE, CampaignDraft, resolve_draft
 from postwright.services.campaign_plan import CampaignPlan
 from postwright.services.campaign_start import CampaignStart
 from postwright.services.delivery_queue import PAUSED
-from postwright.services.errors import NotFoundError, RefusedError
+from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.preflight import Preflight
 from postwright.services.preflight_overrides import OverrideWish, new_overrides
+from postwright.services.second_looks import SecondLooks
+from postwright.services.state_words import state_word
 from postwright.services.template_texts import check_text
 from postwright.store import campaigns, events, overrides, recipients
 from postwright.store.campaigns import Campaign, NewCampaign, Run
@@ -26,7 +31,6 @@ from postwright.store.templates import TemplateText
 _ACTIVE = ("preparing", "sending", "paused")
 _FINISHED_BY_ASKING_AGAIN = ("paused", "cancelled")
 """Both take several transactions; where a process died between them, asking again does the rest."""
-_WORDS = {"paused": "paused", "preparing": "resumed", "cancelled": "cancelled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,13 @@ class Campaigns:
         self._database = database
         self._clock = clock
         self._start = start
+        self._second_looks = SecondLooks(start, clock)
 
     async def create(self, workspace_id: int, draft: CampaignDraft) -> Campaign:
         """Store a draft; raises ``RefusedError`` naming every field that is wrong."""
         text, new = await self._resolved(workspace_id, draft)
-        check_text(TemplateText(text.body, text.body_format, new.subject, text.preheader, text.plain_text))
+        wanted = TemplateText(text.body, text.body_format, new.subject, text.preheader, text.plain_text)
+        await asyncio.to_thread(check_text, wanted)
         now = self._clock.now()
         campaign_id = await self._database.write(
             lambda connection: campaigns.add_campaign(connection, workspace_id, new, now)
@@ -61,7 +67,8 @@ class Campaigns:
         """Change a draft; raises ``RefusedError`` naming every field that is wrong, or where it is none any more."""
         campaign = await self.get(workspace_id, campaign_id)
         text, new = await self._resolved(workspace_id, draft, campaign)
-        check_text(TemplateText(text.body, text.body_format, new.subject, text.preheader, text.plain_text))
+        wanted = TemplateText(text.body, text.body_format, new.subject, text.preheader, text.plain_text)
+        await asyncio.to_thread(check_text, wanted)
         if not await self._database.write(lambda connection: campaigns.change_campaign(connection, campaign_id, new)):
             raise _not_a_draft(await self.get(workspace_id, campaign_id))
         return await self.get(workspace_id, campaign_id)
@@ -72,7 +79,7 @@ class Campaigns:
         if not name.strip() or len(name) > LONGEST_NAME:
             raise RefusedError("campaign_name", NAME_RULE, field="name")
         if await self.find(workspace_id, name.strip()) is not None:
-            raise RefusedError("name_taken", f"There is a campaign '{name}' already.", field="name")
+            raise RefusedError("name_taken", say("There is a campaign '%(name)s' already.", name=name), field="name")
         plan = replace(CampaignPlan.from_json(campaign.plan), starts_at=None).as_json()
         new = NewCampaign(**{**_values(campaign), "name": name.strip(), "plan": plan})
         now = self._clock.now()
@@ -186,7 +193,9 @@ class Campaigns:
 
         def store(connection: Connection) -> None:
             if not campaigns.move_campaign(connection, campaign.id, ("scheduled",), "draft"):
-                raise RefusedError("wrong_state", f"The campaign is {campaign.state}, not scheduled.")
+                raise RefusedError(
+                    "wrong_state", say("The campaign is %(state)s, not scheduled.", state=state_word(campaign.state))
+                )
             campaigns.set_campaign_fields(connection, campaign.id, starts_at=None, blocked_by="")
 
         await self._database.write(store)
@@ -196,7 +205,12 @@ class Campaigns:
         """Send a finished campaign once more, to whoever is in its audience now."""
         campaign = await self.get(workspace_id, campaign_id)
         if campaign.state != "finished":
-            raise RefusedError("wrong_state", f"The campaign is {campaign.state}; only a finished one can be repeated.")
+            raise RefusedError(
+                "wrong_state",
+                say(
+                    "The campaign is %(state)s; only a finished one can be repeated.", state=state_word(campaign.state)
+                ),
+            )
         await self._start.begin(campaign, ("finished",))
         return await self.status(workspace_id, campaign_id)
 
@@ -204,7 +218,9 @@ class Campaigns:
         """Put it out of sight, or back; nothing is lost. Raises ``RefusedError`` while it is being sent."""
         campaign = await self.get(workspace_id, campaign_id)
         if is_archived and campaign.state in {"scheduled", "sending", "paused"}:
-            raise RefusedError("wrong_state", f"The campaign is {campaign.state}; end it first.")
+            raise RefusedError(
+                "wrong_state", say("The campaign is %(state)s; end it first.", state=state_word(campaign.state))
+            )
         at = self._clock.now() if is_archived else None
         await self._database.write(
             lambda connection: campaigns.set_campaign_fields(connection, campaign_id, archived_at=at)
@@ -215,15 +231,19 @@ class Campaigns:
         """Begin the campaigns whose time has come; returns how many. What blocks one is kept with it and alarmed."""
         now, begun = self._clock.now(), 0
         for campaign in await self._database.read(lambda connection: campaigns.campaigns_due(connection, now)):
+            if campaign.blocked_by and not self._second_looks.is_due(campaign):
+                continue
             try:
                 await self._start.begin(campaign, ("scheduled",))
                 begun += 1
             except RefusedError as error:
                 await self._block(campaign, " ".join(problem.sentence for problem in error.problems))
+            except InputSyntaxError as error:  # its segment, tag or list is gone or has another name
+                await self._block(campaign, Problem.of(error, "audience").sentence)
         return begun
 
     async def _block(self, campaign: Campaign, cause: str) -> None:
-        """Keep why it did not begin; told once, tried again at every step."""
+        """Keep why it did not begin; told once, looked at again every minute."""
         if campaign.blocked_by == cause:
             return
         now = self._clock.now()
@@ -277,9 +297,10 @@ class Campaigns:
             if run is not None and run.state == after in _FINISHED_BY_ASKING_AGAIN:
                 return run
             if run is None or not campaigns.move_run(connection, run.id, before, after, now):
-                state = run.state if run else campaign.state
-                raise RefusedError("wrong_state", f"The campaign is {state}, so it cannot be {_WORDS[after]} now.")
+                raise _not_movable(run.state if run else campaign.state, after)
             campaigns.move_campaign(connection, campaign.id, ("sending", "paused"), campaign_state)
+            if campaign.blocked_by:
+                campaigns.set_campaign_fields(connection, campaign.id, blocked_by="")
             event = events.NewEvent(workspace_id, f"run_{after}", now, run.id, data={"campaign": campaign.name})
             events.append(connection, [event], now)
             return run
@@ -287,9 +308,23 @@ class Campaigns:
         return await self._database.write(move)
 
 
+def _not_movable(state: str, after: str) -> RefusedError:
+    word = state_word(state)
+    if after == "paused":
+        sentence = say("The campaign is %(state)s, so it cannot be paused now.", state=word)
+    elif after == "cancelled":
+        sentence = say("The campaign is %(state)s, so it cannot be cancelled now.", state=word)
+    else:
+        sentence = say("The campaign is %(state)s, so it cannot be resumed now.", state=word)
+    return RefusedError("wrong_state", sentence)
+
+
 def _values(campaign: Campaign) -> dict[str, Any]:
     return {field.name: getattr(campaign, field.name) for field in fields(NewCampaign)}
 
 
 def _not_a_draft(campaign: Campaign) -> RefusedError:
-    return RefusedError("not_a_draft", f"The campaign is {campaign.state}; only a draft can be sent or changed.")
+    return RefusedError(
+        "not_a_draft",
+        say("The campaign is %(state)s; only a draft can be sent or changed.", state=state_word(campaign.state)),
+    )

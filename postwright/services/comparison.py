@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from experiments.comparison import LAST, MIN_RECIPIENTS, Comparison, Place, compare_by_group, compare_with_own
 from experiments.confidence_sequence import Counted
 from mailtypes.clock import DAY, HOUR, Clock, Microseconds
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.statistic_groups import MOST_LOOKED_AT, segment_counts
 from postwright.services.statistic_terms import Measures, measures_of
@@ -53,6 +54,14 @@ class Measure(StrEnum):
         return self not in (Measure.DELIVERY, Measure.BOUNCE)
 
 
+_PLACE_WORDS: Final[Mapping[Place, str]] = {
+    Place.BELOW: say("below"),
+    Place.WITHIN: say("within"),
+    Place.ABOVE: say("above"),
+    Place.UNKNOWN: say("unknown"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """One measure. ``at_most`` is the other end of what has two; ``earlier`` are the rates it stands among, in time.
@@ -76,9 +85,11 @@ class Compared:
     def cause(self) -> str:
         """The verdict's reason."""
         if self.at_most is not None and self.place is Place.UNKNOWN is not self.found.place:
-            return (
-                f"It depends on those of whom nobody can know: with the surely known ones {self.found.place},"
-                f" with all of them {self.at_most.place}."
+            return say(
+                "It depends on those of whom nobody can know: with the surely known ones %(at_least)s,"
+                " with all of them %(at_most)s.",
+                at_least=_PLACE_WORDS[self.found.place],
+                at_most=_PLACE_WORDS[self.at_most.place],
             )
         return self.found.cause
 
@@ -125,7 +136,7 @@ def _compare(
         raise NotFoundError("campaign")
     run = campaigns.latest_run(connection, campaign_id)
     if run is None:
-        raise RefusedError("not_sent", "The campaign was not sent yet.", next_step="Send it; then ask again.")
+        raise RefusedError("not_sent", say("The campaign was not sent yet."), next_step=say("Send it; then ask again."))
     earlier = _usable(connection, run)
     if segment_id is not None:
         return _in_segment(connection, (campaign, run), earlier, segment_id, now)
@@ -259,7 +270,9 @@ def _in_segment(
 
 def _too_young(measure: Measure, now: Measures) -> Compared:
     low, _ = counted_of(measure, now)
-    cause = f"Too early: what people do is compared here {MATURE // HOUR} hours after the beginning."
+    cause = say(
+        "Too early: what people do is compared here %(mature)s hours after the beginning.", mature=MATURE // HOUR
+    )
     return Compared(measure, Comparison(Place.UNKNOWN, low.rate, None, None, None, 0, 0, cause), ())
 
 

@@ -20,6 +20,7 @@ from rendering.segments import MessageUrls
 from rendering.whole import fill, list_headers
 from tracking.tokens import TokenKeys, TokenKind, make
 from tracking.urls import click_url, pixel_url, preferences_url, unsubscribe_url
+from tracking.verdicts.features import HONEYPOT_LINK
 
 FeedbackKeys: TypeAlias = Mapping[int, FeedbackKey]
 """The keys of return paths and Message-IDs by id; a run names the one that was in use when it began."""
@@ -59,8 +60,11 @@ class WholeMessages(Protocol):
 class StoredComposer:
     """Composes from the run's compiled layout or the stored message; the same delivery always gives the same bytes."""
 
-    def __init__(self, token_keys: TokenKeys, feedback_keys: FeedbackKeys, messages: WholeMessages) -> None:
+    def __init__(
+        self, token_keys: TokenKeys, feedback_keys: FeedbackKeys, messages: WholeMessages, *, honeypots: bool = False
+    ) -> None:
         self._token_keys = token_keys
+        self._honeypots = honeypots
         self._feedback_keys = feedback_keys
         self._messages = messages
 
@@ -131,13 +135,19 @@ class StoredComposer:
             unsubscribe_url=tracked.unsubscribe_url,
             pixel_url=tracked.pixel_url if stream.tracks_opens else None,
             preferences_url=tracked.preferences_url,
+            honeypot_url=tracked.honeypot_url if stream.tracks_clicks else None,
         )
 
     def _tracked_urls(self, frozen: FrozenRun, delivery_id: int) -> MessageUrls:
         base, keys = frozen.tracking_base, self._token_keys
+
+        def link_url(number: int) -> str:
+            return click_url(base, make(TokenKind.CLICK, delivery_id, number, keys))
+
         return MessageUrls(
-            link_url=lambda number: click_url(base, make(TokenKind.CLICK, delivery_id, number, keys)),
+            link_url=link_url,
             unsubscribe_url=unsubscribe_url(base, make(TokenKind.UNSUBSCRIBE, delivery_id, 0, keys)),
             pixel_url=pixel_url(base, make(TokenKind.PIXEL, delivery_id, 0, keys)),
             preferences_url=preferences_url(base, make(TokenKind.PREFERENCES, delivery_id, 0, keys)),
+            honeypot_url=link_url(HONEYPOT_LINK) if self._honeypots else None,
         )

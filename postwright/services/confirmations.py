@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from mailtypes.address import EmailAddress
 from mailtypes.clock import MINUTE, Clock, Microseconds
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.accounts import Client, KeyScope
 from postwright.services.errors import RefusedError
 from postwright.services.frozen_runs import tracking_base
@@ -92,7 +93,11 @@ class Confirmations:
 def _host_of(connection: Connection, workspace_id: int, name: str) -> str:
     domain = domains.find_domain(connection, workspace_id, name)
     if domain is None:
-        raise RefusedError("unknown_domain", f"{name} is not a sender domain of this workspace.", field="from_address")
+        raise RefusedError(
+            "unknown_domain",
+            say("%(domain)s is not a sender domain of this workspace.", domain=name),
+            field="from_address",
+        )
     return domain.tracking_host
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from hygiene.segments.errors import FieldValueError
 from hygiene.segments.fields import FieldDefinition, FieldKind, Value, check_definition, coerce
 from mailtypes.clock import Clock
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.store import contact_fields
 from postwright.store.database import Database
@@ -41,9 +42,14 @@ class ContactFields:
         def store(connection: Connection) -> None:
             known = contact_fields.list_fields(connection, workspace_id)
             if any(one.name == definition.name for one in known):
-                raise RefusedError("name_taken", f"The field '{definition.name}' is defined already.", field="name")
+                raise RefusedError(
+                    "name_taken", say("The field '%(name)s' is defined already.", name=definition.name), field="name"
+                )
             if len(known) >= _MOST_FIELDS:
-                raise RefusedError("too_many_fields", f"There are {_MOST_FIELDS} defined fields already.")
+                raise RefusedError(
+                    "too_many_fields",
+                    say("There are %(most_fields)s defined fields already.", most_fields=_MOST_FIELDS),
+                )
             contact_fields.add_field(connection, workspace_id, definition, now)
 
         await self._database.write(store)

@@ -13,6 +13,7 @@ from hygiene.address_checks import check_address
 from hygiene.segments.errors import FieldValueError
 from hygiene.segments.fields import check_name
 from mailtypes.clock import Clock, Microseconds, as_datetime
+from mailtypes.saying import say
 from postwright.services.contact_fields import ContactFields, make_coercer
 from postwright.services.csv_text import csv_text
 from postwright.services.errors import NotFoundError, Problem, RefusedError
@@ -133,7 +134,7 @@ class Contacts:
 
         def store(connection: Connection) -> tuple[int, bool]:
             if is_erased(connection, workspace_id, address.key):
-                raise RefusedError("erased", "Somebody who asked to be erased.", field="address")
+                raise RefusedError("erased", say("Somebody who asked to be erased."), field="address")
             fields = _fitting(connection, workspace_id, wanted.fields)
             new = NewContact(address.text, address.key, address.domain.ascii, fields)
             created = contacts.put_contact(connection, workspace_id, new, now)
@@ -171,7 +172,7 @@ class Contacts:
         Safe to repeat. A query is read to its end, contacts that come in meanwhile included.
         """
         if change.is_empty:
-            raise RefusedError("nothing_to_do", "The change changes nothing.", next_step="Say what to do.")
+            raise RefusedError("nothing_to_do", say("The change changes nothing."), next_step=say("Say what to do."))
         checked = BulkChange(
             [check_tag(one) for one in change.add_tags],
             [check_tag(one) for one in change.remove_tags],
@@ -278,8 +279,10 @@ class Contacts:
             found = _list(connection, workspace_id, list_id)
             if name is not None and name.strip() != found.name:
                 if contacts.find_list(connection, workspace_id, check_tag(name)) is not None:
-                    raise RefusedError("name_taken", f"There is a list '{name.strip()}' already.", field="name")
-                _refuse_where_named(connection, workspace_id, found.name, "renamed")
+                    raise RefusedError(
+                        "name_taken", say("There is a list '%(name)s' already.", name=name.strip()), field="name"
+                    )
+                _refuse_where_named(connection, workspace_id, found.name, say("renamed"))
                 contact_book.rename_list(connection, workspace_id, list_id, check_tag(name))
             if wanted is not None:
                 contact_book.set_list_tracking(connection, workspace_id, list_id, wanted or None)
@@ -292,14 +295,14 @@ class Contacts:
 
         def work(connection: Connection) -> None:
             found = _list(connection, workspace_id, list_id)
-            _refuse_where_named(connection, workspace_id, found.name, "deleted")
+            _refuse_where_named(connection, workspace_id, found.name, say("deleted"))
             users = contact_book.users_of_list(connection, workspace_id, list_id)
             if users:
                 named = ", ".join(one.replace("_", " ") for one in users)
                 raise RefusedError(
                     "list_in_use",
-                    f"The list is used ({named}) and cannot be deleted.",
-                    next_step="Take its contacts off it, if nobody is to get its mail any more.",
+                    say("The list is used (%(named)s) and cannot be deleted.", named=named),
+                    next_step=say("Take its contacts off it, if nobody is to get its mail any more."),
                 )
             contact_book.delete_list(connection, workspace_id, list_id)
 
@@ -349,8 +352,13 @@ def checked_zone(text: str) -> str:
 def checked_tracking(text: str | None) -> str | None:
     """A way of tracking; empty: none of one's own; raises ``RefusedError``."""
     if text and text not in TRACKING:
-        sentence = f"'{text[:40]}' is no way of tracking."
-        raise RefusedError("tracking", sentence, field="tracking", next_step=f"Say one of {', '.join(TRACKING)}.")
+        sentence = say("'%(text)s' is no way of tracking.", text=text[:40])
+        raise RefusedError(
+            "tracking",
+            sentence,
+            field="tracking",
+            next_step=say("Take one of %(known)s.", known=", ".join(TRACKING)),
+        )
     return text
 
 
@@ -394,7 +402,7 @@ def _apply_lists(
 ) -> None:
     for name in change.add_lists:
         target = contacts.ensure_list(connection, workspace_id, name, now)
-        join_lists(connection, workspace_id, [(target.id, one) for one in ids], "by hand", now)
+        join_lists(connection, workspace_id, [(target.id, one) for one in ids], say("by hand"), now)
     for name in change.remove_lists:
         found = contacts.find_list(connection, workspace_id, name)
         if found is not None:
@@ -412,7 +420,9 @@ def _set_fields(
 
 def _fitting(connection: Connection, workspace_id: int, values: Mapping[str, Any]) -> dict[str, FieldValue]:
     if len(values) > _MOST_FIELDS:
-        raise RefusedError("too_many_fields", f"At most {_MOST_FIELDS} fields at once.", field="fields")
+        raise RefusedError(
+            "too_many_fields", say("At most %(most_fields)s fields at once.", most_fields=_MOST_FIELDS), field="fields"
+        )
     try:
         for name in values:
             check_name(name)
@@ -436,8 +446,8 @@ def _refuse_where_named(connection: Connection, workspace_id: int, name: str, do
     users = segments_naming_list(connection, workspace_id, name)
     if users:
         shown = ", ".join(repr(one) for one in users[:5])
-        sentence = f"The list is part of the segment {shown} and cannot be {done}."
-        raise RefusedError("list_in_use", sentence, next_step="Take it out of the segment first.")
+        sentence = say("The list is part of the segment %(shown)s and cannot be %(done)s.", shown=shown, done=done)
+        raise RefusedError("list_in_use", sentence, next_step=say("Take it out of the segment first."))
 
 
 def _cells(one: FullContact, names: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from mailtypes.address import EmailAddress
 from mailtypes.clock import MINUTE, Microseconds, microseconds
 from mailtypes.errors import InputSyntaxError, StorageError, SurroundingsError
+from mailtypes.saying import say
 from mta.delivery import Happening
 from mta.ports import AttemptOutcome, Delivery, DueDestination
 from mta.verp import make_verp
@@ -29,7 +30,7 @@ from postwright.store.suppressions import NewSuppression, Scope
 _LOG = logging.getLogger(__name__)
 _MAX_REPLY = 1000
 _UNREADY_WAIT = 5 * MINUTE  # somebody has to mend the machine first
-PAUSED = "The run is paused."
+PAUSED = say("The run is paused.")
 """Why the held recipients of a paused run wait."""
 
 

@@ -9,10 +9,12 @@ from sqlalchemy import Connection
 
 from mailtypes.clock import Clock, Microseconds
 from mailtypes.domain import DomainName
+from mailtypes.saying import say
 from mta.shaping.adaptation import AdaptationPolicy, raised_at, resume
 from mta.shaping.pace import Limits, Pace, PaceChange
 from postwright.services.campaigns import Campaigns
 from postwright.services.errors import NotFoundError, RefusedError
+from postwright.services.state_words import state_word
 from postwright.store import campaigns, events, routes, shaping, suspensions, waiting
 from postwright.store.database import Database
 from postwright.store.routes import Destination
@@ -109,8 +111,8 @@ class QueueTarget:
         if sum(part is not None for part in (self.destination_id, self.domain, self.campaign_id)) != 1:
             raise RefusedError(
                 "one_target",
-                "Name exactly one of destination, domain and campaign.",
-                next_step="Leave the others out.",
+                say("Name exactly one of destination, domain and campaign."),
+                next_step=say("Leave the others out."),
             )
 
 
@@ -185,12 +187,14 @@ class Destinations:
         """
         found, now = await self._found(workspace_id, target), self._clock.now()
         if until is not None and until <= now:
-            raise RefusedError("until_past", "The end of a suspension lies in the future.", field="until")
+            raise RefusedError("until_past", say("The end of a suspension lies in the future."), field="until")
         if target.campaign_id is not None:
             if until is not None:
-                raise RefusedError("until_not_possible", "A paused campaign waits until it is resumed.", field="until")
+                raise RefusedError(
+                    "until_not_possible", say("A paused campaign waits until it is resumed."), field="until"
+                )
             await self._campaigns.pause(workspace_id, target.campaign_id)
-        reason = note.clean or f"suspended by {note.by}"
+        reason = note.clean or say("suspended by %(by)s", by=note.by)
 
         def store(connection: Connection) -> None:
             if found.scope:
@@ -200,7 +204,9 @@ class Destinations:
         await self._database.write(store)
         if target.domain is None:
             return 0
-        return await self._all(partial(waiting.hold_back, which=found.selection, reason=f"Suspended: {reason}"))
+        return await self._all(
+            partial(waiting.hold_back, which=found.selection, reason=say("Suspended: %(reason)s", reason=reason))
+        )
 
     async def resume(self, workspace_id: int, target: QueueTarget, note: Note) -> None:
         """End what suspends the target, whoever began it; the pace stays slow where it was and recovers by itself.
@@ -219,7 +225,7 @@ class Destinations:
             return ended
 
         if not await self._database.write(store):
-            raise RefusedError("wrong_state", f"{found.name} is not suspended.")
+            raise RefusedError("wrong_state", say("%(name)s is not suspended.", name=found.name))
 
     async def flush(self, workspace_id: int, target: QueueTarget, note: Note) -> int:
         """Try what is deferred at once; returns how many. Raises ``RefusedError`` while the target is suspended."""
@@ -229,8 +235,8 @@ class Destinations:
             partial(suspensions.in_force, workspace_id=workspace_id, now=now, scopes=scopes)
         )
         if stopped:
-            sentence = f"{found.name} is suspended, so nothing of it would be tried."
-            raise RefusedError("wrong_state", sentence, next_step="Resume it first.")
+            sentence = say("%(name)s is suspended, so nothing of it would be tried.", name=found.name)
+            raise RefusedError("wrong_state", sentence, next_step=say("Resume it first."))
         moved = await self._all(partial(waiting.make_due, which=found.selection, now=now))
         await self._database.write(partial(_log, action="flushed", found=found, note=note, now=now, deliveries=moved))
         return moved
@@ -243,9 +249,9 @@ class Destinations:
         if not note.clean:
             raise RefusedError(
                 "note_required",
-                "Failing a queue needs a note: it becomes the reason that stands with each delivery.",
+                say("Failing a queue needs a note: it becomes the reason that stands with each delivery."),
                 field="note",
-                next_step="Say why.",
+                next_step=say("Say why."),
             )
         found, now = await self._found(workspace_id, target), self._clock.now()
         failed = await self._all(partial(waiting.fail, which=found.selection, reason=note.clean, by=note.by, now=now))
@@ -261,20 +267,25 @@ class Destinations:
     async def _found(self, workspace_id: int, target: QueueTarget) -> _Found:
         if target.domain is not None:
             name = target.domain.ascii
-            return _Found(f"Mail to {name}", Selection(workspace_id, domain=name), suspensions.domain_scope(name))
+            return _Found(
+                say("Mail to %(name)s", name=name), Selection(workspace_id, domain=name), suspensions.domain_scope(name)
+            )
         if target.campaign_id is not None:
             campaign = await self._campaigns.get(workspace_id, target.campaign_id)
             run = await self._database.read(lambda connection: campaigns.latest_run(connection, campaign.id))
             if run is None:
-                raise RefusedError("wrong_state", f"The campaign is {campaign.state}; nothing of it is queued.")
-            return _Found(f"The campaign '{campaign.name}'", Selection(workspace_id, run_id=run.id))
+                raise RefusedError(
+                    "wrong_state",
+                    say("The campaign is %(state)s; nothing of it is queued.", state=state_word(campaign.state)),
+                )
+            return _Found(say("The campaign '%(name)s'", name=campaign.name), Selection(workspace_id, run_id=run.id))
         assert target.destination_id is not None  # one of the three, see QueueTarget
         wanted = target.destination_id
         (destination,) = await self._database.read(lambda one: routes.list_destinations(one, [wanted])) or (None,)
         if destination is None or destination.workspace_id != workspace_id:
             raise NotFoundError("destination")
         return _Found(
-            f"The destination {destination.site}",
+            say("The destination %(site)s", site=destination.site),
             Selection(workspace_id, destination_id=wanted),
             suspensions.destination_scope(wanted),
             suspensions.provider_scope(destination.provider),

@@ -18,7 +18,7 @@ from postwright.store import engagements
 from postwright.store.database import Database
 from tracking.links import is_trackable
 from tracking.tokens import TokenClaims, TokenKeys, TokenKind, make, read
-from tracking.verdicts.features import HIDDEN_LINK
+from tracking.verdicts.features import HONEYPOT_LINK
 
 
 class Visitor(NamedTuple):
@@ -78,9 +78,10 @@ class Engagement:
         ``is_fetch`` is false for HEAD, by which only machines look: it is answered, counts as no click, and helps to
         tell the clicks that follow it. The click is durable when this returns.
         """
+        if claims.link == HONEYPOT_LINK:
+            return None  # whatever a link table says: this one leads nowhere
         target = await self._targets.find(claims.delivery_id, claims.link)
-        is_hidden = claims.link == HIDDEN_LINK
-        if not is_hidden and (target is None or not is_trackable(target)):
+        if target is None or not is_trackable(target):
             return None
         if is_fetch:
             await self._take_durably(self._visit(VisitKind.CLICK, claims, visitor))
@@ -88,7 +89,20 @@ class Engagement:
             self.intake.soon(self._visit(VisitKind.LOOK, claims, visitor))
         else:
             await self._store([self._visit(VisitKind.LOOK, claims, visitor)])
-        return None if is_hidden else target
+        return target
+
+    async def found_honeypot(self, claims: TokenClaims, visitor: Visitor = NOBODY_KNOWN) -> None:
+        """The link that no reader sees was fetched: kept to tell machines by, and no event.
+
+        Nothing is kept where honeypots are off, though mail from before may still have some.
+        """
+        if not self._criteria.honeypots:
+            return
+        visit = self._visit(VisitKind.HONEYPOT, claims, visitor)
+        if self.intake is not None:
+            self.intake.soon(visit)
+        else:
+            await self._store([visit])
 
     async def load_targets(self) -> None:
         """Read the link tables of the newest runs, so that their links work while the database is away."""

@@ -52,6 +52,7 @@ class VisitKind(StrEnum):
     CLICK = "click"
     LOOK = "look"
     UNSUBSCRIBE = "unsubscribe"
+    HONEYPOT = "honeypot"
 
 
 class Visit(NamedTuple):
@@ -67,10 +68,11 @@ class Visit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """By what visits are judged."""
+    """By what visits are judged; ``honeypots``: by links that no reader sees, too."""
 
     judge: Judge = field(default_factory=shipped_judge)
     networks: Networks = field(default_factory=shipped_networks)
+    honeypots: bool = False
 
 
 @dataclass(slots=True)

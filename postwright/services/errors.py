@@ -58,5 +58,5 @@ class TooManyTriesError(ServiceError):
     """Try again after ``wait``."""
 
     def __init__(self, wait: timedelta) -> None:
-        super().__init__("Too many tries. Please wait a quarter of an hour.")
+        super().__init__(say("Too many tries. Please wait a quarter of an hour."))
         self.wait = wait

@@ -1,6 +1,14 @@
 """What the data of events say, where several kinds say the same; ``event_vocabulary`` puts them together."""
 
-from typing import Final
+import json
+from typing import Any, Final
+
+from postwright.store.events import Event
+from postwright.store.webhooks import origin_of
+
+INTERNAL_FIELDS: Final = frozenset({"blob"})
+"""Fields that mean something only inside, and are shown to nobody."""
+_OF_ENDPOINTS: Final = frozenset({"webhook_disabled", "webhook_enabled"})
 
 REFUSAL: Final = {
     "reason": "why, as in `BounceReason` (`user_unknown`, `mailbox_full`, ...)",
@@ -90,4 +98,19 @@ WARM_UP: Final = {
     "note": "the reason that a person gave",
     "sentence": "the decision in words",
 }
-ENDPOINT: Final = {"endpoint": "the endpoint's id", "url": "its URL", "reason": "why, in a sentence"}
+ENDPOINT: Final = {
+    "endpoint": "the endpoint's id",
+    "url": "scheme and host of its URL; the rest may be a secret, which only admins see",
+    "reason": "why, in a sentence",
+}
+
+
+def told_data(event: Event) -> dict[str, Any]:
+    """What an event may be told with: nothing internal, and of an endpoint's URL no more than scheme and host.
+
+    Older logs have whole URLs, which are for admins alone.
+    """
+    data = {name: value for name, value in json.loads(event.data).items() if name not in INTERNAL_FIELDS}
+    if event.kind in _OF_ENDPOINTS and isinstance(data.get("url"), str):
+        data["url"] = origin_of(data["url"])
+    return data

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection
 
 from mailtypes.address import AddressSyntaxError, EmailAddress
+from mailtypes.saying import say
 from mta.feedback_token import FeedbackKey
 from mta.message_id import read_message_id
 from postwright.services.errors import RefusedError
@@ -85,5 +86,5 @@ def _address_key(query: str) -> str:
     try:
         return EmailAddress.parse(query).key
     except AddressSyntaxError as error:
-        step = "Give a recipient's address, a Message-ID, or an id that begins with msg_."
+        step = say("Give a recipient's address, a Message-ID, or an id that begins with msg_.")
         raise RefusedError("bad_search", error.message, field="query", next_step=step) from error

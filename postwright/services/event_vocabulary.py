@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from mailtypes.saying import say
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.event_fields import (
     ACTION,
@@ -32,9 +33,6 @@ from postwright.services.event_fields import (
     WARM_UP,
 )
 from postwright.store.events import SCHEMA_VERSION
-
-INTERNAL_FIELDS: Final = frozenset({"blob"})
-"""Fields that mean something only inside, and are shown to nobody."""
 
 
 class EventTopic(StrEnum):
@@ -237,7 +235,12 @@ _ALL: Final = (
         "hygiene_plan_ready",
         _A,
         "A plan to prune is ready to be looked at.",
-        {**HYGIENE_PLAN, "moves": "how many contacts each move is for", "doubt": "why not to believe it"},
+        {
+            **HYGIENE_PLAN,
+            "moves": "how many contacts each move is for",
+            "doubt": "why not to believe it",
+            "unknown": "how many contacts cannot be judged, since tracking is off for them",
+        },
     ),
     EventKind("hygiene_plan_applied", _A, "A plan to prune was applied.", {**HYGIENE_PLAN, "by": "who did it"}),
     EventKind("hygiene_plan_undone", _A, "A plan to prune was taken back.", {**HYGIENE_PLAN, "by": "who did it"}),
@@ -294,9 +297,9 @@ def check_kinds(names: Iterable[str], field_name: str = "kinds") -> tuple[str, .
             [
                 Problem(
                     "unknown_event_kind",
-                    f"'{name[:60]}' is no kind of event.",
+                    say("'%(name)s' is no kind of event.", name=name[:60]),
                     field_name,
-                    next_step="docs/events.md lists them all.",
+                    next_step=say("docs/events.md lists them all."),
                 )
                 for name in unknown
             ]

@@ -20,15 +20,19 @@ from experiments.errors import ExperimentSyntaxError
 from experiments.observations import Look, VariantCount
 from experiments.resolution import AskPerson, KeepWaiting, SendVariant, resolve
 from mailtypes.clock import HOUR, MINUTE, Clock, Microseconds
+from mailtypes.saying import say
 from postwright.services.campaign_plan import CampaignPlan
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.experiment_terms import ExperimentDraft
+from postwright.services.state_words import state_word
 from postwright.store import campaigns, events, experiments
 from postwright.store.campaigns import Run
 from postwright.store.database import Database
 from postwright.store.experiments import ListedExperiment, StoredExperiment, VariantTally
 
-_AT_WORK = ("drawing", "assigning", "testing", "releasing")
+_UNDER_WAY = ("drawing", "assigning", "testing", "asking", "releasing")
+_OVER = ("cancelled", "finished")
+"""States of a run in which no mail of it goes out any more."""
 _LOOK_EVERY = MINUTE
 _CHUNK = 20_000
 _METRICS = {
@@ -60,12 +64,12 @@ class ExperimentRuns:
     async def step(self) -> int:
         """Do the next thing for every test; returns how many recipients were given something, or decisions made."""
         done = 0
-        for test in await self._database.read(partial(experiments.in_states, states=_AT_WORK)):
+        for test in await self._database.read(partial(experiments.in_states, states=_UNDER_WAY)):
             run = await self._database.read(partial(campaigns.get_run, run_id=test.run_id))
             assert run is not None  # foreign keys
-            if run.state in {"cancelled", "finished"}:
+            if run.state in _OVER:
                 await self._move(test, "finished")
-            elif run.state == "sending":
+            elif run.state == "sending" and test.state != ExperimentState.ASKING:
                 done += await self._further(test, run)
         return done
 
@@ -210,13 +214,18 @@ class ExperimentRuns:
     async def choose(self, workspace_id: int, run_id: int, variant: int) -> StoredExperiment:
         """A person's word: everybody else gets this variant. Raises ``RefusedError`` once it is decided."""
         test = await self.get(workspace_id, run_id)
+        run = await self._database.read(partial(campaigns.get_run, run_id=run_id))
+        if run is None or run.state in _OVER:
+            raise RefusedError("wrong_state", say("Nothing is sent any more, so nothing is left to choose."))
         draft = _draft(test)
         if not 0 <= variant < len(draft.variants):
-            raise RefusedError("unknown_variant", "The test has no such variant.", field="variant")
-        sentence = {"sentence": f"A person chose {draft.variants[variant].name}."}
+            raise RefusedError("unknown_variant", say("The test has no such variant."), field="variant")
+        sentence = {"sentence": say("A person chose %(name)s.", name=draft.variants[variant].name)}
         document = {**json.loads(test.verdict), **sentence}
         if test.state not in {"testing", "asking"} or not await self._decide(test, variant, "person", document):
-            raise RefusedError("wrong_state", f"The test is {test.state}; nothing is left to choose.")
+            raise RefusedError(
+                "wrong_state", say("The test is %(state)s; nothing is left to choose.", state=state_word(test.state))
+            )
         return await self.get(workspace_id, run_id)
 
 
@@ -229,7 +238,7 @@ def export_document(test: StoredExperiment) -> dict[str, Any]:
     terms, verdict, cut = json.loads(test.terms), json.loads(test.verdict), json.loads(test.cut)
     draft = _draft(test)
     if not verdict.get("look"):
-        raise RefusedError("no_look", "Nothing was counted yet.", next_step="Ask again in a few minutes.")
+        raise RefusedError("no_look", say("Nothing was counted yet."), next_step=say("Ask again in a few minutes."))
     variants = [{key: value for key, value in one.items() if value is not None} for one in verdict["look"]]
     return {
         "metric": draft.metric,

@@ -12,6 +12,7 @@ from experiments.observations import DEFAULT_MARGIN, Mode, Rules
 from experiments.request import Metric
 from experiments.resolution import AtDeadline, OnWinner, Policy
 from mailtypes.clock import Microseconds, microseconds
+from mailtypes.saying import say
 from postwright.services.errors import Problem, RefusedError
 
 _LONGEST_WAIT = 14 * 24
@@ -93,9 +94,13 @@ def check_experiment(draft: ExperimentDraft) -> None:
     """Raise ``RefusedError`` naming everything that is wrong."""
     problems = [*_variant_problems(draft.variants), *_number_problems(draft)]
     if not problems and draft.mode == "ab" and not draft.varied:
-        problems.append(_problem("variants", "All variants are the same.", "Change one thing, or choose the mode aa."))
+        problems.append(
+            _problem("variants", say("All variants are the same."), say("Change one thing, or choose the mode aa."))
+        )
     if not problems and draft.mode == "aa" and draft.varied:
-        problems.append(_problem("variants", "In an A/A test all variants are the same.", "Leave them as they are."))
+        problems.append(
+            _problem("variants", say("In an A/A test all variants are the same."), say("Leave them as they are."))
+        )
     if problems:
         raise RefusedError.of(problems)
 
@@ -103,35 +108,60 @@ def check_experiment(draft: ExperimentDraft) -> None:
 def _variant_problems(variants: Sequence[VariantDraft]) -> list[Problem]:
     found: list[Problem] = []
     if not MIN_VARIANTS <= len(variants) <= MAX_VARIANTS:
-        sentence = f"A test has {MIN_VARIANTS} to {MAX_VARIANTS} variants, not {len(variants)}."
-        found.append(_problem("variants", sentence, "Add or take away variants."))
+        sentence = say(
+            "A test has %(min_variants)s to %(max_variants)s variants, not %(count)s.",
+            min_variants=MIN_VARIANTS,
+            max_variants=MAX_VARIANTS,
+            count=len(variants),
+        )
+        found.append(_problem("variants", sentence, say("Add or take away variants.")))
     names = [one.name for one in variants]
     if len(set(names)) < len(names) or not all(name.strip() and len(name) <= 50 for name in names):
-        found.append(_problem("variants", "Each variant has a name of its own.", f"Call them {', '.join(_NAMES)}."))
+        found.append(
+            _problem(
+                "variants",
+                say("Each variant has a name of its own."),
+                say("Call them %(names)s.", names=", ".join(_NAMES)),
+            )
+        )
     for number, one in enumerate(variants):
         for field in ("subject", "preheader", "from_name"):
             value = getattr(one, field)
             if value is not None and any(not character.isprintable() for character in value):
-                sentence = "A line break or control character cannot stand in a header."
-                found.append(_problem(f"variants.{number}.{field}", sentence, "Remove it."))
+                sentence = say("A line break or control character cannot stand in a header.")
+                found.append(_problem(f"variants.{number}.{field}", sentence, say("Remove it.")))
         if one.hour is not None and not 0 <= one.hour <= 23:
-            found.append(_problem(f"variants.{number}.hour", "An hour is 0 to 23.", "Give the hour of the day."))
+            found.append(
+                _problem(f"variants.{number}.hour", say("An hour is 0 to 23."), say("Give the hour of the day."))
+            )
     return found
 
 
 def _number_problems(draft: ExperimentDraft) -> list[Problem]:
     checks: Mapping[str, tuple[bool, str]] = {
-        "share": (0 < draft.share <= 1, "The share of the audience is above 0 and at most 1."),
-        "wait": (0 < draft.wait <= _LONGEST_WAIT, f"The wait is up to {_LONGEST_WAIT} hours."),
-        "earliest": (0 <= draft.earliest <= draft.wait, "The earliest decision is not after the wait."),
-        "default": (0 <= draft.default < len(draft.variants), "The default is the number of a variant, from 0."),
-        "metric": (draft.metric in {str(one) for one in Metric}, f"The metric is one of {', '.join(Metric)}."),
-        "on_winner": (draft.on_winner in set(OnWinner), f"One of {', '.join(OnWinner)}."),
-        "at_deadline": (draft.at_deadline in set(AtDeadline), f"One of {', '.join(AtDeadline)}."),
-        "mode": (draft.mode in set(Mode), f"The mode is one of {', '.join(Mode)}."),
-        "alpha": (0 < draft.alpha <= 0.2, "alpha is above 0 and at most 0.2."),
-        "margin": (0 < draft.margin < 1, "The margin is a share of the rate, above 0 and below 1."),
-        "seed": (draft.seed is None or _is_seed(draft.seed), f"A seed is 1 to {_LONGEST_SEED} printable characters."),
+        "share": (0 < draft.share <= 1, say("The share of the audience is above 0 and at most 1.")),
+        "wait": (
+            0 < draft.wait <= _LONGEST_WAIT,
+            say("The wait is up to %(longest_wait)s hours.", longest_wait=_LONGEST_WAIT),
+        ),
+        "earliest": (0 <= draft.earliest <= draft.wait, say("The earliest decision is not after the wait.")),
+        "default": (0 <= draft.default < len(draft.variants), say("The default is the number of a variant, from 0.")),
+        "metric": (
+            draft.metric in {str(one) for one in Metric},
+            say("The metric is one of %(known)s.", known=", ".join(Metric)),
+        ),
+        "on_winner": (draft.on_winner in set(OnWinner), say("Take one of %(known)s.", known=", ".join(OnWinner))),
+        "at_deadline": (
+            draft.at_deadline in set(AtDeadline),
+            say("Take one of %(known)s.", known=", ".join(AtDeadline)),
+        ),
+        "mode": (draft.mode in set(Mode), say("The mode is one of %(known)s.", known=", ".join(Mode))),
+        "alpha": (0 < draft.alpha <= 0.2, say("alpha is above 0 and at most 0.2.")),
+        "margin": (0 < draft.margin < 1, say("The margin is a share of the rate, above 0 and below 1.")),
+        "seed": (
+            draft.seed is None or _is_seed(draft.seed),
+            say("A seed is 1 to %(longest_seed)s printable characters.", longest_seed=_LONGEST_SEED),
+        ),
     }
     return [_problem(field, sentence, "") for field, (is_right, sentence) in checks.items() if not is_right]
 

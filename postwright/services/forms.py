@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from mailtypes.address import EmailAddress
 from mailtypes.clock import Clock
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.confirmations import URL_FIELD, LinkMeans
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.frozen_runs import tracking_base
@@ -195,18 +196,26 @@ def _check(connection: Connection, workspace_id: int, wanted: FormWanted, before
     problems = [*_faults_of_texts(wanted), *_faults_of_sender(connection, workspace_id, wanted)]
     same = sign_ups.find_form(connection, workspace_id, wanted.name.strip())
     if same is not None and (before is None or same.id != before.id):
-        problems.append(Problem("form_exists", "There is a form of that name already.", "name"))
+        problems.append(Problem("form_exists", say("There is a form of that name already."), "name"))
     lists = [contacts.get_list(connection, workspace_id, one) for one in wanted.list_ids[: _MOST_LISTS + 1]]
     if not 1 <= len(lists) <= _MOST_LISTS or None in lists:
-        problems.append(Problem("unknown_list", f"A form is for 1 to {_MOST_LISTS} lists that exist.", "lists"))
+        problems.append(
+            Problem(
+                "unknown_list",
+                say("A form is for 1 to %(most_lists)s lists that exist.", most_lists=_MOST_LISTS),
+                "lists",
+            )
+        )
     if wanted.template_id is not None:
         version = templates.latest_version(connection, wanted.template_id)
         found = templates.get_template(connection, workspace_id, wanted.template_id)
         if found is None or version is None:
-            problems.append(Problem("unknown_template", "There is no such template.", "template"))
+            problems.append(Problem("unknown_template", say("There is no such template."), "template"))
         elif URL_FIELD not in version.text.body:
-            step = f"Put {{{{ {URL_FIELD} }}}} where the button leads to."
-            problems.append(Problem("no_confirm_url", "The template has no link to confirm by.", "template", "", step))
+            step = say("Put {{ %(url_field)s }} where the button leads to.", url_field=URL_FIELD)
+            problems.append(
+                Problem("no_confirm_url", say("The template has no link to confirm by."), "template", "", step)
+            )
     if problems:
         raise RefusedError.of(problems)
 
@@ -216,18 +225,23 @@ def _faults_of_texts(wanted: FormWanted) -> list[Problem]:
     for name, longest in (("name", 100), ("title", 200), ("from_name", 100)):
         text = getattr(wanted, name).strip()
         if not (text or name == "from_name") or len(text) > longest or not text.isprintable():
-            sentence = f"This has 1 to {longest} characters, all of which can be printed."
+            sentence = say("This has 1 to %(longest)s characters, all of which can be printed.", longest=longest)
             problems.append(Problem("bad_text", sentence, name))
     if not 1 <= len(wanted.wording.strip()) <= 2000:
-        problems.append(Problem("bad_text", "What people agree to has 1 to 2,000 characters.", "wording"))
+        problems.append(Problem("bad_text", say("What people agree to has 1 to 2,000 characters."), "wording"))
     if wanted.language not in LANGUAGES:
-        problems.append(Problem("unknown_language", f"Write one of: {', '.join(LANGUAGES)}.", "language"))
+        problems.append(
+            Problem("unknown_language", say("Write one of: %(known)s.", known=", ".join(LANGUAGES)), "language")
+        )
     bad = [one for one in wanted.fields if not one.isidentifier() or len(one) > 60 or one.lower() in _RESERVED]
     if bad or len(wanted.fields) > _MOST_FIELDS:
-        sentence = f"A form asks for {_MOST_FIELDS} fields at most, named by letters, digits and underscores."
+        sentence = say(
+            "A form asks for %(most_fields)s fields at most, named by letters, digits and underscores.",
+            most_fields=_MOST_FIELDS,
+        )
         problems.append(Problem("bad_field", sentence, "fields"))
     if wanted.return_url and not _is_plain_url(wanted.return_url.strip()):
-        problems.append(Problem("bad_url", "Write an absolute https:// or http:// URL.", "return_url"))
+        problems.append(Problem("bad_url", say("Write an absolute https:// or http:// URL."), "return_url"))
     return problems
 
 
@@ -246,7 +260,7 @@ def _faults_of_sender(connection: Connection, workspace_id: int, wanted: FormWan
     except InputSyntaxError as error:
         return [Problem.of(error, "bad_address", "from_address")]
     if domains.find_domain(connection, workspace_id, author.domain.ascii) is None:
-        sentence = f"{author.domain} is not a sender domain of this workspace."
-        step = f"Add it first: postwright domain add {author.domain.ascii}."
+        sentence = say("%(domain)s is not a sender domain of this workspace.", domain=author.domain)
+        step = say("Add it first: postwright domain add %(domain)s.", domain=author.domain.ascii)
         return [Problem("unknown_domain", sentence, "from_address", "", step)]
     return []

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from mailtypes.address import EmailAddress
 from mailtypes.clock import DAY, Clock, Microseconds
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.errors import Problem
 from postwright.store import contacts, events, recipients
 from postwright.store.database import Database
@@ -64,7 +65,7 @@ def _store(connection: Connection, workspace_id: int, goals: Sequence[Goal], now
             continue
         occurred_at = goal.occurred_at or now
         if occurred_at > now + _MOST_AHEAD:
-            refused.append(Problem("in_the_future", "That has not happened yet.", f"{field}.occurred_at"))
+            refused.append(Problem("in_the_future", say("That has not happened yet."), f"{field}.occurred_at"))
             continue
         made.append(_event(connection, workspace_id, goal, key, Microseconds(min(occurred_at, now))))
     events.append(connection, made, now)

@@ -1,29 +1,34 @@
 """Judges a chunk of contacts by the terms of a plan: pure, over what ``postwright.store.hygiene_people`` has read."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hygiene.dormancy import DormancyRule, DormancyVerdict, Engagement, Standing, judge_contact
 from hygiene.pruning import Candidate, ContactState, ListNumbers, Place, plan_pruning
 from hygiene.reengagement import Reengagement, ReengagementStage, next_step
-from hygiene.segments.describe import describe
+from hygiene.segments.describe import meaning
 from mailtypes.clock import DAY, Microseconds
+from mailtypes.saying import say
 from postwright.services.hygiene_terms import PlanTerms
 from postwright.store.hygiene import NewStep
 from postwright.store.hygiene_people import Person, PlanScope
 
-_UNTRACKED = ("off", "aggregate")
 _NOBODY = ListNumbers(0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """``numbers`` of those who get ordinary mail, ``removed`` of those of them who would not any more."""
+    """``numbers`` of those who get ordinary mail, ``removed`` of those of them who would not any more.
+
+    ``unknown``: of how many it cannot be said whether they are dormant, since their opens and clicks are not recorded.
+    """
 
     steps: tuple[NewStep, ...]
     numbers: ListNumbers
     removed: ListNumbers
     dormant: int
+    unknown: int = 0
 
 
 def judge_people(
@@ -33,7 +38,7 @@ def judge_people(
     written_to = [one for one in people if one.barred is None]
     candidates = [_candidate(one, terms, rule, scope, now) for one in written_to]
     numbers = _sum([one.numbers for one in candidates if one.state.place is Place.ON_LIST])
-    dormant = sum(one.verdict.standing is Standing.DORMANT for one in candidates)
+    standings = Counter(one.verdict.standing for one in candidates)
     steps, removed = [], []
     for candidate in candidates:
         step = _step(candidate, terms, now)
@@ -41,7 +46,8 @@ def judge_people(
             steps.append(step)
             if candidate.state.place is Place.ON_LIST:
                 removed.append(candidate.numbers)
-    return Judged(tuple(steps), numbers, _sum(removed), dormant)
+    parts = (tuple(steps), numbers, _sum(removed))
+    return Judged(*parts, standings[Standing.DORMANT], standings[Standing.UNKNOWN])
 
 
 def _step(candidate: Candidate, terms: PlanTerms, now: Microseconds) -> NewStep | None:
@@ -63,7 +69,7 @@ def _candidate(person: Person, terms: PlanTerms, rule: DormancyRule, scope: Plan
     verdict = _verdict(person, engagement, terms, rule, now)
     if person.began_at is not None and state.place is Place.ON_LIST:
         # Another plan is winning this contact back; two at a time would lose count of each other.
-        verdict = DormancyVerdict(Standing.ACTIVE, rule.name, (), (), "being won back by another plan")
+        verdict = DormancyVerdict(Standing.ACTIVE, rule.name, (), (), say("being won back by another plan"))
     return Candidate(
         person.contact_id, state, verdict, engagement, ListNumbers(1, person.sent, person.bounced, person.opened)
     )
@@ -72,21 +78,23 @@ def _candidate(person: Person, terms: PlanTerms, rule: DormancyRule, scope: Plan
 def _verdict(
     person: Person, engagement: Engagement, terms: PlanTerms, rule: DormancyRule, now: Microseconds
 ) -> DormancyVerdict:
-    if person.tracking in _UNTRACKED:
-        return DormancyVerdict(Standing.UNKNOWN, rule.name, (), (), "opens and clicks of this contact are not kept")
     if terms.tree is None:
         return judge_contact(engagement, rule, now, person.tags)
+    if person.is_chosen is None:
+        return DormancyVerdict(
+            Standing.UNKNOWN, "segment", (), (), say("opens and clicks of this contact are not kept")
+        )
     if not person.is_chosen:
-        return DormancyVerdict(Standing.ACTIVE, "segment", (), (), "not in the segment")
+        return DormancyVerdict(Standing.ACTIVE, "segment", (), (), say("not in the segment"))
     protection = rule.protection
     if engagement.joined_at is not None and engagement.joined_at >= now - protection.new_days * DAY:
-        cause = f"new: on the list for less than {protection.new_days} days"
+        cause = say("new: on the list for less than %(new_days)s days", new_days=protection.new_days)
     elif engagement.last_action_at is not None and engagement.last_action_at >= now - protection.acted_days * DAY:
-        cause = f"bought or came within {protection.acted_days} days"
+        cause = say("bought or came within %(acted_days)s days", acted_days=protection.acted_days)
     elif person.tags:
-        cause = f"carries the tag {min(person.tags)}"
+        cause = say("carries the tag %(tag)s", tag=min(person.tags))
     else:
-        return DormancyVerdict(Standing.DORMANT, "segment", (), (), describe(terms.tree).rstrip("."))
+        return DormancyVerdict(Standing.DORMANT, "segment", (), (), meaning(terms.tree))
     return DormancyVerdict(Standing.PROTECTED, "segment", (), (), cause)
 
 
@@ -107,6 +115,8 @@ def engagement_of(person: Person) -> Engagement:
         received_since_opened=int(known.get("received_since_opened") or 0),
         received_since_clicked=int(known.get("received_since_clicked") or 0),
         last_action_at=known.get("last_acted_at"),
+        known=person.known,
+        known_since=None if person.tracked_since is None else Microseconds(person.tracked_since),
     )
 
 

@@ -16,9 +16,11 @@ from hygiene.dormancy import DormancyRule, Rhythm, rhythm_of, scaled
 from hygiene.pruning import ListNumbers, Move, doubt_about
 from mailtypes.clock import DAY, Clock, Microseconds
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.hygiene_judging import judge_people, stage_of
-from postwright.services.hygiene_terms import PlanTerms
+from postwright.services.hygiene_terms import PlanTerms, plan_sentence
+from postwright.services.state_words import state_word
 from postwright.store import contacts, events, hygiene, hygiene_people, segments, workspaces
 from postwright.store.database import Database
 from postwright.store.events import NewEvent
@@ -69,30 +71,29 @@ class HygienePlans:
         now = self._clock.now()
 
         def begin(connection: Connection) -> int:
-            list_id = self._list_id(connection, workspace_id, list_name)
+            list_id = self._list_id(connection, workspace_id, list_name, needs_tracking=terms.tree is None)
             if terms.tree is not None:
                 audience = segments.open_audience(connection, workspace_id, terms.tree)
                 segments.count_contacts(connection, audience, now, ids=(0, 0))  # so that what is wrong is told now
             win_back = hygiene.last_win_back_list(connection, workspace_id, list_id)
-            whom = f"Everybody on {list_name}" if list_name else "Everybody"
-            wanted = NewPlan(list_id, win_back, terms.written(), f"{whom}: {terms.sentence}", by)
+            wanted = NewPlan(list_id, win_back, terms.written(), plan_sentence(list_name, terms), by)
             return hygiene.add_plan(connection, workspace_id, wanted, now)
 
         return await self._database.write(begin)
 
     @staticmethod
-    def _list_id(connection: Connection, workspace_id: int, name: str | None) -> int | None:
+    def _list_id(connection: Connection, workspace_id: int, name: str | None, *, needs_tracking: bool) -> int | None:
         if name is None:
             return None
         found = contacts.find_list(connection, workspace_id, name)
         if found is None:
-            raise RefusedError("no_such_list", f"There is no list '{name[:100]}'.", field="list")
-        if hygiene_people.list_tracking(connection, found.id) in ("off", "aggregate"):
+            raise RefusedError("no_such_list", say("There is no list '%(name)s'.", name=name[:100]), field="list")
+        if needs_tracking and hygiene_people.list_tracking(connection, found.id) in ("off", "aggregate"):
             raise RefusedError(
                 "list_untracked",
-                f"Opens and clicks of '{name[:100]}' are not kept, so nobody can be said to be quiet.",
+                say("Opens and clicks of '%(name)s' are not kept, so nobody can be said to be quiet.", name=name[:100]),
                 field="list",
-                next_step="Plan by a segment over fields or lists, or over all contacts.",
+                next_step=say("Plan by a segment over fields or lists, or over all contacts."),
             )
         return found.id
 
@@ -151,11 +152,14 @@ class HygienePlans:
         if plan.state in ("applying", "applied"):
             return plan
         if plan.state != "ready":
-            raise RefusedError("wrong_state", f"The plan is {plan.state}; only one that is ready can be applied.")
+            raise RefusedError(
+                "wrong_state",
+                say("The plan is %(state)s; only one that is ready can be applied.", state=state_word(plan.state)),
+            )
         now = self._clock.now()
         if plan.made_at + LONGEST_LIFE < now:
-            sentence = f"The plan was made more than {LONGEST_LIFE // DAY} days ago."
-            raise RefusedError("wrong_state", sentence, next_step="Make a new one and look at it.")
+            sentence = say("The plan was made more than %(longest_life)s days ago.", longest_life=LONGEST_LIFE // DAY)
+            raise RefusedError("wrong_state", sentence, next_step=say("Make a new one and look at it."))
 
         def begin(connection: Connection) -> None:
             if not hygiene.move_plan(connection, plan.id, "ready", "applying", applied_at=now):
@@ -174,7 +178,10 @@ class HygienePlans:
         if plan.state in ("undoing", "undone"):
             return plan
         if plan.state != "applied":
-            raise RefusedError("wrong_state", f"The plan is {plan.state}; only an applied one can be undone.")
+            raise RefusedError(
+                "wrong_state",
+                say("The plan is %(state)s; only an applied one can be undone.", state=state_word(plan.state)),
+            )
         now = self._clock.now()
 
         def begin(connection: Connection) -> None:
@@ -189,7 +196,7 @@ class HygienePlans:
         await self.get(workspace_id, plan_id)
         work = partial(hygiene.discard, workspace_id=workspace_id, plan_id=plan_id)
         if not await self._database.write(work):
-            raise RefusedError("wrong_state", "The plan was applied; undo it instead.")
+            raise RefusedError("wrong_state", say("The plan was applied; undo it instead."))
 
     async def finish(self, workspace_id: int, plan_id: int, *, chunks: int | None = None) -> Plan:
         """Go on with what was begun, to its end or for so many chunks."""
@@ -236,7 +243,7 @@ class HygienePlans:
                 return None
             judged = judge_people(people, terms, _rule(terms), scope, now)
             last = people[-1].contact_id
-            return Part(last, judged.steps, judged.numbers, judged.removed, judged.dormant)
+            return Part(last, judged.steps, judged.numbers, judged.removed, judged.dormant, judged.unknown)
 
         try:
             part = await self._database.read(judge)
@@ -254,7 +261,7 @@ class HygienePlans:
             counted = Counter[str]()
             for (move, _), number in hygiene.step_counts(connection, plan.id).items():
                 counted[move] += number
-            data = {"moves": dict(counted), "doubt": doubt}
+            data = {"moves": dict(counted), "doubt": doubt, "unknown": plan.unknown}
             _tell(connection, plan, "hygiene_plan_ready", data, self._clock.now())
 
     async def winning_back(self, workspace_id: int, plan_id: int) -> Mapping[str, int]:

@@ -12,12 +12,22 @@ from hygiene.dormancy import PRESETS, QUIET_FOR_A_YEAR, DormancyRule, Protection
 from hygiene.pruning import Move, PruningPolicy
 from hygiene.pruning_schedule import PruningSchedule
 from hygiene.reengagement import ReengagementPolicy
-from hygiene.segments.describe import describe
+from hygiene.segments.describe import meaning
 from hygiene.segments.parse import as_document, parse
 from hygiene.segments.tree import Node
+from mailtypes.saying import say
 from postwright.services.errors import RefusedError
 
 _MOST_TAGS: Final = 50
+_ON_LIST: Final = "Everybody on "
+_PRESET_WORDS: Final[Mapping[str, str]] = {
+    "quiet_for_a_year": say("quiet for a year"),
+    "quiet_for_a_quarter": say("quiet for a quarter"),
+    Rhythm.DAILY: say("daily"),
+    Rhythm.MID: say("mid"),
+    Rhythm.WEEKLY: say("weekly"),
+    Rhythm.MONTHLY: say("monthly"),
+}
 REMOVALS: Final = (Move.ARCHIVE, Move.SUPPRESS)
 
 
@@ -39,11 +49,21 @@ class PlanTerms:
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
-            raise _refused("preset", f"There is no rule '{self.preset[:60]}'.", f"Take one of {', '.join(PRESETS)}.")
+            raise _refused(
+                "preset",
+                say("There is no rule '%(preset)s'.", preset=self.preset[:60]),
+                say("Take one of %(known)s.", known=", ".join(PRESETS)),
+            )
         if self.removal not in REMOVALS:
-            raise _refused("removal", f"'{self.removal}' removes nobody.", "Take archive or suppress.")
+            raise _refused(
+                "removal", say("'%(removal)s' removes nobody.", removal=self.removal), say("Take archive or suppress.")
+            )
         if len(self.protect_tags) > _MOST_TAGS:
-            raise _refused("protect_tags", "There are too many tags.", f"Give at most {_MOST_TAGS}.")
+            raise _refused(
+                "protect_tags",
+                say("There are too many tags."),
+                say("Give at most %(most_tags)s.", most_tags=_MOST_TAGS),
+            )
 
     @property
     def policy(self) -> PruningPolicy:
@@ -67,11 +87,16 @@ class PlanTerms:
 
     @property
     def sentence(self) -> str:
-        """Whom it is about and what happens to them, in English."""
-        who = describe(self.tree).rstrip(".") if self.tree is not None else self.preset.replace("_", " ")
-        end = {Move.ARCHIVE: "archived", Move.SUPPRESS: "suppressed"}[self.removal]
-        mails = f"asked by {self.reengagement.mails} mails, then {end}" if self.ask_first else end
-        return f"{who}, {mails}"
+        """Whom it is about and what happens to them."""
+        who = (
+            meaning(self.tree)
+            if self.tree is not None
+            else _PRESET_WORDS.get(self.preset, self.preset.replace("_", " "))
+        )
+        end = say("archived") if self.removal is Move.ARCHIVE else say("suppressed")
+        mails = self.reengagement.mails
+        what = say("asked by %(mails)s mails, then %(end)s", mails=mails, end=end) if self.ask_first else end
+        return say("%(who)s, %(what)s", who=who, what=what)
 
     def written(self) -> str:
         """As JSON."""
@@ -110,6 +135,36 @@ class PlanTerms:
         )
 
 
+def plan_sentence(list_name: str | None, terms: PlanTerms) -> str:
+    """What a plan is about: whose contacts, who of them, and what happens to those."""
+    whom = say("Everybody on %(list_name)s", list_name=list_name) if list_name else say("Everybody")
+    return say("%(whom)s: %(terms)s", whom=whom, terms=terms.sentence)
+
+
+def told_again(sentence: str, written: str) -> str:
+    """The sentence of a stored plan, made anew of its terms; as it was stored where they say something else now."""
+    return _made_anew(sentence, PlanTerms.read(json.loads(written)))
+
+
+def told_without_terms(sentence: str) -> str:
+    """The same where the terms are not at hand, as in the log; for plans by one of the rules."""
+    for preset in PRESETS:
+        for removal in REMOVALS:
+            for mails in (None, 2, 3):
+                asked = ReengagementPolicy() if mails is None else ReengagementPolicy(mails)
+                again = _made_anew(sentence, PlanTerms(preset, None, None, removal, mails is not None, asked))
+                if again is not sentence:
+                    return again
+    return sentence
+
+
+def _made_anew(sentence: str, terms: PlanTerms) -> str:
+    whom = sentence.removesuffix(f": {terms.sentence}")
+    on_list = whom.removeprefix(_ON_LIST)
+    again = plan_sentence(None if on_list == whom else on_list, terms)
+    return again if again == sentence else sentence
+
+
 @dataclass(frozen=True, slots=True)
 class HygieneSettings:
     """How a workspace keeps clean. ``is_scheduled``: plans are made by themselves; ``applies_plans``: applied, too.
@@ -129,12 +184,18 @@ class HygieneSettings:
     def __post_init__(self) -> None:
         if self.soft_bounces not in SOFT_BOUNCE_PRESETS:
             names = ", ".join(SOFT_BOUNCE_PRESETS)
-            raise _refused("soft_bounces", f"There is no policy '{self.soft_bounces[:60]}'.", f"Take one of {names}.")
+            raise _refused(
+                "soft_bounces",
+                say("There is no policy '%(soft_bounces)s'.", soft_bounces=self.soft_bounces[:60]),
+                say("Take one of %(known)s.", known=names),
+            )
         try:
             _ = self.schedule
         except (KeyError, ValueError, OSError) as error:
             raise _refused(
-                "time_zone", f"There is no time zone '{self.time_zone[:60]}'.", "Write such as Asia/Jerusalem."
+                "time_zone",
+                say("There is no time zone '%(zone)s'.", zone=self.time_zone[:60]),
+                say("Write such as Asia/Jerusalem."),
             ) from error
 
     @property
@@ -167,7 +228,11 @@ def _word(kind: Any, value: object, field_name: str) -> Any:
         return kind(value)
     except ValueError as error:
         words = ", ".join(str(one) for one in kind) if kind is Rhythm else "archive, suppress"
-        raise _refused(field_name, f"'{str(value)[:60]}' is not known here.", f"Take one of {words}.") from error
+        raise _refused(
+            field_name,
+            say("'%(value)s' is not known here.", value=str(value)[:60]),
+            say("Take one of %(known)s.", known=words),
+        ) from error
 
 
 def _refused(field_name: str, sentence: str, next_step: str) -> RefusedError:

@@ -12,6 +12,7 @@ from postwright.outbound_http import TOO_LONG
 from rendering.lint import ImageFact, read_image
 
 _NOT_NOW = frozenset({408, 425, 429})
+_NO_TIME = "there was no time left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,16 @@ class ImageLooks:
         missing = [one for one in wanted if self._known(one) is None]
         if missing:
             await self._fetch_all(missing)
+            for one in missing:  # what was cut off would be waited for again at every look
+                if self._known(one) is None:
+                    self._keep(one, _NO_TIME)
         facts: dict[str, ImageFact] = {}
         for address in wanted:
             found = self._known(address)
             if isinstance(found, ImageFact):
                 facts[address] = found
             else:
-                unknown[address] = found or "there was no time left"
+                unknown[address] = found or _NO_TIME
         return ImagesSeen(facts, unknown)
 
     def known(self) -> Mapping[str, ImageFact]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
+from mailtypes.saying import say
 from postwright.services.errors import RefusedError
 
 ENCODINGS: Final = (
@@ -79,9 +80,9 @@ def check_encoding(name: str) -> str:
             return known
     raise RefusedError(
         "unknown_encoding",
-        f"The encoding '{name[:40]}' is not read.",
+        say("The encoding '%(name)s' is not read.", name=name[:40]),
         field="encoding",
-        next_step=f"Say one of: {', '.join(ENCODINGS)}.",
+        next_step=say("Take one of %(known)s.", known=", ".join(ENCODINGS)),
     )
 
 

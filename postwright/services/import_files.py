@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO, Final
 
+from mailtypes.saying import say
 from postwright.services.errors import RefusedError
 from postwright.services.import_encodings import DetectedEncoding, detect
 from postwright.services.import_options import (
@@ -118,12 +119,19 @@ def plan_and_count(file: BinaryIO, file_name: str, options: ImportOptions) -> tu
     detected = detect(file)
     if not options.encoding and not detected.is_certain:
         likely = ", ".join(detected.candidates)
-        what = f"Line {detected.bad_line} is not UTF-8." if detected.bad_line else "The file is not UTF-8."
+        what = (
+            say("Line %(bad_line)s is not UTF-8.", bad_line=detected.bad_line)
+            if detected.bad_line
+            else say("The file is not UTF-8.")
+        )
         raise RefusedError(
             "encoding",
             what,
             field="file",
-            next_step=f"Save the file in UTF-8, or look at the preview and say its encoding: perhaps {likely}.",
+            next_step=say(
+                "Save the file in UTF-8, or look at the preview and say its encoding: perhaps %(likely)s.",
+                likely=likely,
+            ),
         )
     encoding = options.encoding or detected.name
     try:
@@ -141,9 +149,9 @@ def plan_and_count(file: BinaryIO, file_name: str, options: ImportOptions) -> tu
 def _undecodable(encoding: str) -> RefusedError:
     return RefusedError(
         "encoding",
-        f"The file is not {encoding}.",
+        say("The file is not %(encoding)s.", encoding=encoding),
         field="encoding",
-        next_step="Look at the preview for the encodings that fit.",
+        next_step=say("Look at the preview for the encodings that fit."),
     )
 
 

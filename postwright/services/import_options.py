@@ -10,6 +10,7 @@ from typing import Any, Final
 from hygiene.address_verdict import AddressCode
 from hygiene.segments.errors import FieldValueError
 from hygiene.segments.fields import check_name
+from mailtypes.saying import say
 from postwright.services.errors import RefusedError
 from postwright.services.import_encodings import check_encoding
 from postwright.services.import_tables import DELIMITERS, Reading, TableFormat
@@ -30,6 +31,14 @@ class ColumnUse(StrEnum):
     TIME_ZONE = "time_zone"
     CONSENT_AT = "consent_at"
     IGNORE = "ignore"
+
+
+_USE_WORDS: Final[Mapping[ColumnUse, str]] = {
+    ColumnUse.ADDRESS: say("address"),
+    ColumnUse.LOCALE: say("locale"),
+    ColumnUse.TIME_ZONE: say("time_zone"),
+    ColumnUse.CONSENT_AT: say("consent_at"),
+}
 
 
 class ExistingRule(StrEnum):
@@ -195,23 +204,32 @@ def check_columns(header: Sequence[str], columns: Sequence[Column], given: Mappi
         shown = ", ".join(header[:10])
         raise RefusedError(
             "no_such_column",
-            f"The file has no column '{stray[0][:50]}'.",
+            say("The file has no column '%(column)s'.", column=stray[0][:50]),
             field="columns",
-            next_step=f"Its columns are {shown}.",
+            next_step=say("Its columns are %(shown)s.", shown=shown),
         )
     for use in (ColumnUse.ADDRESS, ColumnUse.LOCALE, ColumnUse.TIME_ZONE, ColumnUse.CONSENT_AT):
         several = [name for name, column in zip(header, columns, strict=True) if column.use is use]
         if len(several) > 1:
-            raise RefusedError("column_twice", f"Both {several[0]} and {several[1]} are the {use}.", field="columns")
+            raise RefusedError(
+                "column_twice",
+                say(
+                    "Both %(first)s and %(second)s are the %(use)s.",
+                    first=several[0],
+                    second=several[1],
+                    use=_USE_WORDS[use],
+                ),
+                field="columns",
+            )
     names = [column.name for column in columns if column.use is ColumnUse.FIELD]
     if len(set(names)) != len(names):
-        raise RefusedError("column_twice", "Two columns are the same field.", field="columns")
+        raise RefusedError("column_twice", say("Two columns are the same field."), field="columns")
     if all(column.use is not ColumnUse.ADDRESS for column in columns):
         raise RefusedError(
             "no_address_column",
-            "No column holds addresses.",
+            say("No column holds addresses."),
             field="file",
-            next_step="Say which column has the addresses, or name it 'email' in the first line.",
+            next_step=say("Say which column has the addresses, or name it 'email' in the first line."),
         )
     _check_field_names(names)
 
@@ -231,9 +249,9 @@ def read_column(text: str) -> Column:
         return Column(ColumnUse(use), name.strip())
     raise RefusedError(
         "column_use",
-        f"'{text[:50]}' is nothing that a column can be.",
+        say("'%(text)s' is nothing that a column can be.", text=text[:50]),
         field="columns",
-        next_step="Say address, field:NAME, list, tag, locale, time_zone, consent_at or ignore.",
+        next_step=say("Say address, field:NAME, list, tag, locale, time_zone, consent_at or ignore."),
     )
 
 
@@ -241,15 +259,26 @@ def check_options(options: ImportOptions) -> ImportOptions:
     """The options in one spelling; raises ``RefusedError``."""
     unknown = [code for code in options.judgements if code not in JUDGEABLE]
     if unknown:
-        sentence = f"'{unknown[0][:40]}' is no doubt that can be judged."
-        raise RefusedError("unknown_code", sentence, field="judgements", next_step=f"Say {', '.join(JUDGEABLE)}.")
+        sentence = say("'%(doubt)s' is no doubt that can be judged.", doubt=unknown[0][:40])
+        raise RefusedError(
+            "unknown_code",
+            sentence,
+            field="judgements",
+            next_step=say("Take one of %(known)s.", known=", ".join(JUDGEABLE)),
+        )
     if options.delimiter and options.delimiter not in DELIMITERS:
-        raise RefusedError("delimiter", "Cells are parted by a comma, a semicolon, a tab or a bar.", field="delimiter")
+        raise RefusedError(
+            "delimiter", say("Cells are parted by a comma, a semicolon, a tab or a bar."), field="delimiter"
+        )
     if options.format and options.format not in set(TableFormat):
-        raise RefusedError("format", "A file is csv or ndjson.", field="format")
+        raise RefusedError("format", say("A file is csv or ndjson."), field="format")
     tags = tuple(dict.fromkeys(one.strip() for one in options.tags if one.strip()))
     if len(tags) > MOST_TAGS:
-        raise RefusedError("too_many_tags", f"An import gives at most {MOST_TAGS} tags to all rows.", field="tags")
+        raise RefusedError(
+            "too_many_tags",
+            say("An import gives at most %(most_tags)s tags to all rows.", most_tags=MOST_TAGS),
+            field="tags",
+        )
     for tag in tags:
         check_tag(tag)
     _check_consent(options.consent)
@@ -271,7 +300,9 @@ def check_tag(name: str) -> str:
     """A tag's name without blanks around it; raises ``RefusedError``."""
     kept = name.strip()
     if not kept or len(kept) > LONGEST_NAME or not kept.isprintable():
-        sentence = f"A tag has 1 to {LONGEST_NAME} characters, all of which can be printed."
+        sentence = say(
+            "A tag has 1 to %(longest_name)s characters, all of which can be printed.", longest_name=LONGEST_NAME
+        )
         raise RefusedError("tag_name", sentence, field="tag")
     return kept
 
@@ -280,11 +311,11 @@ def _check_consent(consent: ImportConsent | None) -> None:
     if consent is None:
         return
     if consent.scope not in {"all", "list"}:
-        raise RefusedError("consent_scope", "Consent of an import is for all or for its list.", field="consent")
+        raise RefusedError("consent_scope", say("Consent of an import is for all or for its list."), field="consent")
     if not consent.source.strip() or len(consent.source) > LONGEST_NAME or len(consent.wording) > LONGEST_WORDING:
         raise RefusedError(
             "consent_source",
-            "Consent needs a source: where and how people gave it.",
+            say("Consent needs a source: where and how people gave it."),
             field="consent",
-            next_step="Say such as 'paper form at the fair, May 2026', and the wording that people read.",
+            next_step=say("Say such as 'paper form at the fair, May 2026', and the wording that people read."),
         )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mailtypes.saying import say
 from postwright.services.csv_text import csv_text
 from postwright.services.import_rows import duplicate
 from postwright.store.erased import REASON as ERASED
@@ -23,11 +24,13 @@ def with_findings(report: Sequence[Refusal], put: PutRows) -> list[Refusal]:
     for contact, first in put.duplicates:
         by_row[contact.line] = duplicate(contact, first)
     for contact in put.erased:
-        by_row[contact.line] = Refusal(contact.line, "", ERASED, "Somebody who asked to be erased.")
+        by_row[contact.line] = Refusal(contact.line, "", ERASED, say("Somebody who asked to be erased."))
     for contact in put.archived:
-        _add_finding(by_row, contact, "archived", "The contact is archived and stays so.")
+        _add_finding(by_row, contact, "archived", say("The contact is archived and stays so."))
     for contact in put.withdrawn:
-        _add_finding(by_row, contact, "consent_withdrawn", "The contact took consent back; it was not given again.")
+        _add_finding(
+            by_row, contact, "consent_withdrawn", say("The contact took consent back; it was not given again.")
+        )
     return [by_row[number] for number in sorted(by_row)]
 
 

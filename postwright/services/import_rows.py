@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from hygiene.address_verdict import AddressJudge, AddressVerdict
 from hygiene.segments.fields import Value
 from mailtypes.address import EmailAddress
+from mailtypes.saying import say
 from postwright.services.contact_fields import Coercer
 from postwright.services.errors import RefusedError
 from postwright.services.import_options import VALUE, ColumnUse, ImportPlan, Judgement, check_tag
@@ -122,9 +123,14 @@ class RowSorter:
             if not isinstance(cell, str):
                 continue
             if len(cell) > MAX_FIELD_CHARACTERS:
-                return "too_long", f"A cell has more than {MAX_FIELD_CHARACTERS} characters."
+                return "too_long", say(
+                    "A cell has more than %(max_field_characters)s characters.",
+                    max_field_characters=MAX_FIELD_CHARACTERS,
+                )
             if place != self._address and _CONTROL.search(cell):
-                return "control_character", f"The column {self._header[place]} has a control character."
+                return "control_character", say(
+                    "The column %(column)s has a control character.", column=self._header[place]
+                )
         return None
 
     def _doubts(self, verdict: AddressVerdict, stray: tuple[str, ...]) -> _Doubts:
@@ -133,7 +139,7 @@ class RowSorter:
             for code, sentence in zip(verdict.codes, (*verdict.sentences, *("",) * 3), strict=False):
                 doubts.add("refused", str(code), sentence)
             if verdict.suggestion:
-                doubts.sentences.append(f"Probably {verdict.suggestion} was meant.")
+                doubts.sentences.append(say("Probably %(suggestion)s was meant.", suggestion=verdict.suggestion))
             doubts.sentences = [one for one in doubts.sentences if one]
             return doubts
         for code, sentence in zip(verdict.codes, verdict.sentences, strict=True):
@@ -143,7 +149,11 @@ class RowSorter:
         doubts.codes.sort(key=lambda code: self._options.judgement(code) is not Judgement.REFUSE)
         if stray:
             names = ", ".join(name[:50] for name in stray)
-            doubts.add("changed", "unknown_column", f"Not known from the first records and left out: {names}.")
+            doubts.add(
+                "changed",
+                "unknown_column",
+                say("Not known from the first records and left out: %(names)s.", names=names),
+            )
         return doubts
 
     def _contact(self, row: Row, address: EmailAddress, doubts: _Doubts) -> ImportedContact:
@@ -189,7 +199,7 @@ class RowSorter:
         """Tags and lists of the file, as long as they are not so many that the column is none of tags."""
         for name in names:
             if name not in self._names and len(self._names) >= _MOST_NAMES:
-                self._misfit(doubts, f"A file names at most {_MOST_NAMES} tags and lists.")
+                self._misfit(doubts, say("A file names at most %(most_names)s tags and lists.", most_names=_MOST_NAMES))
                 return ()
             self._names.add(name)
         return names
@@ -199,12 +209,16 @@ class RowSorter:
         if judgement is Judgement.ACCEPT:
             return
         refuses = judgement is Judgement.REFUSE
-        doubts.add("refused" if refuses else "changed", VALUE, sentence if refuses else f"{sentence} It was left out.")
+        doubts.add(
+            "refused" if refuses else "changed",
+            VALUE,
+            sentence if refuses else say("%(sentence)s It was left out.", sentence=sentence),
+        )
 
 
 def duplicate(contact: ImportedContact, first: int) -> Refusal:
     """The refusal of a row whose address stands in another line already."""
-    sentence = f"The address stands in line {first} already."
+    sentence = say("The address stands in line %(first)s already.", first=first)
     return Refusal(contact.line, contact.address[:_SHOWN], "duplicate", sentence)
 
 
@@ -234,17 +248,19 @@ def read_moment(text: str) -> int:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"'{text[:40]}' is no moment; write such as 2026-03-09T10:15:00Z or 2026-03-09.") from None
+        raise ValueError(
+            say("'%(text)s' is no moment; write such as 2026-03-09T10:15:00Z or 2026-03-09.", text=text[:40])
+        ) from None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
     if not 1970 <= found.year <= 9000:
-        raise ValueError(f"'{text[:40]}' is no moment at which anybody could have agreed.")
+        raise ValueError(say("'%(text)s' is no moment at which anybody could have agreed.", text=text[:40]))
     return int(found.timestamp() * 1_000_000)
 
 
 def _names(text: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(part.strip() for part in _SEPARATORS.split(text) if part.strip()))
     if len(found) > _MOST_NAMES_IN_A_CELL:
-        raise ValueError(f"A cell names at most {_MOST_NAMES_IN_A_CELL} tags or lists.")
+        raise ValueError(say("A cell names at most %(most)s tags or lists.", most=_MOST_NAMES_IN_A_CELL))
     try:
         return tuple(check_tag(one) for one in found)
     except RefusedError as error:

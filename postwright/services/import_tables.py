@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
+from mailtypes.saying import say
 from postwright.services.errors import RefusedError
 from postwright.services.import_encodings import codec_of
 
@@ -17,7 +18,7 @@ MAX_COLUMNS: Final = 100
 MAX_FIELD_CHARACTERS: Final = 4096
 LONGEST_LINE: Final = 256 * 1024  # characters; what is longer is read as several lines, none of which will be a row
 _LOOKED_AT: Final = 1000  # lines of NDJSON whose names make the columns
-_OPEN_QUOTE = "Perhaps a quotation mark is not closed: the lines up to the next one belong to this row."
+_OPEN_QUOTE = say("Perhaps a quotation mark is not closed: the lines up to the next one belong to this row.")
 
 
 class TableFormat(StrEnum):
@@ -89,7 +90,7 @@ def _first_line(file: BinaryIO, encoding: str) -> str:
     while line and not line.strip():
         line = text.readline(LONGEST_LINE)
     if not line:
-        raise RefusedError("empty_file", "The file is empty.", field="file")
+        raise RefusedError("empty_file", say("The file is empty."), field="file")
     return line
 
 
@@ -126,7 +127,7 @@ def _open_delimited(text: io.TextIOWrapper, delimiter: str) -> OpenTable:
         while not any(header):
             header = [name.strip() for name in next(reader)]
     except StopIteration:
-        raise RefusedError("empty_file", "The file is empty.", field="file") from None
+        raise RefusedError("empty_file", say("The file is empty."), field="file") from None
     except csv.Error:
         header = []  # a first line of more than 131,072 characters: whatever this is, it is no header
     check_header(header)
@@ -140,9 +141,9 @@ def check_header(header: Sequence[str]) -> None:
     if not header or len(header) > MAX_COLUMNS or len(named) != len(header) or too_long:
         raise RefusedError(
             "header",
-            "The first line must name every column once, at most a hundred.",
+            say("The first line must name every column once, at most a hundred."),
             field="file",
-            next_step="Write a header such as email,first_name,city.",
+            next_step=say("Write a header such as email,first_name,city."),
         )
 
 
@@ -154,7 +155,11 @@ def _delimited_rows(reader: Any) -> Iterator[Row]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(end + 1, [], f"The row cannot be read ({error}). {_OPEN_QUOTE}")
+            yield Row(
+                end + 1,
+                [],
+                say("The row cannot be read (%(error)s). %(open_quote)s", error=error, open_quote=_OPEN_QUOTE),
+            )
             end = reader.line_num
             continue
         if cells:
@@ -167,7 +172,7 @@ def _open_records(text: io.TextIOWrapper) -> OpenTable:
     records = _records(_lines(text))
     first = list(islice(records, _LOOKED_AT))
     if not first:
-        raise RefusedError("empty_file", "The file is empty.", field="file")
+        raise RefusedError("empty_file", say("The file is empty."), field="file")
     header = list(dict.fromkeys(name for _, found in first if not isinstance(found, str) for name in found))
     check_header([name.strip() for name in header])
     return OpenTable([name.strip() for name in header], _record_rows(header, first, records))
@@ -184,9 +189,9 @@ def _records(lines: Iterable[str]) -> Iterator[_Found]:
         try:
             found = json.loads(line, parse_constant=_no_constant)
         except (ValueError, RecursionError):
-            yield number, "The line is not JSON. Write one object in each line."
+            yield number, say("The line is not JSON. Write one object in each line.")
             continue
-        yield number, _flat(found) if isinstance(found, dict) else "The line is JSON, but no object."
+        yield number, _flat(found) if isinstance(found, dict) else say("The line is JSON, but no object.")
 
 
 def _no_constant(name: str) -> None:
@@ -220,7 +225,9 @@ def shape_fault(header: Sequence[str], row: Row) -> tuple[str, str] | None:
     if row.fault:
         return row.code, row.fault
     if len(row.cells) != len(header):
-        reason = f"The row has {len(row.cells)} cells, the header has {len(header)}."
+        reason = say(
+            "The row has %(cells)s cells, the header has %(columns)s.", cells=len(row.cells), columns=len(header)
+        )
         hint = f" {_OPEN_QUOTE}" if any("\n" in cell for cell in row.cells) else ""
         return "columns", reason + hint
     return None

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from hygiene.address_verdict import AddressJudge, AddressRules
 from mailtypes.clock import Clock, microseconds
 from mailtypes.errors import ConfigurationError
+from mailtypes.saying import say
 from postwright.services.contact_fields import make_coercer
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.import_files import PIECE, Preview, StoredFile, digest_of, look_at, plan_and_count
@@ -110,7 +111,7 @@ class ContactImports:
     async def _draft(self, workspace_id: int, job_id: int) -> ImportJob:
         job = await self.job(workspace_id, job_id)
         if job.state != "draft":
-            raise RefusedError("import_begun", "The import has begun already; its mapping stands.")
+            raise RefusedError("import_begun", say("The import has begun already; its mapping stands."))
         return job
 
     async def _same(self, workspace_id: int, list_name: str, plan: ImportPlan, sha256: str) -> int | None:
@@ -160,7 +161,9 @@ class ContactImports:
             fingerprint = plan.fingerprint(sha256, job.list_id)
             same = None if again else imports.find_same_job(connection, workspace_id, fingerprint)
             if same is not None and same != job.id:
-                _let_go(connection, job, self._clock.now(), "The same file was imported with the same options before.")
+                _let_go(
+                    connection, job, self._clock.now(), say("The same file was imported with the same options before.")
+                )
                 return same
             imports.begin_job(connection, job.id, plan.as_json(), fingerprint, rows)
             return job.id
@@ -302,7 +305,9 @@ class ContactImports:
         now = self._clock.now()
         ends = (now - microseconds(_UPLOAD_LASTS), now - microseconds(_DRAFT_LASTS))
         for job in await self._database.read(lambda connection: imports.stale_jobs(connection, *ends)):
-            cause = "The upload was cut off." if job.state == "storing" else "Nobody said how to read the file."
+            cause = (
+                say("The upload was cut off.") if job.state == "storing" else say("Nobody said how to read the file.")
+            )
             await self._finish(job, cause=cause)
 
 
@@ -343,5 +348,5 @@ def check_list_name(name: str, field: str) -> None:
     """Raise ``RefusedError`` for what cannot name a list."""
     if not name.strip() or len(name) > 200 or not name.isprintable():
         # It stands in the List-Id field of every message, where a line break would fail all of them.
-        sentence = "A list has a name of 1 to 200 characters, all of which can be printed."
+        sentence = say("A list has a name of 1 to 200 characters, all of which can be printed.")
         raise RefusedError("list_name", sentence, field=field)

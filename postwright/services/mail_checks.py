@@ -13,6 +13,7 @@ from postwright.services.audit_facts import NO_AUDIT, AuditFacts
 from rendering.lint import (
     Finding,
     ImageFact,
+    LinkFact,
     LintFacts,
     LintSubject,
     SenderFacts,
@@ -39,7 +40,7 @@ _SAID_BY_THE_LINT = {"image-without-alt": "image.alt_missing"}
 class MailFacts:
     """What is known beside the mail. ``expanded`` leads from a body with parts back to what the author has written.
 
-    ``images`` are what is known of images by their addresses.
+    ``images`` are what is known of images by their addresses, ``links`` of links by theirs without fragment.
     """
 
     sender: SenderFacts = field(default_factory=SenderFacts)
@@ -50,6 +51,7 @@ class MailFacts:
     locale: str = ""
     today: date | None = None
     images: Mapping[str, ImageFact] = field(default_factory=lambda: MappingProxyType({}))
+    links: Mapping[str, LinkFact] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,14 @@ def unmarked(html: str) -> str:
     return _MARK.sub("", html)
 
 
-def sample_urls(base: str) -> MessageUrls:
-    """Links as long as those that will be sent."""
+def sample_urls(base: str, *, honeypots: bool = False) -> MessageUrls:
+    """Links as long as those that will be sent; ``honeypots``: with the link that no reader sees."""
     return MessageUrls(
         link_url=lambda _: click_url(base, _LIKE_A_TOKEN),
         unsubscribe_url=unsubscribe_url(base, _LIKE_A_TOKEN),
         pixel_url=pixel_url(base, _LIKE_A_TOKEN),
         preferences_url=preferences_url(base, _LIKE_A_TOKEN),
+        honeypot_url=click_url(base, _LIKE_A_TOKEN) if honeypots else None,
     )
 
 
@@ -97,7 +100,7 @@ def compose_mail(
     template: Template | Layouts, data: Mapping[str, object], urls: MessageUrls, facts: MailFacts
 ) -> LintSubject:
     """The mail as the checks read it."""
-    known = LintFacts(facts.sender, facts.images, facts.locale, facts.today)
+    known = LintFacts(facts.sender, facts.images, facts.locale, facts.today, links=facts.links)
     return compose_for_lint(template, data, urls, known)
 
 

@@ -10,6 +10,7 @@ from mailtypes.address import EmailAddress
 from mailtypes.clock import Clock, Microseconds
 from mailtypes.domain import DomainName
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from mta.message_id import make_message_id
 from postwright.services.accounts import Client
 from postwright.services.composition import FeedbackKeys
@@ -153,11 +154,11 @@ class MessageIntake:
         )
         version = await self._database.read(partial(templates.latest_version, template_id=template_id))
         if found is None or version is None:
-            raise RefusedError("unknown_template", "There is no such template.", field="template")
+            raise RefusedError("unknown_template", say("There is no such template."), field="template")
         whole = await self._database.read(partial(whole_text, workspace_id=workspace_id, text=version.text))
         kept = self._templates.get(version.id)
         if kept is None or kept.template.source.body != whole.text.body:  # a part has a newer version
-            kept = Layouts(parse_template(source_of(whole.text)))
+            kept = Layouts(await asyncio.to_thread(parse_template, source_of(whole.text)))
             if len(self._templates) >= _KEPT_TEMPLATES:
                 self._templates.clear()
             self._templates[version.id] = kept
@@ -181,21 +182,24 @@ def problem_of(error: RefusedError | InputSyntaxError, field: str = "") -> Probl
 
 def _check_recipients(recipients: Sequence[EmailAddress]) -> None:
     if not recipients:
-        raise RefusedError("no_recipient", "There is nobody to send to.", field="to")
+        raise RefusedError("no_recipient", say("There is nobody to send to."), field="to")
     if len(recipients) > MOST_RECIPIENTS:
         raise RefusedError(
             "too_many_recipients",
-            f"A message may have {MOST_RECIPIENTS} recipients at most.",
+            say("A message may have %(most_recipients)s recipients at most.", most_recipients=MOST_RECIPIENTS),
             field="to",
-            next_step="Send a bulk, where each recipient gets a message of its own.",
+            next_step=say("Send a bulk, where each recipient gets a message of its own."),
         )
     for address in recipients:
         if address.needs_smtputf8:
             raise RefusedError(
                 "smtputf8_needed",
-                f"The part before the @ of {address} needs SMTPUTF8 (RFC 6531), which is not offered.",
+                say(
+                    "The part before the @ of %(address)s needs SMTPUTF8 (RFC 6531), which is not offered.",
+                    address=address,
+                ),
                 field="to",
-                next_step="Use an address in ASCII.",
+                next_step=say("Use an address in ASCII."),
             )
 
 

@@ -1,6 +1,7 @@
 """In whose name a campaign is sent: its own domain's if that is verified, else the platform's where allowed."""
 
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 from sqlalchemy import Connection
 
@@ -45,7 +46,8 @@ def rewritten(campaign: Campaign, domain: SenderDomain, platform_name: str) -> C
     address = EmailAddress.parse(campaign.from_address)
     local_part = f"{address.local_part}={domain.name}"
     if len(local_part) > _MAX_LOCAL_OCTETS:
-        local_part = f"sender-{domain.id}"
+        # Another one for each address: several senders of a campaign are told apart, and drawn, by it.
+        local_part = f"sender-{domain.id}-{blake2b(address.local_part.encode(), digest_size=6).hexdigest()}"
     name = campaign.from_name or address.smtp
     return replace(
         campaign,

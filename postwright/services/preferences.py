@@ -8,11 +8,13 @@ from typing import Final
 from sqlalchemy import Connection
 
 from mailtypes.clock import Clock, Microseconds
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.page_words import OWN_NAMES, Words
 from postwright.services.withdrawals import MailPlace, place_of
 from postwright.store import consents, contacts, events, suppressions
 from postwright.store.consents import UNSUBSCRIBED, Person, Preference, PublicList
+from postwright.store.contact_activity import count_anew
 from postwright.store.contact_facts import NewConsent, append_consents
 from postwright.store.database import Database
 from postwright.store.engagements import erase_engagement
@@ -104,7 +106,11 @@ class Preferences:
         """Let recipients see a list under a title; raises ``NotFoundError`` and ``RefusedError``."""
         title = title.strip()
         if not 1 <= len(title) <= _MAX_TITLE or not title.isprintable() or len(description) > _MAX_DESCRIPTION:
-            sentence = f"A title has 1 to {_MAX_TITLE} characters, a description {_MAX_DESCRIPTION} at most."
+            sentence = say(
+                "A title has 1 to %(max_title)s characters, a description %(max_description)s at most.",
+                max_title=_MAX_TITLE,
+                max_description=_MAX_DESCRIPTION,
+            )
             raise RefusedError("list_title", sentence, field="title")
 
         def work(connection: Connection) -> None:
@@ -202,6 +208,8 @@ def _change_tracking(connection: Connection, change: _Change, words: Words, *, i
     consents.change_person(connection, change.person, change.now, tracking=str(mode))
     if not is_tracked:
         erase_engagement(connection, change.workspace_id, change.person.id)
+    else:
+        count_anew(connection, change.person.id)
     text = words.tracking_yes if is_tracked else words.tracking_no
     return change.consent("tracking", 0, "given" if is_tracked else "withdrawn", text)
 

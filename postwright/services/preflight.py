@@ -16,6 +16,7 @@ from postwright.services.earlier_mails import EarlierMails
 from postwright.services.errors import Problem
 from postwright.services.frozen_runs import tracking_base
 from postwright.services.image_facts import ImageLooks
+from postwright.services.link_facts import LinkLooks
 from postwright.services.list_checks import consent_problems, health_problems, missing_field_problems
 from postwright.services.mail_checks import MailFacts, compose_mail, judge_mail, sample_urls
 from postwright.services.platform_sender import Sender, sender_of
@@ -23,6 +24,7 @@ from postwright.services.preflight_findings import (
     NEVER_BLOCKS,
     RiskLimit,
     images_problem,
+    links_problem,
     mail_problems,
     overridable,
 )
@@ -43,7 +45,7 @@ from postwright.store.contacts import Contact
 from postwright.store.database import Database
 from postwright.store.overrides import PreflightOverride
 from postwright.store.workspaces import Stream
-from rendering.lint import LintSubject, SenderFacts, image_addresses
+from rendering.lint import LintSubject, Liveness, SenderFacts, image_addresses, link_addresses
 from rendering.source import TemplateSyntaxError
 from rendering.spam_risk import SpamRisk
 from rendering.template import Layouts, Template, parse_template
@@ -78,12 +80,15 @@ class Preflight:
 class PreflightPolicy:
     """``public_port`` is the port in links to tracking hosts. ``platform_name`` is the domain that unverified ones may
     be sent under, empty where there is none. ``risk_limit``: the band of the spam risk that blocks. ``images`` looks at
-    the images of the mails, ``None``: nothing is fetched."""
+    the images of the mails, ``None``: nothing is fetched. ``honeypots``: mails will have a link that no reader sees.
+    ``links`` looks where their links lead, ``None``: none is asked for."""
 
     public_port: int = 443
     platform_name: str = ""
     risk_limit: RiskLimit = NEVER_BLOCKS
     images: ImageLooks | None = None
+    honeypots: bool = False
+    links: LinkLooks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +217,8 @@ class PreflightCheck:
     async def _look_at_mails(self, campaign: Campaign, ground: _Ground, layouts: Layouts, found: LookedAt) -> None:
         audit = audit_facts(ground.sender.domain, one_click=ground.stream.one_click)
         earlier = await self._earlier.risks(campaign.workspace_id, audit)
-        urls = sample_urls(tracking_base(ground.sender.domain.tracking_host, self._policy.public_port))
+        base = tracking_base(ground.sender.domain.tracking_host, self._policy.public_port)
+        urls = sample_urls(base, honeypots=self._policy.honeypots and ground.stream.tracks_clicks)
         sampled = await asyncio.to_thread(merge_sample, layouts, ground.sample, urls, self._clock.now())
         found.layouts, found.largest_html = len(layouts), sampled.largest_html
         if sampled.broken is not None:
@@ -224,16 +230,27 @@ class PreflightCheck:
         found.advisory += _merge_problems(sampled, len(ground.sample))
 
     async def _judge(self, subject: LintSubject, facts: MailFacts, found: LookedAt) -> None:
-        images = self._policy.images
-        if images is not None:
-            seen = await images.look(await asyncio.to_thread(image_addresses, subject))
-            subject = replace(subject, images=seen.facts)
-            found.advisory += images_problem(seen.unknown)
+        subject = await self._with_links(await self._with_images(subject, found), found)
         mail = await asyncio.to_thread(judge_mail, subject, facts)
         found.risk = mail.risk
         blocking, advisory = mail_problems(mail, self._policy.risk_limit)
         found.blocking += blocking
         found.advisory += advisory
+
+    async def _with_images(self, subject: LintSubject, found: LookedAt) -> LintSubject:
+        if self._policy.images is None:
+            return subject
+        seen = await self._policy.images.look(await asyncio.to_thread(image_addresses, subject))
+        found.advisory += images_problem(seen.unknown)
+        return replace(subject, images=seen.facts)
+
+    async def _with_links(self, subject: LintSubject, found: LookedAt) -> LintSubject:
+        if self._policy.links is None:
+            return subject
+        seen = await self._policy.links.look(await asyncio.to_thread(link_addresses, subject))
+        found.advisory += links_problem(seen)  # once for all of them; the lint would tell of each
+        known = {address: fact for address, fact in seen.items() if fact.liveness is not Liveness.UNKNOWN}
+        return replace(subject, links=known)
 
     def _facts(
         self, ground: _Ground, audit: AuditFacts, mail: CampaignMail, earlier: tuple[SpamRisk, ...]

@@ -6,7 +6,7 @@ from typing import Literal
 from mailtypes.saying import begun, joined, say
 from postwright.services.errors import Problem
 from postwright.services.mail_checks import CheckedMail
-from rendering.lint import Finding, Severity
+from rendering.lint import Finding, LinkFact, Liveness, Severity
 from rendering.spam_risk import Band, SpamRisk
 
 RiskLimit = Literal["never", "high", "medium"]
@@ -69,6 +69,21 @@ def images_problem(unknown: Mapping[str, str]) -> list[Problem]:
         cause=cause,
     )
     return [Problem("images_unknown", sentence, "template", "", say("Look at the mail with its images yourself."))]
+
+
+def links_problem(facts: Mapping[str, LinkFact]) -> list[Problem]:
+    """That of some links it could not be found out whether they lead anywhere; ``facts`` are by address."""
+    unknown = [(address, fact.cause) for address, fact in facts.items() if fact.liveness is Liveness.UNKNOWN]
+    if not unknown:
+        return []
+    address, cause = unknown[0]
+    sentence = say(
+        "It could not be found out whether all links lead anywhere (unknown: %(count)s); of %(address)s: %(cause)s.",
+        count=len(unknown),
+        address=address[:100],
+        cause=cause,
+    )
+    return [Problem("links_unknown", sentence, "template", "", say("Open the links of the mail yourself."))]
 
 
 def overridable(blocking: Iterable[Problem]) -> frozenset[str]:

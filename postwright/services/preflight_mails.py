@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from mailtypes.address import EmailAddress
 from mailtypes.clock import Microseconds, as_datetime
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.composition import contact_data
 from postwright.services.errors import Problem
 from postwright.services.experiment_terms import ExperimentDraft, VariantDraft
@@ -96,7 +97,7 @@ def merge_sample(layouts: Layouts, sample: Sequence[Contact], urls: MessageUrls,
     moment = as_datetime(now).replace(microsecond=0)
     for contact in sample:
         if EmailAddress.parse(contact.address).needs_smtputf8:
-            sampled.faults["the part before the @ needs SMTPUTF8 (RFC 6531), which is not offered"] += 1
+            sampled.faults[say("the part before the @ needs SMTPUTF8 (RFC 6531), which is not offered")] += 1
             continue
         data = {**contact_data(contact.address, contact.fields), "now": moment}
         try:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from mailtypes.address import AddressSyntaxError, EmailAddress
+from mailtypes.saying import say
 from postwright.services.composition import contact_data
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.store import contacts
@@ -89,15 +90,15 @@ class PreviewContacts:
             key = EmailAddress.parse(address_text.strip()).key
         except AddressSyntaxError as error:
             raise RefusedError(
-                "bad_address", error.message, field="contact", next_step="Write the address of a contact."
+                "bad_address", error.message, field="contact", next_step=say("Write the address of a contact.")
             ) from error
         found = await self._database.read(partial(contacts.find_contact, workspace_id=workspace_id, address_key=key))
         if found is None:
             raise RefusedError(
                 "unknown_contact",
-                f"There is no contact with the address {address_text.strip()[:100]}.",
+                say("There is no contact with the address %(address)s.", address=address_text.strip()[:100]),
                 field="contact",
-                next_step="Import it first, or look at the mail for another contact.",
+                next_step=say("Import it first, or look at the mail for another contact."),
             )
         return _contact(found, SampleKind.ADDRESS, found.address)
 

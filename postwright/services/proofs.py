@@ -1,5 +1,6 @@
 """A template sent to oneself for a look, by the way that all mail goes."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -7,6 +8,7 @@ from sqlalchemy import Connection
 
 from mailtypes.address import AddressSyntaxError, EmailAddress
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.accounts import Client, KeyScope, SignedIn
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.message_intake import MessageIntake, MessageWanted
@@ -63,12 +65,13 @@ class Proofs:
         if not allowed:
             raise RefusedError(
                 "not_an_own_address",
-                f"{to} belongs neither to somebody of this workspace nor to one of its sender domains.",
+                say("%(to)s belongs neither to somebody of this workspace nor to one of its sender domains.", to=to),
                 field="to",
-                next_step="Send the test to your own address, or add its owner: postwright user add.",
+                next_step=say("Send the test to your own address, or add its owner: postwright user add."),
             )
         try:
-            content = merged(parse_template(source_of(whole)), contact.data)
+            template = await asyncio.to_thread(parse_template, source_of(whole))
+            content = await asyncio.to_thread(merged, template, contact.data)
         except InputSyntaxError as error:
             raise RefusedError.of([Problem.of(error, "cannot_merge", str(getattr(error, "part", "")))]) from error
         message = MessageWanted(
@@ -107,9 +110,9 @@ def _author(verified: list[str]) -> EmailAddress:
     if not verified:
         raise RefusedError(
             "domain_not_verified",
-            "There is no verified sender domain to send a test from.",
+            say("There is no verified sender domain to send a test from."),
             field="from",
-            next_step="Add one and publish its records: postwright domain add DOMAIN",
+            next_step=say("Add one and publish its records: postwright domain add DOMAIN"),
         )
     return EmailAddress.parse(f"test@{verified[0]}")
 
@@ -123,11 +126,11 @@ def _address(text: str, field: str) -> EmailAddress:
 
 def _check_stored(stored: StoredMessage, to: EmailAddress) -> None:
     if stored.over_quota:
-        raise RefusedError("over_quota", "The key has sent all that it may send today.", field="to")
+        raise RefusedError("over_quota", say("The key has sent all that it may send today."), field="to")
     if stored.refused:
         raise RefusedError(
             "suppressed",
-            f"{to} may not be written to: {next(iter(stored.refused.values()))}.",
+            say("%(to)s may not be written to: %(reason)s.", to=to, reason=next(iter(stored.refused.values()))),
             field="to",
-            next_step="Lift the suppression, or send the test to another address.",
+            next_step=say("Lift the suppression, or send the test to another address."),
         )

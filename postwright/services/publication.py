@@ -19,6 +19,7 @@ from dns_checks.publish import (
 )
 from mailtypes.address import AddressSyntaxError, EmailAddress
 from mailtypes.domain import DomainName, DomainSyntaxError
+from mailtypes.saying import say
 from postwright.services.errors import Problem, RefusedError
 from postwright.store.domains import SenderDomain
 
@@ -84,9 +85,13 @@ def with_purpose(
     told = []
     for record in records:
         if step is not None and record.name.ascii.startswith("_dmarc."):
-            told.append(replace(record, purpose=f"DMARC, step '{step.policy}': {step.effect}"))
+            told.append(
+                replace(
+                    record, purpose=say("DMARC, step '%(policy)s': %(effect)s", policy=step.policy, effect=step.effect)
+                )
+            )
         elif published_tls_reports is not None and record.topic == "tls_rpt":
-            told.append(replace(record, value=published_tls_reports, purpose="TLS reports: stays as it is"))
+            told.append(replace(record, value=published_tls_reports, purpose=say("TLS reports: stays as it is")))
         else:
             told.append(record)
     return tuple(told)
@@ -107,16 +112,21 @@ def _address(text: str) -> str:
         return ""
     address = EmailAddress.parse(text)
     if address.needs_smtputf8:
-        sentence = f"The part before the @ of {address} needs SMTPUTF8 (RFC 6531), which many reporters do not offer."
-        raise RefusedError("bad_address", sentence, field="report_address", next_step="Use an address in ASCII.")
+        sentence = say(
+            "The part before the @ of %(address)s needs SMTPUTF8 (RFC 6531), which many reporters do not offer.",
+            address=address,
+        )
+        raise RefusedError("bad_address", sentence, field="report_address", next_step=say("Use an address in ASCII."))
     return address.smtp
 
 
 def _one_of(field: str, allowed: Sequence[str]) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text and text.lower() not in allowed:
-            sentence = f"'{text}' is none of {', '.join(allowed)}."
-            raise RefusedError(field, sentence, field=field, next_step=f"Take one of {', '.join(allowed)}.")
+            sentence = say("'%(text)s' is none of %(known)s.", text=text, known=", ".join(allowed))
+            raise RefusedError(
+                field, sentence, field=field, next_step=say("Take one of %(known)s.", known=", ".join(allowed))
+            )
         return text.lower()
 
     return read
@@ -139,8 +149,8 @@ def _pattern(text: str) -> str:
 
 def _logo_problems(domain: SenderDomain) -> list[Problem]:
     if domain.certificate_url and not domain.logo_url:
-        step = "Give the address of the logo too; receivers show no certificate without it."
-        return [Problem("logo_url", "There is a certificate, but no logo.", "logo_url", "", step)]
+        step = say("Give the address of the logo too; receivers show no certificate without it.")
+        return [Problem("logo_url", say("There is a certificate, but no logo."), "logo_url", "", step)]
     # The logo alone first, so that a fault is told of the address that has it; its place is one in a record that
     # nobody has typed.
     for field, alone in (("logo_url", replace(domain, certificate_url=None)), ("certificate_url", domain)):
@@ -154,8 +164,10 @@ def _logo_problems(domain: SenderDomain) -> list[Problem]:
 def _policy_problems(domain: SenderDomain) -> list[Problem]:
     field = "mta_sts_hosts"
     if domain.mta_sts_mode and domain.mta_sts_mode != Mode.NONE and not domain.mta_sts_hosts:
-        sentence = f"The mode '{domain.mta_sts_mode}' needs the names of the domain's mail hosts."
-        return [Problem(field, sentence, field, "", "Give the names in its MX records, such as mx.example.com.")]
+        sentence = say(
+            "The mode '%(mta_sts_mode)s' needs the names of the domain's mail hosts.", mta_sts_mode=domain.mta_sts_mode
+        )
+        return [Problem(field, sentence, field, "", say("Give the names in its MX records, such as mx.example.com."))]
     try:
         tls_policy_of(domain)
     except PublishError as error:

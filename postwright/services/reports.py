@@ -24,6 +24,7 @@ from dns_checks.reports import (
 from mailtypes.clock import DAY, Clock, Microseconds
 from mailtypes.domain import DomainName
 from mailtypes.errors import StorageFullError
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.store import blobs, budgets, domains, events, reports, workspaces
 from postwright.store.database import Database
@@ -53,7 +54,14 @@ class ReportTooLargeError(RefusedError):
     """More octets than are taken as a report."""
 
     def __init__(self, octets: int) -> None:
-        super().__init__("report_too_large", f"The report has {octets:,} octets; at most {MAX_OCTETS:,} are taken.")
+        super().__init__(
+            "report_too_large",
+            say(
+                "The report has %(octets)s octets; at most %(max_octets)s are taken.",
+                octets=f"{octets:,}",
+                max_octets=f"{MAX_OCTETS:,}",
+            ),
+        )
 
 
 class Reports:

@@ -3,18 +3,26 @@
 Every step is short, safe to repeat, and safe beside other processes that do the same.
 """
 
+import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from prometheus_client import Counter
+from sqlalchemy import Connection
 
 from dns_checks.mx import RouteResult
 from mailtypes.clock import MINUTE, Clock, Microseconds, as_datetime
+from mailtypes.errors import InputSyntaxError, StorageError
+from mailtypes.saying import joined, say
 from mta.delivery import Happening
 from postwright.services.campaign_plan import CampaignPlan
 from postwright.services.campaign_senders import drawing, shares_of
 from postwright.services.delivery_queue import PAUSED
 from postwright.services.destinations import end_suspensions, suspended_domains
 from postwright.services.domain_watch import DomainWatch
+from postwright.services.errors import Problem
 from postwright.services.imports import ContactImports
 from postwright.services.refusals import of_expiry, of_route
 from postwright.services.routing import WITHHELD, Router
@@ -38,7 +46,10 @@ from postwright.store.preparation import Placing
 from postwright.store.recipients import Ending
 from postwright.store.routes import Route
 
+_LOG = logging.getLogger(__name__)
+SCHEDULE_FAULTS = Counter("postwright_schedule_faults_total", "Parts of the scheduler's steps that failed", ["part"])
 _RELEASE_CHUNK = 2000
+_Done = TypeVar("_Done")
 _EXPIRE_EVERY = 10 * MINUTE  # where each recipient has an expiry of their own
 
 
@@ -106,20 +117,20 @@ class Scheduler:
         """One round over imports, runs, lost leases and statistics; a look at the sender domains goes on beside it."""
         if self._beside.watch is not None:
             self._beside.watch.begin_look()
-        imported = await self._imports.run_jobs()
+        imported = await _apart("imports", self._imports.run_jobs(), 0)
         prepared = released = settled = finished = 0
         await self._client_runs()
         for run in await self._database.read(lambda connection: campaigns.runs_in_state(connection, "preparing")):
-            prepared += await self.prepare(run)
+            prepared += await _apart(f"run {run.id}", self.prepare(run), 0)
         for run in await self._database.read(lambda connection: campaigns.runs_in_state(connection, "sending")):
-            run_released, run_settled = await self.release(run)
+            run_released, run_settled = await _apart(f"run {run.id}", self.release(run), (0, 0))
             released += run_released
-            settled += run_settled + await self._expire(run)
-            finished += await self._finish(run)
+            settled += run_settled + await _apart(f"run {run.id}", self._expire(run), 0)
+            finished += await _apart(f"run {run.id}", self._finish(run), 0)
         reclaimed = await self.reclaim()
         settled += await self._stop_stragglers()
         await self._end_suspensions()
-        done = sum([await service.step() for service in self._beside.steps])
+        done = sum([await _apart(type(service).__name__, service.step(), 0) for service in self._beside.steps])
         await self._roll_up()
         return ScheduleStep(imported, prepared, released, settled, reclaimed, finished, done)
 
@@ -134,7 +145,17 @@ class Scheduler:
             await self._database.write(partial(idempotency.forget_old_answers, now=now))
 
     async def prepare(self, run: Run) -> int:
-        """Write the next chunk of a run's recipients; returns how many."""
+        """Write the next chunk of a run's recipients; returns how many.
+
+        A run whose audience cannot be read any more (its segment, tag or list is gone or has another name) is paused.
+        """
+        try:
+            return await self._prepare(run)
+        except InputSyntaxError as error:
+            await self._database.write(partial(_pause, run=run, cause=_cause(error), now=self._clock.now()))
+            return 0
+
+    async def _prepare(self, run: Run) -> int:
         variants = await self._database.read(lambda connection: campaigns.variants_of(connection, run.id))
         now, plan = self._clock.now(), CampaignPlan.from_json(run.plan)
         # With a test nobody has a variant before the draw, which is over everybody.
@@ -167,9 +188,11 @@ class Scheduler:
             elif route.destination_id is not None:
                 routed.append((route, provider_of[route.destination_id]))
             elif route.result == RouteResult.UNKNOWN:
-                await self._explain(run, route.domain, f"Could not find out where the mail goes: {route.cause}")
+                await self._explain(
+                    run, route.domain, say("Could not find out where the mail goes: %(cause)s", cause=route.cause)
+                )
             elif route.result == WITHHELD:
-                await self._explain(run, route.domain, f"Nobody to send to: {route.cause}")
+                await self._explain(run, route.domain, say("Nobody to send to: %(cause)s", cause=route.cause))
             else:
                 failed += await self._fail(run, route)
         return await self._release.release(run, sender, routed), failed
@@ -179,7 +202,9 @@ class Scheduler:
         opens = CampaignPlan.from_json(run.plan).closed_until(self._clock.now()) if run.plan != "{}" else None
         if opens is None:
             return False
-        reason = f"Outside of the hours for sending; goes on at {as_datetime(opens):%Y-%m-%d %H:%M} UTC."
+        reason = say(
+            "Outside of the hours for sending; goes on at %(opens)s UTC.", opens=f"{as_datetime(opens):%Y-%m-%d %H:%M}"
+        )
         for domain in await self._database.read(partial(recipients.held_domains, run_id=run.id)):
             await self._explain(run, domain, reason)
         return True
@@ -235,3 +260,34 @@ class Scheduler:
             # Asked first, since a write every tick would keep an idle machine's disk busy.
             if await self._database.read(partial(events.needs_roll_up, workspace_id=workspace.id, now=now)):
                 await self._database.write(partial(events.roll_up, workspace_id=workspace.id, now=now))
+
+
+async def _apart(part: str, work: Awaitable[_Done], nothing: _Done) -> _Done:
+    """One part of a step. What goes wrong in it is logged and keeps no other part from its turn, whosever it is.
+
+    A fault of the storage is everybody's.
+    """
+    try:
+        return await work
+    except StorageError:
+        raise
+    except Exception:
+        _LOG.exception("%s failed in this step of the scheduler; all else goes on", part)
+        SCHEDULE_FAULTS.labels(part.partition(" ")[0]).inc()
+        return nothing
+
+
+def _cause(error: InputSyntaxError) -> str:
+    return joined([text for text in (Problem.of(error, "audience").sentence, error.next_step) if text], " ")
+
+
+def _pause(connection: Connection, *, run: Run, cause: str, now: Microseconds) -> None:
+    """Pause a run that cannot go on by itself, and tell why; resuming tries again."""
+    if run.campaign_id is None or not campaigns.move_run(connection, run.id, ("preparing",), "paused", now):
+        return
+    campaigns.move_campaign(connection, run.campaign_id, ("sending",), "paused")
+    campaigns.set_campaign_fields(connection, run.campaign_id, blocked_by=cause)
+    campaign = campaigns.get_campaign(connection, run.workspace_id, run.campaign_id)
+    data = {"campaign": campaign.name if campaign else "", "cause": cause}
+    kinds = ("campaign_blocked", "run_paused")
+    events.append(connection, [events.NewEvent(run.workspace_id, kind, now, run.id, data=data) for kind in kinds], now)

@@ -14,6 +14,7 @@ from hygiene.segments.parse import parse
 from hygiene.segments.tree import Node
 from mailtypes.clock import Clock, Microseconds
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.store import segments
 from postwright.store.contacts import Contact
@@ -71,7 +72,7 @@ class Segments:
             if wanted != found.name:
                 if segments.find_segment(connection, workspace_id, wanted) is not None:
                     raise _taken(wanted)
-                _refuse_where_used(connection, workspace_id, found.name, "renamed")
+                _refuse_where_used(connection, workspace_id, found.name, say("renamed"))
             _try(connection, workspace_id, tree, wanted, now)
             segments.change_segment(connection, found, wanted, tree, now)
             return _get(connection, workspace_id, segment_id)
@@ -83,7 +84,7 @@ class Segments:
 
         def work(connection: Connection) -> None:
             found = _get(connection, workspace_id, segment_id)
-            _refuse_where_used(connection, workspace_id, found.name, "deleted")
+            _refuse_where_used(connection, workspace_id, found.name, say("deleted"))
             segments.delete_segment(connection, segment_id)
 
         await self._database.write(work)
@@ -144,14 +145,22 @@ class Segments:
 def read_tree(text: str) -> Node:
     """A tree from JSON text; raises ``InputSyntaxError`` with the place."""
     try:
-        return parse(json.loads(text))
+        document = json.loads(text)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
+        place = say("line %(line)s, column %(column)s", line=error.lineno, column=error.colno)
         raise InputSyntaxError(
-            f"{place}: this is not JSON: {error.msg}", next_step='Write such as {"list": "news"}.'
+            say("%(place)s: this is not JSON: %(message)s", place=place, message=error.msg),
+            next_step=say('Write such as {"list": "news"}.'),
         ) from error
     except RecursionError as error:
-        raise InputSyntaxError("the JSON is nested too deep", next_step="Nest at most twelve deep.") from error
+        raise InputSyntaxError(
+            say("the JSON is nested too deep"), next_step=say("Nest at most twelve deep.")
+        ) from error
+    except ValueError as error:  # Python reads no more than 4,300 digits
+        raise InputSyntaxError(
+            say("the JSON has a number of too many digits"), next_step=say('Write such as {"list": "news"}.')
+        ) from error
+    return parse(document)
 
 
 def _get(connection: Connection, workspace_id: int, segment_id: int) -> Segment:
@@ -170,13 +179,16 @@ def _try(connection: Connection, workspace_id: int, tree: Node, name: str, now: 
 def _checked_name(name: str) -> str:
     kept = name.strip()
     if not kept or len(kept) > _LONGEST_NAME or not kept.isprintable():
-        sentence = f"A segment has a name of 1 to {_LONGEST_NAME} characters, all of which can be printed."
+        sentence = say(
+            "A segment has a name of 1 to %(longest_name)s characters, all of which can be printed.",
+            longest_name=_LONGEST_NAME,
+        )
         raise RefusedError("segment_name", sentence, field="name")
     return kept
 
 
 def _taken(name: str) -> RefusedError:
-    return RefusedError("name_taken", f"There is a segment '{name}' already.", field="name")
+    return RefusedError("name_taken", say("There is a segment '%(name)s' already.", name=name), field="name")
 
 
 def _refuse_where_used(connection: Connection, workspace_id: int, name: str, done: str) -> None:
@@ -184,6 +196,10 @@ def _refuse_where_used(connection: Connection, workspace_id: int, name: str, don
     if users:
         raise RefusedError(
             "segment_in_use",
-            f"The segment is part of {', '.join(repr(one) for one in users[:5])} and cannot be {done}.",
-            next_step="Take it out of them first.",
+            say(
+                "The segment is part of %(users)s and cannot be %(done)s.",
+                users=", ".join(repr(one) for one in users[:5]),
+                done=done,
+            ),
+            next_step=say("Take it out of them first."),
         )

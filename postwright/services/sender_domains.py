@@ -34,6 +34,7 @@ from mailtypes.auth import Finding
 from mailtypes.clock import Clock, as_datetime
 from mailtypes.domain import DomainName, DomainSyntaxError
 from mailtypes.questions import DnsQuestion, Found, HttpAnswer, HttpFetch, HttpFetched, RecordType, TxtRecord
+from mailtypes.saying import say
 from postwright.keyrings import KeyRing
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.publication import (
@@ -127,7 +128,7 @@ class SenderDomains:
         """Add a domain with a fresh DKIM key; adding it again gives the one that is there."""
         name = DomainName.parse(name_text)
         if len(name.labels) < 2:
-            raise RefusedError("domain_name", f"'{name}' is not a domain to send from.", field="name")
+            raise RefusedError("domain_name", say("'%(name)s' is not a domain to send from.", name=name), field="name")
         now = self._clock.now()
         found = await self._database.read(lambda connection: domains.find_domain(connection, workspace_id, name.ascii))
         if found is not None:
@@ -296,8 +297,8 @@ class SenderDomains:
         if not sources:
             raise RefusedError(
                 "no_egress",
-                "No address to send from is configured.",
-                next_step="Set [[deliver.egress]] in the configuration and run: postwright init",
+                say("No address to send from is configured."),
+                next_step=say("Set [[deliver.egress]] in the configuration and run: postwright init"),
             )
         return {ip_address(source.ip): _host_name(source.ehlo) for source in sources}
 

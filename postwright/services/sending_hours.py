@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from experiments.best_hours import BestHours, SentAt, best_hours
 from experiments.comparison import MIN_RECIPIENTS
 from mailtypes.clock import DAY, HOUR, Clock, Microseconds, as_datetime
+from mailtypes.saying import say
 from postwright.services.campaign_plan import CampaignPlan
 from postwright.services.comparison import MATURE, Measure, counted_of
 from postwright.services.errors import NotFoundError, RefusedError
@@ -73,11 +74,13 @@ class SendingHours:
         if self.verdict is HourVerdict.TOO_FEW:
             return self.found.cause
         if self.verdict is HourVerdict.NO_DIFFERENCE_KNOWN:
-            return "No hour is better than the others as far as is known."
+            return say("No hour is better than the others as far as is known.")
         hours = ", ".join(f"{hour}:00" for hour in sorted(self.found.best))
-        return (
-            f"The best hour is one of these: {hours} ({self.wanted.zone}). What was sent at which hour was no accident,"
-            " so this is a memory of what was; a test of the hour says more."
+        return say(
+            "The best hour is one of these: %(hours)s (%(zone)s). What was sent at which hour was no accident,"
+            " so this is a memory of what was; a test of the hour says more.",
+            hours=hours,
+            zone=self.wanted.zone,
         )
 
 
@@ -93,8 +96,8 @@ class BestSendingHours:
         try:
             zone = ZoneInfo(wanted.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            sentence = f"There is no time zone '{wanted.zone[:60]}'."
-            raise RefusedError("zone", sentence, field="zone", next_step="Name one, as Asia/Jerusalem.") from error
+            sentence = say("There is no time zone '%(zone)s'.", zone=wanted.zone[:60])
+            raise RefusedError("zone", sentence, field="zone", next_step=say("Name one, as Asia/Jerusalem.")) from error
         now = self._clock.now()
         return await self._database.read(partial(_find, workspace_id=workspace_id, about=(wanted, zone), now=now))
 

@@ -8,8 +8,10 @@ from sqlalchemy import Connection
 
 from mailtypes.address import EmailAddress
 from mailtypes.clock import DAY, MINUTE, SECOND, Clock, Microseconds
+from mailtypes.saying import say
 from postwright.services.accounts import Client
 from postwright.services.errors import RefusedError
+from postwright.services.state_words import state_word
 from postwright.store import client_runs, domains, routes, workspaces
 from postwright.store.campaigns import FrozenSender, Run
 from postwright.store.client_runs import ClientRun
@@ -55,9 +57,9 @@ class SendingPlaces:
         if not client.may_send_from(author):
             raise RefusedError(
                 "sender_not_allowed",
-                f"This API key may not send from {author}.",
+                say("This API key may not send from %(author)s.", author=author),
                 field="from",
-                next_step="Take a sender that the key is for, or a key for this sender.",
+                next_step=say("Take a sender that the key is for, or a key for this sender."),
             )
         now = self._clock.now()
         asked = (client.workspace_id, author.domain.ascii, stream_name)
@@ -71,21 +73,27 @@ class SendingPlaces:
     async def _find_sender(self, workspace_id: int, domain_name: str, stream_name: str) -> SenderPlace:
         stream = await self._database.read(partial(workspaces.find_stream, workspace_id=workspace_id, name=stream_name))
         if stream is None:
-            raise RefusedError("unknown_stream", f"There is no stream '{stream_name}'.", field="stream")
+            raise RefusedError(
+                "unknown_stream", say("There is no stream '%(stream)s'.", stream=stream_name), field="stream"
+            )
         domain = await self._database.read(partial(domains.find_domain, workspace_id=workspace_id, name=domain_name))
         if domain is None:
             raise RefusedError(
                 "unknown_domain",
-                f"{domain_name} is not a sender domain of this workspace.",
+                say("%(domain)s is not a sender domain of this workspace.", domain=domain_name),
                 field="from",
-                next_step=f"Add it first: postwright domain add {domain_name}.",
+                next_step=say("Add it first: postwright domain add %(domain)s.", domain=domain_name),
             )
         if domain.state != "verified":
             raise RefusedError(
                 "domain_not_verified",
-                f"The sender domain {domain_name} is {domain.state}, not verified.",
+                say(
+                    "The sender domain %(domain)s is %(state)s, not verified.",
+                    domain=domain_name,
+                    state=state_word(domain.state),
+                ),
                 field="from",
-                next_step=f"Publish its records and run: postwright domain verify {domain_name}",
+                next_step=say("Publish its records and run: postwright domain verify %(domain)s", domain=domain_name),
             )
         return SenderPlace(domain, stream)
 
@@ -97,7 +105,10 @@ class SendingPlaces:
         if send_at > now + LONGEST_DELAY:
             raise RefusedError(
                 "send_at_too_far",
-                f"A message can be scheduled {LONGEST_DELAY // DAY} days ahead at most.",
+                say(
+                    "A message can be scheduled %(longest_delay)s days ahead at most.",
+                    longest_delay=LONGEST_DELAY // DAY,
+                ),
                 field="send_at",
             )
         return Microseconds(-(-send_at // SECOND) * SECOND)

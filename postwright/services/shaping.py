@@ -15,6 +15,7 @@ from random import Random
 from sqlalchemy import Connection
 
 from mailtypes.clock import MINUTE, SECOND, Clock, Microseconds, as_datetime, microseconds
+from mailtypes.saying import say
 from mta.shaping.adaptation import AdaptationPolicy, Finding, Terms, react, recover, resume
 from mta.shaping.pace import Limits, Pace, PaceChange, lower
 from mta.shaping.ports import NotNow, Observation, Permit, PermitUse
@@ -126,7 +127,7 @@ class StoredShaping:
         limits = [pace.under(self._ceiling(view.key, key)) for key, pace in view.paces.items()]
         if not await self._take_connection(view.key, (limits[0].connections, limits[1].connections)):
             again = Microseconds(now + microseconds(self._policy.look))
-            return NotNow(again, "every connection allowed is in use", is_full=True)
+            return NotNow(again, say("every connection allowed is in use"), is_full=True)
         try:
             slots, taken = await self._take_slots(view, limits, wanted, now)
         except BaseException:
@@ -134,7 +135,7 @@ class StoredShaping:
             raise
         if slots is not None and not slots.count:
             self._desks[destination_id].in_use -= 1
-            return NotNow(Microseconds(slots.first_at - microseconds(self._policy.horizon)), "the rate is used up")
+            return NotNow(Microseconds(slots.first_at - microseconds(self._policy.horizon)), say("the rate is used up"))
         messages = lower(limits[0].messages_per_connection, limits[1].messages_per_connection) or 1 << 30
         count = max(1, wanted) if slots is None else slots.count
         return _StoredPermit(destination_id, count, messages, slots, view, taken)
@@ -317,5 +318,9 @@ def _told(view: _View) -> Mapping[str, object]:
 
 def _suspended(stopped: suspensions.Suspension, now: Microseconds) -> NotNow:
     until = now + _LOOK_AGAIN if stopped.until is None else min(stopped.until, now + _LOOK_AGAIN)
-    end = "until it is resumed" if stopped.until is None else f"until {as_datetime(stopped.until):%Y-%m-%d %H:%M} UTC"
-    return NotNow(Microseconds(until), f"suspended {end}: {stopped.reason}")
+    end = (
+        say("until it is resumed")
+        if stopped.until is None
+        else say("until %(until)s UTC", until=f"{as_datetime(stopped.until):%Y-%m-%d %H:%M}")
+    )
+    return NotNow(Microseconds(until), say("suspended %(end)s: %(reason)s", end=end, reason=stopped.reason))

@@ -17,6 +17,7 @@ from dns_checks.dkim.keys import (
 )
 from mailtypes.clock import MINUTE, Clock
 from mailtypes.domain import DomainName
+from mailtypes.saying import say
 from mta.ports import NoSigningKeyError, SigningKey
 from postwright.keyrings import KeyRing, seal, unseal
 from postwright.services.errors import RefusedError
@@ -109,14 +110,14 @@ def _check_rotation(keys: Sequence[DkimKey]) -> None:
     if waiting:
         raise RefusedError(
             "rotation_under_way",
-            f"There is a new key that is not in use yet: {' and '.join(waiting)}.",
-            next_step="Publish what is new on all name servers of the domain; it takes over by itself.",
+            say("There is a new key that is not in use yet: %(waiting)s.", waiting=" and ".join(waiting)),
+            next_step=say("Publish what is new on all name servers of the domain; it takes over by itself."),
         )
     if not any(key.state == "active" for key in keys):
         raise RefusedError(
             "no_key_in_use",
-            "No key of this domain is in use, so there is none to replace.",
-            next_step="Publish the domain's records and verify it first.",
+            say("No key of this domain is in use, so there is none to replace."),
+            next_step=say("Publish the domain's records and verify it first."),
         )
 
 

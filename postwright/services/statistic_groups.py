@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from mailtypes.clock import Microseconds
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.statistic_terms import Measures, measures_of
 from postwright.store import segments, statistic_parts, statistics
@@ -44,9 +45,9 @@ def within_reach(connection: Connection, runs: Sequence[CountedRun], times: int)
     if runs and not kept:
         raise RefusedError(
             "too_much",
-            f"That goes over more than {MOST_LOOKED_AT:,} recipients.",
+            say("That goes over more than %(most_looked_at)s recipients.", most_looked_at=f"{MOST_LOOKED_AT:,}"),
             field="by",
-            next_step="Name one segment, or look at a smaller run.",
+            next_step=say("Name one segment, or look at a smaller run."),
         )
     return kept
 

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from mailtypes.clock import DAY, HOUR, Clock, Microseconds, as_datetime
+from mailtypes.saying import say
 from postwright.services import statistic_groups
 from postwright.services.csv_text import csv_text
 from postwright.services.errors import NotFoundError, RefusedError
@@ -109,7 +110,7 @@ class Statistics:
             ask = partial(_by_segment, workspace_id=workspace_id, wanted=wanted, segment_id=segment_id, now=now)
             return await self._database.read(ask)
         if segment_id is not None:
-            raise RefusedError("segment_alone", "A segment goes with by=segment.", field="segment")
+            raise RefusedError("segment_alone", say("A segment goes with by=segment."), field="segment")
         if by is By.SENDER:
             return await self._database.read(partial(_by_sender, workspace_id=workspace_id, wanted=wanted))
         return await self._database.read(lambda connection: _table(connection, workspace_id, wanted, by))
@@ -123,7 +124,7 @@ class Statistics:
         whom nobody can know whether they are people.
         """
         if not name.strip() or len(name) > 200:
-            raise RefusedError("bad_name", "The name of a list has 1 to 200 characters.", field="list")
+            raise RefusedError("bad_name", say("The name of a list has 1 to 200 characters."), field="list")
         verdicts = ("human", "probable") if with_probable else ("human",)
         await self._database.read(partial(_checked_run, workspace_id=workspace_id, run_id=run_id))
         now = self._clock.now()
@@ -202,7 +203,7 @@ def _check(connection: Connection, workspace_id: int, wanted: RunFilter) -> None
     if wanted.list_id is not None and contacts.get_list(connection, workspace_id, wanted.list_id) is None:
         raise NotFoundError("list")
     if wanted.since is not None and wanted.until is not None and wanted.until <= wanted.since:
-        raise RefusedError("bad_range", "The end is not behind the beginning.", field="until")
+        raise RefusedError("bad_range", say("The end is not behind the beginning."), field="until")
 
 
 def _parts(by: By, runs: Mapping[int, CountedRun]) -> Callable[[CountRow], str]:

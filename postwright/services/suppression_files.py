@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mailtypes.clock import as_datetime
+from mailtypes.saying import say
 from postwright.services.csv_text import csv_text
 from postwright.services.errors import RefusedError
 from postwright.store.suppressions import Suppression, SuppressionReason
@@ -99,12 +100,14 @@ def read_file(content: bytes) -> ReadFile:
     try:
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise RefusedError("not_text", "The file is not text in UTF-8 or UTF-16.", field="file") from error
+        raise RefusedError("not_text", say("The file is not text in UTF-8 or UTF-16."), field="file") from error
     if not text.strip():
-        raise RefusedError("empty_file", "The file is empty.", field="file")
+        raise RefusedError("empty_file", say("The file is empty."), field="file")
     found = _read_json(text) if text.lstrip()[:1] in "[{" else _read_csv(text)
     if len(found.rows) > MOST_ROWS:
-        raise RefusedError("too_many_rows", f"A file has at most {MOST_ROWS:,} rows.", field="file")
+        raise RefusedError(
+            "too_many_rows", say("A file has at most %(most_rows)s rows.", most_rows=f"{MOST_ROWS:,}"), field="file"
+        )
     return found
 
 
@@ -188,7 +191,7 @@ def _read_csv(text: str) -> ReadFile:
             form, [_row(columns, dict(zip(names, row, strict=False)), lines.line_num) for row in lines if row]
         )
     except csv.Error as error:
-        raise RefusedError("not_csv", f"The file is not CSV: {error}.", field="file") from error
+        raise RefusedError("not_csv", say("The file is not CSV: %(error)s.", error=error), field="file") from error
 
 
 def _form_of(names: Iterable[str]) -> tuple[FileForm, _Columns]:
@@ -198,9 +201,9 @@ def _form_of(names: Iterable[str]) -> tuple[FileForm, _Columns]:
             return form, columns
     raise RefusedError(
         "no_address_column",
-        "The first line names no column 'email' or 'address'.",
+        say("The first line names no column 'email' or 'address'."),
         field="file",
-        next_step="Exports of SendGrid, Mailgun, SES, Postmark and Mailchimp are known by their column names.",
+        next_step=say("Exports of SendGrid, Mailgun, SES, Postmark and Mailchimp are known by their column names."),
     )
 
 
@@ -268,24 +271,24 @@ def _documents(text: str) -> list[Mapping[str, Any]]:
     try:
         document = json.loads(text)
     except RecursionError as error:
-        raise RefusedError("not_json", "The JSON is nested too deep.", field="file") from error
-    except json.JSONDecodeError:
+        raise RefusedError("not_json", say("The JSON is nested too deep."), field="file") from error
+    except ValueError:  # no JSON, or a number of more digits than Python reads
         return [_object(line) for line in text.splitlines() if line.strip()]
     if isinstance(document, dict):
         inner = next((value for name, value in document.items() if str(name).lower() in _INSIDE), None)
         document = inner if isinstance(inner, list) else [document]
     if not isinstance(document, list) or not all(isinstance(one, dict) for one in document):
-        raise RefusedError("not_a_list", "The JSON is no list of objects.", field="file")
+        raise RefusedError("not_a_list", say("The JSON is no list of objects."), field="file")
     return document
 
 
 def _object(line: str) -> Mapping[str, Any]:
     try:
         found = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise RefusedError("not_json", "The file is neither JSON nor one object a line.", field="file") from error
+    except (ValueError, RecursionError) as error:
+        raise RefusedError("not_json", say("The file is neither JSON nor one object a line."), field="file") from error
     if not isinstance(found, dict):
-        raise RefusedError("not_a_list", "Every line has to be one JSON object.", field="file")
+        raise RefusedError("not_a_list", say("Every line has to be one JSON object."), field="file")
     return found
 
 

@@ -9,12 +9,15 @@ from sqlalchemy import Connection
 from hygiene.address_checks import check_address
 from mailtypes.address import EmailAddress
 from mailtypes.clock import Clock, Microseconds
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.suppression_files import FileForm, FileRow, read_file, write_csv
 from postwright.store import contacts, suppressions, workspaces
 from postwright.store.database import Database
+from postwright.store.rowsets import storable
 from postwright.store.suppressions import NewSuppression, Scope, Suppression, SuppressionFilter
 
+BY_HAND = "manual"
 _MAX_REASON = 100
 _MAX_NOTE = 500
 _CHUNK = 1000  # a transaction that is longer keeps all other writers waiting
@@ -64,9 +67,9 @@ class SuppressionList:
         address = EmailAddress.parse(address_text)
         now = self._clock.now()
         if reach.expires_at is not None and reach.expires_at <= now:
-            raise RefusedError("past", "The end lies in the past.", field="expires_at")
+            raise RefusedError("past", say("The end lies in the past."), field="expires_at")
         place = await self._database.read(partial(_place, workspace_id=workspace_id, reach=reach))
-        why = reason.strip()[:_MAX_REASON] or "manual"
+        why = reason.strip()[:_MAX_REASON] or BY_HAND
         wanted = NewSuppression(
             address.text, address.key, *place, why, None, reach.expires_at, note.strip()[:_MAX_NOTE]
         )
@@ -85,7 +88,9 @@ class SuppressionList:
         for row in found.rows:
             check = check_address(row.address, test_environment=self._test_environment)
             if check.address is None:
-                problems.append(Problem(str(check.refusal), check.sentence, "email", f"line {row.place}"))
+                problems.append(
+                    Problem(str(check.refusal), check.sentence, "email", say("line %(line)s", line=row.place))
+                )
             else:
                 wanted.append(_of_row(check.address, row, places, reach))
         added = await self._store(workspace_id, wanted)
@@ -129,12 +134,23 @@ class SuppressionList:
                 return
             after, is_first = rows[-1].id, False
 
-    async def lift(self, workspace_id: int, suppression_id: int, *, by: str = "", note: str = "") -> None:
-        """Let an address be written to again; raises ``NotFoundError``. The event log keeps what and why."""
-        now = self._clock.now()
-        work = partial(suppressions.lift, workspace_id=workspace_id, suppression_id=suppression_id, now=now)
-        if not await self._database.write(partial(work, by=by, note=note.strip()[:_MAX_NOTE])):
-            raise NotFoundError("suppression")
+    async def lift(
+        self, workspace_id: int, suppression_id: int, *, by: str = "", note: str = "", is_admin: bool = True
+    ) -> None:
+        """Let an address be written to again; raises ``NotFoundError`` and ``RefusedError``.
+
+        What ``needs_admin`` takes a note as well. The event log keeps what and why.
+        """
+        now, why = self._clock.now(), note.strip()[:_MAX_NOTE]
+
+        def work(connection: Connection) -> None:
+            found = suppressions.get_suppression(connection, workspace_id, suppression_id)
+            if found is None:
+                raise NotFoundError("suppression")
+            _check_may_lift(found, why, is_admin=is_admin)
+            suppressions.lift(connection, workspace_id, suppression_id, now, by=by, note=why)
+
+        await self._database.write(work)
 
     async def put_back(self, workspace_id: int, gone: Suppression) -> None:
         """Suppress again what was lifted, as it was."""
@@ -161,6 +177,32 @@ class SuppressionList:
         return changed
 
 
+def needs_admin(suppression: Suppression) -> bool:
+    """Whether only an admin lifts it, with a note: all that people or their providers asked for, in whatever words.
+
+    What somebody here put onto the list by hand, somebody here takes off it.
+    """
+    return suppression.reason != BY_HAND
+
+
+def _check_may_lift(suppression: Suppression, note: str, *, is_admin: bool) -> None:
+    if not needs_admin(suppression):
+        return
+    if not is_admin:
+        raise RefusedError(
+            "admin_needed",
+            say("Only an admin lifts what was not suppressed by hand."),
+            next_step=say("Ask an admin of your workspace."),
+        )
+    if not note:
+        raise RefusedError(
+            "note_needed",
+            say("This was not suppressed by hand, so lifting it takes a note."),
+            field="note",
+            next_step=say("Say why the address may be written to again."),
+        )
+
+
 _Place = tuple[Scope, int]
 
 
@@ -170,9 +212,12 @@ def _place(connection: Connection, workspace_id: int, reach: Reach) -> _Place:
     if reach.scope is Scope.STREAM:
         stream = workspaces.find_stream(connection, workspace_id, reach.stream)
         if stream is None:
-            step = "The streams are marketing and transactional."
+            step = say("The streams are marketing and transactional.")
             raise RefusedError(
-                "no_such_stream", f"There is no stream '{reach.stream[:60]}'.", field="stream", next_step=step
+                "no_such_stream",
+                say("There is no stream '%(stream)s'.", stream=reach.stream[:60]),
+                field="stream",
+                next_step=step,
             )
         return Scope.STREAM, stream.id
     found = None
@@ -181,7 +226,9 @@ def _place(connection: Connection, workspace_id: int, reach: Reach) -> _Place:
     elif reach.list_name:
         found = contacts.find_list(connection, workspace_id, reach.list_name)
     if found is None:
-        raise RefusedError("no_such_list", "There is no such list.", field="list", next_step="Name a list that exists.")
+        raise RefusedError(
+            "no_such_list", say("There is no such list."), field="list", next_step=say("Name a list that exists.")
+        )
     return Scope.LIST, found.id
 
 
@@ -204,4 +251,6 @@ def _of_row(address: EmailAddress, row: FileRow, places: _Places, reach: Reach |
     is_narrow = row.scope in (Scope.STREAM, Scope.LIST) if row.scope else not row.asks_all
     place = places.marketing if is_narrow else places.usual
     expires_at: Microseconds | int | None = row.expires_at if reach is None else reach.expires_at
-    return NewSuppression(address.text, address.key, *place, row.reason[:_MAX_REASON], None, expires_at, row.note)
+    return NewSuppression(
+        address.text, address.key, *place, storable(row.reason[:_MAX_REASON]), None, expires_at, storable(row.note)
+    )

@@ -16,8 +16,8 @@ from postwright.services.audit_facts import AuditFacts, audit_facts
 from postwright.services.earlier_mails import EarlierMails
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.frozen_runs import tracking_base
-from postwright.services.image_facts import ImageLooks
 from postwright.services.mail_checks import CheckedMail, MailFacts, check_mail, sample_urls
+from postwright.services.mail_looks import MailLooks
 from postwright.services.preview_contacts import PreviewContact, PreviewContacts
 from postwright.services.template_parts import WholeText, whole_text
 from postwright.services.template_texts import MAX_BODY, source_of
@@ -27,6 +27,7 @@ from postwright.store.domains import SenderDomain
 from postwright.store.templates import TemplateText
 from rendering.compose import MessageHeaders, compose_headers
 from rendering.lint import SenderFacts
+from rendering.segments import MessageUrls
 from rendering.source import UnknownFieldError
 from rendering.template import Template, parse_template
 
@@ -70,7 +71,7 @@ class _Ground:
     whole: WholeText
     sender: SenderFacts
     audit: AuditFacts
-    base: str
+    urls: MessageUrls
     domain_name: str
     now: Microseconds
     known: frozenset[str] = field(default_factory=frozenset)
@@ -79,7 +80,8 @@ class _Ground:
 class TemplateChecks:
     """Checks templates of all workspaces. ``public_port`` is the port in links to tracking hosts.
 
-    What ``images`` has seen already is known of images, too.
+    What ``looks`` have seen already is known of images and links, too. ``honeypots``: mail will have a link that no
+    reader sees.
     """
 
     def __init__(
@@ -88,13 +90,16 @@ class TemplateChecks:
         clock: Clock,
         public_port: int = 443,
         opinions: SecondOpinionPolicy | None = None,
-        images: ImageLooks | None = None,
+        looks: MailLooks | None = None,
+        *,
+        honeypots: bool = False,
     ) -> None:
         self._database = database
         self._clock = clock
         self._public_port = public_port
         self._opinions = opinions or SecondOpinionPolicy()
-        self._images = images
+        self._looks = looks or MailLooks()
+        self._honeypots = honeypots
         self.contacts = PreviewContacts(database)
         self.earlier = EarlierMails(database)
 
@@ -115,7 +120,6 @@ class TemplateChecks:
             ground = await self._database.read(partial(self._ground, workspace_id=workspace_id, text=text, wish=wish))
             earlier = await self.earlier.risks(workspace_id, ground.audit)
             now = as_datetime(self._clock.now()).replace(microsecond=0)
-            known = self._images.known() if self._images is not None else {}  # fetched at pre-flight, not while typing
             facts = MailFacts(
                 ground.sender,
                 ground.audit,
@@ -124,7 +128,8 @@ class TemplateChecks:
                 earlier,
                 contact.locale,
                 now.date(),
-                known,
+                self._looks.known_images(),  # fetched at pre-flight, not while typing
+                self._looks.known_links(),
             )
             data = {**contact.data, "now": now}
             return await asyncio.to_thread(_checked, ground, data, facts, contact)
@@ -157,7 +162,10 @@ class TemplateChecks:
             whole_text(connection, workspace_id, text),
             SenderFacts(stream="transactional" if stream.kind == "transactional" else "marketing"),
             audit_facts(domain, one_click=stream.one_click),
-            tracking_base(domain.tracking_host if domain is not None else _SAMPLE_HOST, self._public_port),
+            sample_urls(
+                tracking_base(domain.tracking_host if domain is not None else _SAMPLE_HOST, self._public_port),
+                honeypots=self._honeypots and stream.tracks_clicks,
+            ),
             domain.name if domain is not None else _SAMPLE_DOMAIN,
             self._clock.now(),
             frozenset(_known_fields(connection, workspace_id)),
@@ -166,7 +174,7 @@ class TemplateChecks:
 
 def _checked(ground: _Ground, data: Mapping[str, object], facts: MailFacts, contact: PreviewContact) -> TemplateCheck:
     template = parse_template(source_of(ground.whole.text))
-    mail = check_mail(template, data, sample_urls(ground.base), facts)
+    mail = check_mail(template, data, ground.urls, facts)
     message = partial(_message, template, data, ground)
     return TemplateCheck(contact, mail, (), tuple(_unknown(template, ground.known)), message)
 
@@ -200,7 +208,7 @@ def _domain(connection: Connection, workspace_id: int, from_address: str) -> Sen
 
 def _message(template: Template, data: Mapping[str, object], ground: _Ground) -> bytes:
     """The mail as on the wire, but for its signature."""
-    urls = sample_urls(ground.base)
+    urls = ground.urls
     key, values = template.fill(data)
     layout = template.compile(key)
     one_click = ground.sender.stream == "marketing"

@@ -78,8 +78,8 @@ def _settlement(row: StoredEngagement, settled: Settled | None) -> Settlement:
 
 
 def _revision(row: StoredEngagement, settled: Settled | None, now: Microseconds) -> Sequence[NewEvent]:
-    """An event where the verdict is another one now; a mere change of the rule is none."""
-    if settled is None or settled.decision.verdict == row.verdict:
+    """An event where the verdict is another one now; a mere change of the rule is none, nor what was no event."""
+    if settled is None or settled.decision.verdict == row.verdict or row.kind not in _REVISIONS:
         return ()
     data: dict[str, object] = {
         "event": row.event_id,

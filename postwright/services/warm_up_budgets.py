@@ -26,6 +26,11 @@ def day_limit(warm_up: StoredWarmUp, provider: str, begins: Microseconds) -> Lim
     return Limit(warm_up.workspace_id, _name(warm_up, provider, Period.DAY, "all"), begins, 0)
 
 
+def taken_back_limit(warm_up: StoredWarmUp, provider: str, begins: Microseconds) -> Limit:
+    """What it is noted under how many of a day that begins then were taken back untried, for looking back."""
+    return Limit(warm_up.workspace_id, _name(warm_up, provider, Period.DAY, "taken_back"), begins, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class RampBudget:
     """One ramp with its caps at a moment; ``used`` and what follows are filled in from the database."""

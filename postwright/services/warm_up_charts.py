@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from mailtypes.saying import say
 from postwright.chart_spec import ChartSpec, Theme
 from postwright.services.errors import RefusedError
 from postwright.services.warm_up_days import as_day
@@ -88,11 +89,11 @@ def history_chart(
         for row in day_rows(history, provider, today)
     ]
     if not days:
-        sentence = f"{found.warm_up.name}: there is nothing to draw yet."
-        raise RefusedError("no_days", sentence, next_step="A ramp begins with the first mail to a provider.")
+        sentence = say("%(name)s: there is nothing to draw yet.", name=found.warm_up.name)
+        raise RefusedError("no_days", sentence, next_step=say("A ramp begins with the first mail to a provider."))
     decisions = [read_decision(one) for one in history.documents(provider)]
     marked = [one for one in decisions if provider is not None or one.action in _TURNS]
-    who = provider or "all providers"
-    note = f"{who}; put off: for our rate or reputation. Refused: for who we are."
-    look = ChartLook(f"Warm-up of {found.warm_up.name}", found.plan.rhythm.zone, theme, note)
+    who = provider or say("all providers")
+    note = say("%(who)s; put off: for our rate or reputation. Refused: for who we are.", who=who)
+    look = ChartLook(say("Warm-up of %(name)s", name=found.warm_up.name), found.plan.rhythm.zone, theme, note)
     return warm_up_chart(days, marked, look)

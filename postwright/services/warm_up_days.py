@@ -5,6 +5,7 @@ the ramp counts is let out (``warm_up_release``). What is missed while nothing r
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
@@ -14,7 +15,8 @@ from sqlalchemy import Connection
 from mailtypes.bounce import BounceReason
 from mailtypes.clock import DAY, Clock, Microseconds, as_datetime
 from mta.destinations import provider_of
-from postwright.services.warm_up_budgets import day_limit
+from postwright.services import warm_up_throttles
+from postwright.services.warm_up_budgets import day_limit, taken_back_limit
 from postwright.services.warm_up_plans import stored_plan
 from postwright.services.warm_up_states import judged, state_of
 from postwright.store import budgets, events, provider_days, warm_up_grants, warm_ups, workspaces
@@ -72,10 +74,11 @@ class WarmUpDays:
         now = self._clock.now()
         rhythms = await self._rhythms()
         done = await self._count(rhythms)
-        done += await self._judge(now)
+        done += await self._take_back(now)
+        # What is still out of a day that is over could turn out to have been kept back.
+        if not await self._database.read(partial(warm_up_grants.has_over, now=now)):
+            done += await self._judge(now)
         done += await self._look_for_jumps(now)
-        if await self._database.read(partial(warm_up_grants.has_over, now=now)):
-            done += await self._database.write(partial(warm_up_grants.take_back, now=now))
         if now >= self._next_sweep:
             self._next_sweep = Microseconds(now + DAY)
             await self._database.write(partial(budgets.forget, before=Microseconds(now - _KEPT_WINDOWS)))
@@ -102,6 +105,17 @@ class WarmUpDays:
                     break
         return counted
 
+    async def _take_back(self, now: Microseconds) -> int:
+        taken = 0
+        for _ in range(_MOST_BATCHES):
+            if not await self._database.read(partial(warm_up_grants.has_over, now=now)):
+                break
+            found = await self._database.write(partial(warm_up_throttles.take_back, now=now))
+            taken += found
+            if not found:  # somebody else has them
+                break
+        return taken
+
     async def _judge(self, now: Microseconds) -> int:
         settled = Microseconds(now - ROLLUP_LAG)
         due = await self._database.read(partial(warm_ups.due_ramps, now=settled, limit=_AT_ONCE))
@@ -110,26 +124,40 @@ class WarmUpDays:
         by_id = {one.id: one for one in await self._database.read(warm_ups.all_active)}
         done = 0
         complete: dict[int, bool] = {}
+        kept_back: dict[tuple[int, int], Mapping[str, int]] = {}
         for ramp in due:
             if ramp.due_at not in complete:
                 until = Microseconds(ramp.due_at)
                 complete[ramp.due_at] = await self._database.read(partial(provider_days.is_counted_until, until=until))
             if complete[ramp.due_at] and ramp.warm_up_id in by_id:
-                done += await self._judge_day(by_id[ramp.warm_up_id], ramp, now)
+                warm_up, key = by_id[ramp.warm_up_id], (ramp.warm_up_id, ramp.due_at)
+                if key not in kept_back:
+                    kept_back[key] = await self._kept_back(warm_up, ramp.due_at)
+                done += await self._judge_day(warm_up, ramp, kept_back[key].get(ramp.provider, 0), now)
         return done
 
-    async def _judge_day(self, warm_up: StoredWarmUp, ramp: StoredRamp, now: Microseconds) -> int:
+    async def _judge_day(self, warm_up: StoredWarmUp, ramp: StoredRamp, kept_back: int, now: Microseconds) -> int:
         plan = stored_plan(warm_up.plan)
         state = state_of(ramp)
         day = plan.rhythm.day_of(Microseconds(ramp.due_at - 1))
         longest = max(rule.days for rule in self._rules.rules)
         first = max(day - timedelta(longest - 1), min(day, plan.rhythm.day_of(Microseconds(warm_up.started_at))))
+        if kept_back:  # to be looked back at: the marks of it go with the next release
+            noted = taken_back_limit(warm_up, ramp.provider, plan.rhythm.begins(day))
+            await self._database.write(partial(budgets.note, what=noted, amount=kept_back))
         days = await self._database.read(
             partial(read_days, warm_up=warm_up, provider=ramp.provider, span=(first, day), plan=plan)
         )
         outcome = daily_step(plan, state, days, self._rules)
         work = partial(judged, place=(warm_up, ramp), outcome=outcome, now=now)
         return int(await self._database.write(work) is not None)
+
+    async def _kept_back(self, warm_up: StoredWarmUp, due_at: int) -> Mapping[str, int]:
+        """By provider, what of the day that ended at ``due_at`` was kept back."""
+        rhythm = stored_plan(warm_up.plan).rhythm
+        begins = rhythm.begins(rhythm.day_of(Microseconds(due_at - 1)))
+        look = partial(warm_up_throttles.kept_back, warm_up=warm_up, span=(begins, Microseconds(due_at)))
+        return await self._database.read(look)
 
     async def _look_for_jumps(self, now: Microseconds) -> int:
         """Yesterday (UTC) of everybody, warm or not, against the thirty days before."""
@@ -176,19 +204,27 @@ def read_days(
     by_day = {one.day: one for one in stored}
     dmarc = _dmarc(connection, warm_up, span, plan).get(provider, {})
     days = [first + timedelta(ahead) for ahead in range((last - first).days + 1)]
-    limits = {day: day_limit(warm_up, provider, plan.rhythm.begins(day)) for day in days}
-    granted = budgets.reserved_of(connection, list(limits.values()))
-    return [as_day(day, by_day.get(day), dmarc.get(day), granted[limits[day].key]) for day in days]
+    starts = {day: plan.rhythm.begins(day) for day in days}
+    granted = {day: day_limit(warm_up, provider, begins) for day, begins in starts.items()}
+    taken_back = {day: taken_back_limit(warm_up, provider, begins) for day, begins in starts.items()}
+    known = budgets.reserved_of(connection, [*granted.values(), *taken_back.values()])
+    left = {day: (known[granted[day].key], known[taken_back[day].key]) for day in days}
+    return [as_day(day, by_day.get(day), dmarc.get(day), left[day]) for day in days]
 
 
-def as_day(day: date, stored: StoredDay | None, dmarc: tuple[int, int] | None = None, granted: int = 0) -> ProviderDay:
-    """A stored day for the rules; ``dmarc``: passed and failed; ``granted``: what its budget gave, 0 without one.
+def as_day(
+    day: date, stored: StoredDay | None, dmarc: tuple[int, int] | None = None, left: tuple[int, int] = (0, 0)
+) -> ProviderDay:
+    """A stored day for the rules; ``dmarc``: passed and failed; ``left``: what its budget gave, and how much of that
+    was taken back untried.
 
     Who read is known where all of it was tracked.
     """
     passed, failed = dmarc or (None, None)
     if stored is None:
-        return ProviderDay(day, engaged=0, dmarc_passed=passed, dmarc_failed=failed)
+        return ProviderDay(
+            day, engaged=0, dmarc_passed=passed, dmarc_failed=failed, held_back=held_back(left[0], (0, 0), left[1])
+        )
     return ProviderDay(
         day=day,
         attempts=stored.attempts,
@@ -202,7 +238,7 @@ def as_day(day: date, stored: StoredDay | None, dmarc: tuple[int, int] | None = 
         dmarc_passed=passed,
         dmarc_failed=failed,
         engaged=None if stored.untracked else stored.engaged,
-        held_back=held_back(granted, stored.attempts, stored.deferrals),
+        held_back=held_back(left[0], (stored.attempts, stored.deferrals), left[1]),
     )
 
 

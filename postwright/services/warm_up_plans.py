@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from warmup.plans import PRESETS, RampPlan
 from warmup.rhythm import Rhythm
 from warmup.terms import Overflow, ProviderTerms, WarmUpPlan, preset
@@ -65,7 +66,10 @@ def read_plan(document: Mapping[str, Any]) -> WarmUpPlan:
     """The plan of a document; raises ``WarmUpPlanSyntaxError``, or ``RhythmSyntaxError`` for zone and hours."""
     strange = sorted(set(document) - set(_KEYS))
     if strange:
-        raise WarmUpPlanSyntaxError(f"a plan has no key '{strange[0]}'", next_step=f"Known are {', '.join(_KEYS)}.")
+        raise WarmUpPlanSyntaxError(
+            say("a plan has no key '%(key)s'", key=strange[0]),
+            next_step=say("Known are %(keys)s.", keys=", ".join(_KEYS)),
+        )
     place = "ramp"
     try:
         ramp = _ramp(document)
@@ -88,9 +92,9 @@ def read_plan(document: Mapping[str, Any]) -> WarmUpPlan:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError) as error:
         raise WarmUpPlanSyntaxError(
-            f"{place}: {error}",
+            say("%(place)s: %(error)s", place=place, error=error.args[0] if error.args else error),
             source=str(dict(document))[:1000],
-            next_step='Write, for instance, {"preset": "postmark"}.',
+            next_step=say('Write, for instance, {"preset": "postmark"}.'),
         ) from None
 
 
@@ -99,12 +103,14 @@ def _ramp(document: Mapping[str, Any]) -> RampPlan | str:
     name, table = document.get("preset"), document.get("table")
     if (name is None) == (table is None):
         raise WarmUpPlanSyntaxError(
-            "a plan has a 'preset' or a 'table'", next_step=f"Take one of {', '.join(PRESETS)}, or write daily caps."
+            say("a plan has a 'preset' or a 'table'"),
+            next_step=say("Take one of %(known)s, or write daily caps.", known=", ".join(PRESETS)),
         )
     if table is None:
         if name not in PRESETS:
             raise WarmUpPlanSyntaxError(
-                f"there is no warm-up plan '{str(name)[:100]}'", next_step=f"Take one of {', '.join(PRESETS)}."
+                say("there is no warm-up plan '%(name)s'", name=str(name)[:100]),
+                next_step=say("Take one of %(known)s.", known=", ".join(PRESETS)),
             )
         return str(name)
     caps = tuple(_count(cap) for cap in table["daily_caps"][: _MOST_DAYS + 1])

@@ -12,6 +12,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from mailtypes.clock import MINUTE, SECOND, Clock, Microseconds
+from mailtypes.saying import say
 from postwright.services.warm_up_budgets import Choice, RampBudget, is_cut, is_spent_for_today, opens
 from postwright.services.warm_up_states import begin_ramp
 from postwright.store import budgets, recipients, warm_up_grants, warm_ups
@@ -27,7 +28,7 @@ from warmup.terms import Overflow
 CHUNK = 2000
 _TOLD_FOR = MINUTE
 _MOST_TOLD = 10_000
-BEING_JUDGED = "Yesterday's answers are being judged; it goes on in a moment"
+BEING_JUDGED = say("Yesterday's answers are being judged; it goes on in a moment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,9 @@ class WarmUpRelease:
         reason, budget = min(known, key=lambda one: opens(one[0]))
         is_marketing = sending.purpose == Purpose.MARKETING
         if is_marketing and is_cut(budget) and is_spent_for_today(budget, sending.purpose, reserved):
-            return await self._cut(sending.run, way.routes, f"left out by the warm-up: {reason.sentence()}", now)
+            return await self._cut(
+                sending.run, way.routes, say("left out by the warm-up: %(reason)s", reason=reason.sentence()), now
+            )
         await self._tell(sending.run, way.routes, reason.sentence(), now)
         return 0
 

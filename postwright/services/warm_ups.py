@@ -307,7 +307,12 @@ class WarmUps:
         key, _ = _key(*await self._find_subject(workspace_id, subject))
         provider, day = place
         if day > as_datetime(self._clock.now() + DAY).date():  # tomorrow by UTC has begun somewhere
-            raise RefusedError("day", f"{day} has not come yet.", field="day", next_step="Give the day that is told.")
+            raise RefusedError(
+                "day",
+                say("%(day)s has not come yet.", day=day),
+                field="day",
+                next_step=say("Give the day that is told."),
+            )
         work = partial(provider_days.import_figures, workspace_id=workspace_id, key=(key, provider, day), figures=told)
         await self._database.write(work)
 
@@ -366,7 +371,8 @@ def _decide_all(
     found = warm_ups.ramps_of(connection, [warm_up.id], order.provider)
     if not found:
         what = say("no mail to %(provider)s yet", provider=order.provider) if order.provider else say("no mail yet")
-        raise RefusedError("no_ramp", f"{warm_up.name}: {what}.", next_step=say("A ramp begins with the first mail."))
+        sentence = say("%(warm_up)s: %(what)s.", warm_up=warm_up.name, what=what)
+        raise RefusedError("no_ramp", sentence, next_step=say("A ramp begins with the first mail."))
     meant = found if order.provider else [one for one in found if is_meant(state_of(one))]
     if not meant:
         raise RefusedError("nothing_to_do", say("%(warm_up)s: there is nothing to change.", warm_up=warm_up.name))

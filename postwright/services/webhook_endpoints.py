@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from mailtypes.clock import Clock, Microseconds, microseconds
+from mailtypes.saying import say
 from postwright.keyrings import KeyRing
 from postwright.outbound_http import HttpPosted
 from postwright.services.errors import NotFoundError, RefusedError
@@ -102,7 +103,10 @@ class Webhooks:
 
         def store(connection: Connection) -> EndpointStatus:
             if len(webhooks.list_endpoints(connection, workspace_id)) >= MOST_ENDPOINTS:
-                raise RefusedError("too_many_endpoints", f"A workspace has at most {MOST_ENDPOINTS} endpoints.")
+                raise RefusedError(
+                    "too_many_endpoints",
+                    say("A workspace has at most %(most_endpoints)s endpoints.", most_endpoints=MOST_ENDPOINTS),
+                )
             words = (values.url or "", values.description or "")
             endpoint_id = webhooks.add_endpoint(connection, workspace_id, words, values.kinds or (), now)
             made = _status(connection, workspace_id, endpoint_id)
@@ -113,13 +117,13 @@ class Webhooks:
 
     def _checked(self, wanted: EndpointChanges) -> EndpointChanges:
         if wanted.url is not None:
-            fault = "it is too long" if len(wanted.url) > LONGEST_URL else self._check_url(wanted.url)
+            fault = say("it is too long") if len(wanted.url) > LONGEST_URL else self._check_url(wanted.url)
             if fault is not None:
                 raise RefusedError(
                     "bad_url",
-                    f"Nothing can be posted there: {fault}.",
+                    say("Nothing can be posted there: %(fault)s.", fault=fault),
                     field="url",
-                    next_step="Give an https URL with a host name, such as https://example.com/webhooks.",
+                    next_step=say("Give an https URL with a host name, such as https://example.com/webhooks."),
                 )
         kinds = None if wanted.kinds is None else check_kinds(wanted.kinds)
         return EndpointChanges(wanted.url, wanted.description, kinds)
@@ -172,7 +176,11 @@ class Webhooks:
     async def rotate_secret(self, workspace_id: int, endpoint_id: int, overlap: timedelta) -> str:
         """A new secret. Until ``overlap`` is over, every webhook is signed with the old ones too."""
         if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
-            raise RefusedError("bad_overlap", f"The overlap is from 0 to {LONGEST_OVERLAP.days} days.", field="overlap")
+            raise RefusedError(
+                "bad_overlap",
+                say("The overlap is from 0 to %(days)s days.", days=LONGEST_OVERLAP.days),
+                field="overlap",
+            )
         secret, now = new_secret(), self._clock.now()
 
         def store(connection: Connection) -> str:
@@ -182,8 +190,8 @@ class Webhooks:
             if len(webhooks.secrets_of(connection, endpoint_id, now)) >= MOST_SECRETS:
                 raise RefusedError(
                     "too_many_secrets",
-                    f"{MOST_SECRETS} secrets are in use already.",
-                    next_step="Wait until one has ended, or rotate without overlap.",
+                    say("%(most_secrets)s secrets are in use already.", most_secrets=MOST_SECRETS),
+                    next_step=say("Wait until one has ended, or rotate without overlap."),
                 )
             self._add_secret(connection, endpoint, secret, now)
             return secret
@@ -198,7 +206,7 @@ class Webhooks:
             before = _status(connection, workspace_id, endpoint_id).endpoint
             webhooks.enable(connection, endpoint_id, (now, 0) if skip_missed else None, now)
             if before.state == DISABLED:
-                data = {"endpoint": before.public_id, "url": before.url, "reason": before.reason}
+                data = {"endpoint": before.public_id, "url": webhooks.origin_of(before.url), "reason": before.reason}
                 event = events.NewEvent(workspace_id, "webhook_enabled", now, data=data)
                 events.append(connection, [event], now)
             return _status(connection, workspace_id, endpoint_id)
@@ -214,7 +222,7 @@ class Webhooks:
             if before.state != DISABLED:
                 values = {"state": DISABLED, "reason": reason, "disabled_at": now}
                 webhooks.change_endpoint(connection, endpoint_id, values, now)
-                data = {"endpoint": before.public_id, "url": before.url, "reason": reason}
+                data = {"endpoint": before.public_id, "url": webhooks.origin_of(before.url), "reason": reason}
                 event = events.NewEvent(workspace_id, "webhook_disabled", now, data=data)
                 events.append(connection, [event], now)
             return _status(connection, workspace_id, endpoint_id)
@@ -224,7 +232,7 @@ class Webhooks:
     async def try_out(self, workspace_id: int, endpoint_id: int) -> Trial:
         """Post a test at once, signed like every webhook, whatever the endpoint's state; nothing is changed by it."""
         if self._client is None:
-            raise RefusedError("nothing_posts", "Nothing can be posted from here.")
+            raise RefusedError("nothing_posts", say("Nothing can be posted from here."))
         now = self._clock.now()
 
         def read(connection: Connection) -> tuple[str, list[Secret]]:
@@ -244,7 +252,7 @@ class Webhooks:
     async def replay(self, workspace_id: int, endpoint_id: int, since: int, until: int) -> Feed:
         """Tell it again of what was recorded from ``since`` to ``until`` (microseconds), beside what is new."""
         if until <= since:
-            raise RefusedError("bad_range", "The end is not behind the beginning.", field="until")
+            raise RefusedError("bad_range", say("The end is not behind the beginning."), field="until")
         until = min(until, self._clock.now())
         return await self._replay(workspace_id, endpoint_id, ((since, 0), (until, _ANY_EVENT)))
 
@@ -262,8 +270,8 @@ class Webhooks:
             if len(status.feeds) > _MOST_FEEDS:
                 raise RefusedError(
                     "too_many_replays",
-                    f"{_MOST_FEEDS} replays are under way already.",
-                    next_step="Wait until one is through.",
+                    say("%(most_feeds)s replays are under way already.", most_feeds=_MOST_FEEDS),
+                    next_step=say("Wait until one is through."),
                 )
             feed_id = webhooks.add_feed(connection, (workspace_id, endpoint_id), REPLAY, span, now)
             found = webhooks.get_feed(connection, feed_id)

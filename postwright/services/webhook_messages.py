@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from mailtypes.clock import SECOND, Microseconds, as_datetime
 from postwright.keyrings import KeyRing, seal, unseal
-from postwright.services.event_vocabulary import INTERNAL_FIELDS
+from postwright.services.event_fields import told_data
 from postwright.store.events import Event
 from postwright.store.public_ids import public_id
 from postwright.store.webhook_feeds import Surroundings
@@ -81,8 +81,7 @@ def payload_of(event: Event, around: Surroundings) -> str:
             "tags": json.loads(message.tags or "[]"),
             "metadata": json.loads(message.metadata or "{}"),
         }
-    details = json.loads(event.data)
-    data["details"] = {name: value for name, value in details.items() if name not in INTERNAL_FIELDS}
+    data["details"] = told_data(event)
     return _ENCODE({"type": event.kind, "timestamp": _moment(event.occurred_at), "data": data})
 
 

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from mailtypes.clock import DAY, HOUR, MINUTE, SECOND, Microseconds, from_datetime
+from mailtypes.saying import say
 
 GONE: Final = 410
 _LONGEST_RETRY_AFTER: Final = DAY
@@ -48,9 +49,9 @@ def _asked_for(retry_after: str, now: Microseconds) -> int:
 def disabling_reason(status: int | None, cause: str, failing_for: int, terms: RetryTerms) -> str:
     """Why an endpoint is to be disabled after this answer; empty where it is not."""
     if status == GONE:
-        return "It answered 410 (gone), which says that it wants no more webhooks."
+        return say("It answered 410 (gone), which says that it wants no more webhooks.")
     if failing_for < terms.disable_after:
         return ""
     days = timedelta(microseconds=failing_for).days
-    answer = f"HTTP {status}" if status is not None else cause
-    return f"It has taken nothing for {days} days. The last answer: {answer}."
+    answer = say("HTTP %(status)s", status=status) if status is not None else cause
+    return say("It has taken nothing for %(days)s days. The last answer: %(answer)s.", days=days, answer=answer)

@@ -9,6 +9,8 @@ from mailtypes.clock import Microseconds
 from postwright.store.records import table
 
 _user, _session = table("user_account"), table("web_session")
+PENDING = "link"
+"""How what stands in the place of a password begins while somebody is invited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,21 @@ def end_sessions_of(connection: Connection, user_id: int, now: Microseconds, *, 
     """End all sessions of a person, ``but`` one; returns how many."""
     open_ones = (_session.c.user_id == user_id, _session.c.ended_at.is_(None), _session.c.id != but)
     return connection.execute(update(_session).where(*open_ones).values(ended_at=now)).rowcount
+
+
+def has_other_admin(connection: Connection, workspace_id: int, address_key: str) -> bool:
+    """Whether an admin stays where the person with that address is one no more (true, too, where it is no admin).
+
+    Who was invited and has not come yet does not count. The admins are locked until the transaction ends, so that two
+    who take the role from each other do it one after the other. SQLite writes one transaction at a time anyway.
+    """
+    admins = (_user.c.workspace_id == workspace_id, _user.c.role == "admin", _user.c.disabled_at.is_(None))
+    statement = select(_user.c.address_key, _user.c.password_hash).where(*admins).order_by(_user.c.id).with_for_update()
+    rows = connection.execute(statement).all()
+    others = (row for row in rows if row.address_key != address_key)
+    return all(row.address_key != address_key for row in rows) or any(
+        not row.password_hash.startswith(f"{PENDING}:") for row in others
+    )
 
 
 def set_role(connection: Connection, user_id: int, role: str) -> None:

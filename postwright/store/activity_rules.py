@@ -9,9 +9,10 @@ from sqlalchemy import Connection, and_, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hygiene.consequences import BounceKind
+from hygiene.segments.facts import Known, known_by
 from postwright.store.contact_activity import KINDS, REFUSALS
-from postwright.store.hygiene_people import carried_tags
-from postwright.store.records import table
+from postwright.store.hygiene_people import carried_tags, list_modes
+from postwright.store.records import BY_ID, table
 
 _event, _mark, _rolled_up = table("event"), table("hygiene_mark"), table("activity_mark")
 _contact, _activity = table("contact"), table("contact_activity")
@@ -33,13 +34,13 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class ActiveContact:
-    """A contact with the row of the roll-up, and which of the asked tags are carried."""
+    """A contact with the row of the roll-up, what is known of opens and clicks, and which asked tags are carried."""
 
     id: int
     address: str
     address_key: str
     created_at: int
-    tracking: str | None
+    known: Known
     activity: Mapping[str, Any]
     tags: frozenset[str]
 
@@ -93,15 +94,17 @@ def contacts_with_activity(
     """Those of these contacts who are there and of whom anything was rolled up."""
     mine = (_contact.c.workspace_id == workspace_id, _contact.c.id.in_(ids))
     columns = (_contact.c.address, _contact.c.address_key, _contact.c.created_at, _contact.c.tracking)
-    joined = select(*columns, _activity).join(_activity, _activity.c.contact_id == _contact.c.id).where(*mine)
+    there = select(*columns, _activity).with_hint(_contact, BY_ID, "sqlite").where(*mine)
+    joined = there.join(_activity, _activity.c.contact_id == _contact.c.id)
     carried = carried_tags(connection, workspace_id, ids, tags)
+    modes = list_modes(connection, workspace_id, ids)
     return [
         ActiveContact(
             row.contact_id,
             row.address,
             row.address_key,
             row.created_at,
-            row.tracking,
+            known_by((row.tracking, *modes.get(row.contact_id, ()))),
             dict(row._mapping),
             carried.get(row.contact_id, frozenset()),
         )

@@ -6,14 +6,17 @@ one order, the same for everybody.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import Connection, delete, select, tuple_, update
+from sqlalchemy import Connection, TextClause, delete, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailtypes.clock import Microseconds
 from postwright.store.records import table
+from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset_of
 
 _use = table("budget_use")
+_KEY = {"workspace_id": BIGINT, "budget": TEXT, "window_start": BIGINT}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -83,6 +86,14 @@ def _add(connection: Connection, limits: Sequence[Limit], amount: int) -> None:
         )
 
 
+def note(connection: Connection, what: Limit, amount: int) -> None:
+    """Keep a number beside the budgets of a window; what is noted again takes the place."""
+    _lock(connection, what)
+    workspace_id, budget, window_start = what.key
+    same = (_use.c.workspace_id == workspace_id, _use.c.budget == budget, _use.c.window_start == window_start)
+    connection.execute(update(_use).where(*same).values(reserved=amount))
+
+
 def reserved(connection: Connection, workspace_id: int, budget: str, window_start: int) -> int:
     """How much of a budget is reserved in a window."""
     limit = Limit(workspace_id, budget, window_start, 0)
@@ -92,11 +103,20 @@ def reserved(connection: Connection, workspace_id: int, budget: str, window_star
 def reserved_of(connection: Connection, limits: Sequence[Limit]) -> dict[tuple[int, str, int], int]:
     """How much is reserved of each of these, by its key."""
     found = {one.key: 0 for one in limits}
-    columns = (_use.c.workspace_id, _use.c.budget, _use.c.window_start)
-    statement = select(*columns, _use.c.reserved).where(tuple_(*columns).in_(list(found)))
-    for workspace_id, budget, window_start, amount in connection.execute(statement):
+    rows = rows_json([dict(zip(_KEY, key, strict=True)) for key in found])
+    for workspace_id, budget, window_start, amount in connection.execute(
+        _reserved(connection.dialect.name), {"rows": rows}
+    ):
         found[int(workspace_id), str(budget), int(window_start)] = int(amount)
     return found
+
+
+@cache
+def _reserved(dialect: str) -> TextClause:
+    given, columns = rowset_of(dialect, "given", _KEY), ", ".join(f"kept.{name}" for name in _KEY)
+    same = " AND ".join(f"kept.{name} = given.{name}" for name in _KEY)
+    # CROSS JOIN: SQLite begins with the side that is named first.
+    return text(f"SELECT {columns}, kept.reserved FROM {given} CROSS JOIN budget_use AS kept WHERE {same}")  # noqa: S608
 
 
 def forget(connection: Connection, before: Microseconds, *, limit: int = 5000) -> int:

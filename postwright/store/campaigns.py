@@ -211,7 +211,9 @@ def start_run(
 ) -> int:
     """Freeze a campaign into a run that is preparing; returns the run's id."""
     latest = connection.execute(
-        select(func.max(_run.c.number)).where(_run.c.campaign_id == campaign.id)
+        select(func.max(_run.c.number)).where(
+            _run.c.workspace_id == campaign.workspace_id, _run.c.campaign_id == campaign.id
+        )
     ).scalar_one_or_none()
     run_id = insert_row(
         connection,
@@ -270,8 +272,11 @@ def get_run(connection: Connection, run_id: int) -> Run | None:
 
 def latest_run(connection: Connection, campaign_id: int) -> Run | None:
     """The newest run of a campaign."""
-    newest = select(func.max(_run.c.number)).where(_run.c.campaign_id == campaign_id).scalar_subquery()
-    return fetch_one(connection, Run, _run, _run.c.campaign_id == campaign_id, _run.c.number == newest)
+    # With the workspace, since with it begins the key that leads there.
+    workspace = select(_campaign.c.workspace_id).where(_campaign.c.id == campaign_id).scalar_subquery()
+    mine = (_run.c.workspace_id == workspace, _run.c.campaign_id == campaign_id)
+    row = connection.execute(select_as(Run, _run).where(*mine).order_by(_run.c.number.desc()).limit(1)).first()
+    return None if row is None else Run(*row)
 
 
 def runs_of_list(connection: Connection, workspace_id: int, list_id: int, since: int, limit: int) -> list[Run]:

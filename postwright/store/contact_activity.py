@@ -11,7 +11,7 @@ from hygiene.consequences import BounceKind
 from hygiene.segments.activity import Activity, ActivityEvent, Happening, is_by_person, read_recent, write_recent
 from hygiene.segments.tree import ActivityKind
 from mailtypes.clock import DAY, Microseconds
-from postwright.store.records import table
+from postwright.store.records import BY_ID, table
 
 _event, _watermark, _mark = table("event"), table("watermark"), table("activity_mark")
 _contact, _activity, _day = table("contact"), table("contact_activity"), table("contact_day")
@@ -31,12 +31,22 @@ KINDS: Final = (*_HAPPENINGS, *sorted(REFUSALS))
 
 
 def forget_engagement(connection: Connection, contact_id: int) -> None:
-    """Forget what a contact opened and clicked, for whoever withdraws consent; what they got stays."""
+    """Forget what a contact opened and clicked, for whoever withdraws consent; what they got stays.
+
+    Mails since an open or a click are counted anew: of the earlier ones nobody knows what became.
+    """
     nothing = {"opened": 0, "last_opened_at": None, "clicked": 0, "last_clicked_at": None, "opened_in_a_row": 0}
-    since = {"received_since_opened": _activity.c.received, "received_since_clicked": _activity.c.received}
+    since = {"received_since_opened": 0, "received_since_clicked": 0}
     connection.execute(update(_activity).where(_activity.c.contact_id == contact_id).values(**nothing, **since))
     connection.execute(delete(_recent).where(_recent.c.contact_id == contact_id))
     connection.execute(update(_day).where(_day.c.contact_id == contact_id).values(opened=0, clicked=0))
+
+
+def count_anew(connection: Connection, contact_id: int) -> None:
+    """Count mails without an open or a click from here on, for whoever agrees to tracking: of earlier ones nobody knows
+    whether they were opened."""
+    since = {"received_since_opened": 0, "received_since_clicked": 0}
+    connection.execute(update(_activity).where(_activity.c.contact_id == contact_id).values(**since))
 
 
 def needs_roll_up(connection: Connection, workspace_id: int) -> bool:
@@ -135,7 +145,8 @@ def _fold(connection: Connection, workspace_id: int, happened: Mapping[int, Sequ
     ids = sorted(happened)
     mine = (_contact.c.workspace_id == workspace_id, _contact.c.id.in_(ids))
     # Somebody who was erased is counted no more; whoever is here must not be erased meanwhile.
-    held = select(_contact.c.id).where(*mine).order_by(_contact.c.id).with_for_update(read=True, key_share=True)
+    there = select(_contact.c.id).with_hint(_contact, BY_ID, "sqlite").where(*mine).order_by(_contact.c.id)
+    held = there.with_for_update(read=True, key_share=True)
     known = [int(row[0]) for row in connection.execute(held)]
     kept = connection.execute(
         select(_activity, _recent.c.mails)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, delete, func, or_, select, update
 from hygiene.segments.tree import Node
 from mailtypes.clock import Microseconds
 from postwright.store.contacts import FieldValue, fields_json
-from postwright.store.records import fetch_all, fetch_one, select_as, table
+from postwright.store.records import BY_DELIVERY, BY_ID, fetch_all, fetch_one, select_as, table
 from postwright.store.segment_sql import members
 from postwright.store.segments import open_audience
 
@@ -135,8 +135,9 @@ def list_ids(
 
 def own_ids(connection: Connection, workspace_id: int, ids: Sequence[int]) -> list[int]:
     """Those of the ids that are contacts of the workspace."""
-    statement = select(_contact.c.id).where(_contact.c.workspace_id == workspace_id, _contact.c.id.in_(ids))
-    return [int(row[0]) for row in connection.execute(statement.order_by(_contact.c.id))]
+    mine = (_contact.c.workspace_id == workspace_id, _contact.c.id.in_(ids))
+    statement = select(_contact.c.id).with_hint(_contact, BY_ID, "sqlite").where(*mine).order_by(_contact.c.id)
+    return [int(row[0]) for row in connection.execute(statement)]
 
 
 def _matching(
@@ -172,6 +173,7 @@ def memberships(connection: Connection, workspace_id: int, ids: Sequence[int]) -
     for start in range(0, len(ids), _AT_ONCE):
         statement = (
             select(*columns)
+            .with_hint(_membership, "INDEXED BY ix_list_membership_contact_id", "sqlite")  # or it reads all lists
             .join(_list, _list.c.id == _membership.c.list_id)
             .where(
                 _membership.c.workspace_id == workspace_id, _membership.c.contact_id.in_(ids[start : start + _AT_ONCE])
@@ -189,6 +191,7 @@ def tags_of(connection: Connection, workspace_id: int, ids: Sequence[int]) -> di
     for start in range(0, len(ids), _AT_ONCE):
         statement = (
             select(_tagged.c.contact_id, _tag.c.name, _tagged.c.tagged_at)
+            .with_hint(_tagged, "INDEXED BY ix_contact_tag_contact_id", "sqlite")  # or it reads all that are tagged
             .join(_tag, _tag.c.id == _tagged.c.tag_id)
             .where(_tagged.c.workspace_id == workspace_id, _tagged.c.contact_id.in_(ids[start : start + _AT_ONCE]))
             .order_by(_tag.c.name)
@@ -232,7 +235,8 @@ def _mark(connection: Connection, workspace_id: int, ids: Sequence[int], only: A
     changed = 0
     for start in range(0, len(ids), _AT_ONCE):
         those = _contact.c.id.in_(ids[start : start + _AT_ONCE])
-        statement = update(_contact).where(_contact.c.workspace_id == workspace_id, those, only).values(values)
+        mine = (_contact.c.workspace_id == workspace_id, those, only)
+        statement = update(_contact).with_hint(BY_ID, dialect_name="sqlite").where(*mine).values(values)
         changed += connection.execute(statement).rowcount
     return changed
 
@@ -261,9 +265,8 @@ def contact_events(connection: Connection, workspace_id: int, address_key: str, 
     names = _mail_names(connection, workspace_id, sorted(set(runs.values())))
     columns = (_event.c.id, _event.c.kind, _event.c.occurred_at, _event.c.data, _event.c.delivery_id)
     for start in range(0, len(ids), _AT_ONCE):
-        statement = select(*columns).where(
-            _event.c.delivery_id.in_(ids[start : start + _AT_ONCE]), _event.c.workspace_id == workspace_id
-        )
+        mine = (_event.c.delivery_id.in_(ids[start : start + _AT_ONCE]), _event.c.workspace_id == workspace_id)
+        statement = select(*columns).with_hint(_event, BY_DELIVERY, "sqlite").where(*mine)
         newest = statement.order_by(_event.c.occurred_at.desc(), _event.c.id.desc()).limit(limit)
         for row in connection.execute(newest):
             run_id = runs[int(row[4])]

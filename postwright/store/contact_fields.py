@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, select, text
 from hygiene.segments.errors import FieldValueError
 from hygiene.segments.fields import FieldDefinition, FieldKind, Value, coerce, increment
 from mailtypes.clock import Microseconds
-from postwright.store.records import insert_row, table
+from postwright.store.records import BY_ID, insert_row, table
 from postwright.store.rowsets import storable
 
 _field, _contact = table("contact_field"), table("contact")
@@ -67,6 +67,7 @@ def coerce_stored(
     """
     rows = connection.execute(
         select(_contact.c.id, _contact.c.fields)
+        .with_hint(_contact, BY_ID, "sqlite")  # else it sorts all contacts each time
         .where(_contact.c.workspace_id == workspace_id, _contact.c.id > after)
         .order_by(_contact.c.id)
         .limit(limit)

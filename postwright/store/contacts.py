@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select, text
 
 from mailtypes.clock import Microseconds
-from postwright.store.records import fetch_all, fetch_one, insert_row, page, select_as, table
+from postwright.store.records import BY_ID, fetch_all, fetch_one, insert_row, select_as, table
 from postwright.store.rowsets import TEXT, rows_json, rowset, storable
 
 _contact, _list, _membership = table("contact"), table("contact_list"), table("list_membership")
@@ -208,7 +208,9 @@ def keys_of_list(connection: Connection, list_id: int, *, after: int, limit: int
 
 def list_contacts(connection: Connection, workspace_id: int, *, after: int = 0, limit: int = 100) -> list[Contact]:
     """The contacts of a workspace in the order of their ids, beginning behind ``after``."""
-    return page(connection, Contact, _contact, [_contact.c.workspace_id == workspace_id], after=after, limit=limit)
+    mine = (_contact.c.workspace_id == workspace_id, _contact.c.id > after)
+    statement = select_as(Contact, _contact).with_hint(_contact, BY_ID, "sqlite").where(*mine)
+    return fetch_all(connection, Contact, statement.order_by(_contact.c.id).limit(limit))
 
 
 def find_contact(connection: Connection, workspace_id: int, address_key: str) -> Contact | None:

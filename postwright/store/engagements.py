@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, case, delete, func, select, text, 
 from mailtypes.clock import DAY, Microseconds
 from postwright.store.contact_activity import forget_engagement
 from postwright.store.public_ids import MAX_RECIPIENTS, delivery_id, run_of_delivery
-from postwright.store.records import fetch_all, select_as, table
+from postwright.store.records import BY_DELIVERY, fetch_all, select_as, table
 from postwright.store.rowsets import BIGINT, TEXT, RowStatement, rows_json, rowset_of, storable
 from postwright.store.statistics import forget_recipients
 
@@ -243,6 +243,7 @@ def erase_engagement(connection: Connection, workspace_id: int, contact_id: int)
         chunk = ids[at : at + 500]
         connection.execute(
             update(_event)
+            .with_hint(BY_DELIVERY, dialect_name="sqlite")
             .where(_event.c.delivery_id.in_(chunk), _event.c.kind.in_(_KINDS), _event.c.workspace_id == workspace_id)
             .values(delivery_id=None, contact_id=None)
         )

@@ -11,14 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, String, Table, cast, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, String, Table, cast, delete, func, or_, select, text, update
 
 from mailtypes.clock import Microseconds
 from postwright.store import erased, suppressions
 from postwright.store.blobs import release_blob
 from postwright.store.engagements import erase_engagement
 from postwright.store.events import NewEvent, append
-from postwright.store.records import table
+from postwright.store.recipients import BY_MESSAGE
+from postwright.store.records import BY_DELIVERY, table
 from postwright.store.suppressions import NewSuppression, Scope
 
 _contact, _delivery, _event = table("contact"), table("delivery"), table("event")
@@ -52,14 +53,18 @@ class Erasure:
 def mentions(connection: Connection, workspace_id: int, address_key: str) -> list[tuple[int, int]]:
     """(month, id) of the events about the person that are about no delivery: by contact, or the address in the words.
 
-    It reads the whole log of the workspace, so it is asked before the transaction that erases.
+    It reads all of those, so it is asked before the transaction that erases.
     """
     person = select(_contact.c.id).where(_contact.c.workspace_id == workspace_id, _contact.c.address_key == address_key)
     about = func.lower(_event.c.data).contains(address_key, autoescape=True)
-    statement = select(_event.c.month, _event.c.id).where(
-        _event.c.workspace_id == workspace_id,
-        _event.c.delivery_id.is_(None),
-        or_(about, _event.c.contact_id == person.scalar_subquery()),
+    statement = (
+        select(_event.c.month, _event.c.id)
+        .with_hint(_event, BY_DELIVERY, "sqlite")
+        .where(
+            _event.c.workspace_id == workspace_id,
+            _event.c.delivery_id.is_(None),
+            or_(about, _event.c.contact_id == person.scalar_subquery()),
+        )
     )
     return [(int(row[0]), int(row[1])) for row in connection.execute(statement)]
 
@@ -125,12 +130,18 @@ def _loosen(connection: Connection, workspace_id: int, address_key: str) -> None
 def _forget_messages(connection: Connection, message_ids: Iterable[int]) -> int:
     """Messages to nobody else lose their content and words; others keep them until the retention takes them."""
     forgotten = 0
+    recipients = text(
+        f"SELECT 1 FROM {BY_MESSAGE[connection.dialect.name]}"  # noqa: S608
+        " WHERE workspace_id = :workspace AND run_id = :run AND message_id = :message LIMIT 2"
+    )
     for message_id in sorted(message_ids):
-        others = select(func.count()).select_from(_delivery).where(_delivery.c.message_id == message_id)
         row = connection.execute(
-            select(_message.c.blob_id, _message.c.run_id).where(_message.c.id == message_id)
+            select(_message.c.blob_id, _message.c.run_id, _message.c.workspace_id).where(_message.c.id == message_id)
         ).one_or_none()
-        if row is None or connection.execute(others.where(_delivery.c.run_id == row[1])).scalar_one() > 1:
+        if row is None:
+            continue
+        mine = {"workspace": row[2], "run": row[1], "message": message_id}
+        if len(connection.execute(recipients, mine).all()) > 1:
             continue
         for name in ("message_attachment", "message_link"):
             taken = delete(table(name)).where(table(name).c.message_id == message_id)
@@ -156,7 +167,8 @@ def _forget_words(
     """Events lose the contact and what others wrote in them; a bounce that was kept whole goes with its event."""
     found: dict[tuple[int, int], str] = {}
     for at in range(0, len(delivery_ids), _CHUNK):
-        found |= _data_of(connection, workspace_id, _event.c.delivery_id.in_(delivery_ids[at : at + _CHUNK]))
+        some = _event.c.delivery_id.in_(delivery_ids[at : at + _CHUNK])
+        found |= _data_of(connection, workspace_id, some, BY_DELIVERY)
     for month, event_id in mentioned:
         found |= _data_of(connection, workspace_id, (_event.c.month == month) & (_event.c.id == event_id))
     for (month, event_id), data in found.items():
@@ -172,10 +184,11 @@ def _forget_words(
     return len(found)
 
 
-def _data_of(connection: Connection, workspace_id: int, condition: ColumnElement[bool]) -> dict[tuple[int, int], str]:
-    rows = connection.execute(
-        select(_event.c.month, _event.c.id, _event.c.data).where(_event.c.workspace_id == workspace_id, condition)
-    )
+def _data_of(
+    connection: Connection, workspace_id: int, condition: ColumnElement[bool], hint: str = ""
+) -> dict[tuple[int, int], str]:
+    statement = select(_event.c.month, _event.c.id, _event.c.data).with_hint(_event, hint, "sqlite")
+    rows = connection.execute(statement.where(_event.c.workspace_id == workspace_id, condition))
     return {(int(month), int(event_id)): str(data) for month, event_id, data in rows}
 
 
@@ -190,7 +203,8 @@ def _forget_traces(connection: Connection, workspace_id: int, address_key: str, 
     connection.execute(delete(_answer).where(_answer.c.workspace_id == workspace_id, told))
     for at in range(0, len(delivery_ids), _CHUNK):
         mine_too = _captured.c.delivery_id.in_(delivery_ids[at : at + _CHUNK])
-        gone = delete(_captured).where(_captured.c.workspace_id == workspace_id, mine_too)
+        by_delivery = delete(_captured).with_hint("INDEXED BY ix_captured_message_delivery_id", dialect_name="sqlite")
+        gone = by_delivery.where(_captured.c.workspace_id == workspace_id, mine_too)
         for row in connection.execute(gone.returning(_captured.c.blob_id)).all():
             release_blob(connection, row[0])
 

@@ -55,6 +55,7 @@ class Plan:
     removed_bounced: int
     removed_opened: int
     dormant: int
+    unknown: int
     doubt: str
     made_at: int
     applied_at: int | None
@@ -116,6 +117,7 @@ class Part:
     numbers: ListNumbers
     removed: ListNumbers
     dormant: int
+    unknown: int = 0
 
 
 def add_plan(connection: Connection, workspace_id: int, wanted: NewPlan, now: Microseconds) -> int:
@@ -183,6 +185,7 @@ def add_part(connection: Connection, plan: Plan, part: Part) -> bool:
         **{name: _plan.c[name] + getattr(part.numbers, name) for name in _NUMBERS},
         **{f"removed_{name}": _plan.c[f"removed_{name}"] + getattr(part.removed, name) for name in _NUMBERS},
         "dormant": _plan.c.dormant + part.dormant,
+        "unknown": _plan.c.unknown + part.unknown,
         "cursor": part.cursor,
     }
     mine = update(_plan).where(_plan.c.id == plan.id, _plan.c.state == "making", _plan.c.cursor == plan.cursor)

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, delete, or_, select, u
 from sqlalchemy.dialects import postgresql, sqlite
 
 from postwright.store.hygiene_people import carried_tags
-from postwright.store.records import table
+from postwright.store.records import BY_ID, table
 
 _contact, _membership, _activity = table("contact"), table("list_membership"), table("contact_activity")
 _suppression, _win_back = table("suppression"), table("win_back")
@@ -64,7 +64,7 @@ def read_facts(
     """Address and facts of those of these contacts who are (still) there; ``lock`` keeps their rows until the end."""
     mine = (_contact.c.workspace_id == wanted.workspace_id, _contact.c.id.in_(ids))
     statement = select(_contact.c.id, _contact.c.address, _contact.c.address_key, _contact.c.archived_at)
-    statement = statement.where(*mine).order_by(_contact.c.id)
+    statement = statement.with_hint(_contact, BY_ID, "sqlite").where(*mine).order_by(_contact.c.id)
     contacts = connection.execute(statement.with_for_update() if lock else statement).all()
     suppressed = _suppressions(connection, wanted.workspace_id, [row.address_key for row in contacts])
     known = [int(row.id) for row in contacts]

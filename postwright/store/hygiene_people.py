@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, select
 
+from hygiene.segments.facts import Known, known_by
 from hygiene.segments.tree import Node
 from mailtypes.clock import DAY, Microseconds
 from postwright.store import segments
@@ -16,6 +17,7 @@ from postwright.store.suppressions import reasons
 _contact, _membership, _activity = table("contact"), table("list_membership"), table("contact_activity")
 _day, _tag, _tagged, _win_back = table("contact_day"), table("tag"), table("contact_tag"), table("win_back")
 _delivery, _run = table("delivery"), table("run")
+_list, _consent = table("contact_list"), table("consent_state")
 WINDOW_DAYS = 90
 """Over how many days the numbers of a plan count mails."""
 _ACTIVITY_COLUMNS = (
@@ -41,12 +43,14 @@ class Person:
     """A contact as a plan finds it; ``activity`` has the columns of ``contact_activity``, missing where there is none.
 
     ``sent``, ``opened`` and ``bounced`` count mails of the last ``WINDOW_DAYS``. ``barred`` is why nothing is sent
-    already. ``is_chosen``: in the tree of the scope. ``asked`` and ``last_asked_at``: mails of the winning back.
+    already. ``is_chosen``: in the tree of the scope, ``None`` where that rests on opens or clicks nobody recorded;
+    ``known`` and ``tracked_since`` say what is. ``asked`` and ``last_asked_at``: mails of the winning back.
     """
 
     contact_id: int
     created_at: int
-    tracking: str | None
+    known: Known
+    tracked_since: int | None
     last_open_day: int | None
     activity: Mapping[str, Any]
     sent: int
@@ -54,7 +58,7 @@ class Person:
     bounced: int
     barred: str | None
     tags: frozenset[str]
-    is_chosen: bool
+    is_chosen: bool | None
     win_back_list_id: int | None
     began_at: int | None
     asked: int
@@ -73,6 +77,7 @@ def read_people(connection: Connection, scope: PlanScope, now: Microseconds, *, 
     mails = _mails_of_window(connection, ids, now)
     tags = carried_tags(connection, scope.workspace_id, ids, scope.tags)
     chosen = _chosen(connection, scope, ids, now)
+    modes, agreed = list_modes(connection, scope.workspace_id, ids), _agreed(connection, scope.workspace_id, ids)
     asked = _asked(connection, [row for row in rows if row.began_at is not None])
     since = now - WINDOW_DAYS * DAY
     people = []
@@ -85,7 +90,8 @@ def read_people(connection: Connection, scope: PlanScope, now: Microseconds, *, 
             Person(
                 row.id,
                 row.created_at,
-                row.tracking,
+                known_by((row.tracking, *modes.get(row.id, ()))),
+                agreed.get(row.id),
                 row.last_open_day,
                 activity,
                 sent=received + bounced,
@@ -93,7 +99,7 @@ def read_people(connection: Connection, scope: PlanScope, now: Microseconds, *, 
                 bounced=bounced,
                 barred=barred.get(row.address_key),
                 tags=tags.get(row.id, frozenset()),
-                is_chosen=row.id in chosen,
+                is_chosen=chosen.get(row.id),
                 win_back_list_id=row.win_back_list_id,
                 began_at=row.began_at,
                 asked=asked.get(row.id, (0, None))[0],
@@ -152,14 +158,50 @@ def carried_tags(
     return {contact_id: frozenset(tags) for contact_id, tags in found.items()}
 
 
-def _chosen(connection: Connection, scope: PlanScope, ids: Sequence[int], now: Microseconds) -> set[int]:
+def _chosen(connection: Connection, scope: PlanScope, ids: Sequence[int], now: Microseconds) -> Mapping[int, bool]:
+    """Who is known to be in the tree of the scope, and who is known not to be."""
     if scope.tree is None:
-        return set()
+        return {}
     audience = segments.open_audience(connection, scope.workspace_id, scope.tree)
-    statement = members(select(_contact.c.id), connection.dialect.name, audience.catalogue, now, audience.tree)
-    # As a range: with the ids one by one SQLite would not use the index that the statement is told to.
-    ranged = statement.where(_contact.c.id >= ids[0], _contact.c.id <= ids[-1])
-    return {int(row[0]) for row in connection.execute(ranged)}
+    found: dict[int, bool] = {}
+    for holds in (True, False):
+        columns, dialect = select(_contact.c.id), connection.dialect.name
+        statement = members(columns, dialect, audience.catalogue, now, audience.tree, holds=holds)
+        # As a range: with the ids one by one SQLite would not use the index that the statement is told to.
+        ranged = statement.where(_contact.c.id >= ids[0], _contact.c.id <= ids[-1])
+        found |= {int(row[0]): holds for row in connection.execute(ranged)}
+    return found
+
+
+def list_modes(connection: Connection, workspace_id: int, ids: Sequence[int]) -> Mapping[int, set[str]]:
+    """The privacy modes of the lists that each contact is on."""
+    hidden = select(_list.c.id, _list.c.tracking).where(
+        _list.c.workspace_id == workspace_id, _list.c.tracking.is_not(None), _list.c.tracking != "full"
+    )
+    modes = {int(row[0]): str(row[1]) for row in connection.execute(hidden)}
+    if not modes:
+        return {}
+    on_them = (_membership.c.list_id.in_(modes), _membership.c.contact_id.in_(ids))
+    found: dict[int, set[str]] = {}
+    for list_id, contact_id in connection.execute(
+        select(_membership.c.list_id, _membership.c.contact_id).where(*on_them)
+    ):
+        found.setdefault(int(contact_id), set()).add(modes[list_id])
+    return found
+
+
+def _agreed(connection: Connection, workspace_id: int, ids: Sequence[int]) -> Mapping[int, int]:
+    """When each agreed to tracking, of those who did so by themselves."""
+    rows = connection.execute(
+        select(_consent.c.contact_id, _consent.c.occurred_at).where(
+            _consent.c.workspace_id == workspace_id,
+            _consent.c.scope == "tracking",
+            _consent.c.scope_id == 0,
+            _consent.c.contact_id.in_(ids),
+            _consent.c.state == "given",
+        )
+    )
+    return {int(row[0]): int(row[1]) for row in rows}
 
 
 def _asked(connection: Connection, rows: Sequence[Any]) -> Mapping[int, tuple[int, int | None]]:

@@ -316,12 +316,16 @@ SETTLED = tuple(str(state) for state in TERMINAL)
 
 def settled_with_notice(connection: Connection, *, limit: int) -> list[Message]:
     """Messages whose submitter wants to be told of failures, and nobody of whose recipients is on the way any more."""
-    nobody = text(
+    statement = select_as(Message, _message).where(_message.c.notify.is_not(None), nobody_on_the_way(connection))
+    return fetch_all(connection, Message, statement.order_by(_message.c.id).limit(limit))
+
+
+def nobody_on_the_way(connection: Connection) -> TextClause:
+    """A condition on ``message``: all of its recipients are settled."""
+    return text(
         f"NOT EXISTS (SELECT 1 FROM {BY_MESSAGE[connection.dialect.name]} WHERE workspace_id = message.workspace_id"  # noqa: S608
         " AND run_id = message.run_id AND message_id = message.id AND of_message.state NOT IN :settled)"
     ).bindparams(bindparam("settled", SETTLED, expanding=True))
-    statement = select_as(Message, _message).where(_message.c.notify.is_not(None), nobody)
-    return fetch_all(connection, Message, statement.order_by(_message.c.id).limit(limit))
 
 
 def recipients_that_ended(

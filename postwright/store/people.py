@@ -79,12 +79,19 @@ def save_user(
     )
 
 
-def find_user(connection: Connection, address_key: str) -> User | None:
-    """The user with that address; the first by age where several workspaces have one."""
-    rows = fetch_all(
-        connection, User, select_as(User, _user).where(_user.c.address_key == address_key).order_by(_user.c.id).limit(1)
-    )
-    return rows[0] if rows else None
+def find_users(connection: Connection, address_key: str, limit: int) -> list[User]:
+    """Who has that address and is not shut out, one for each workspace, in the order in which they were added."""
+    these = (_user.c.address_key == address_key, _user.c.disabled_at.is_(None))
+    return fetch_all(connection, User, select_as(User, _user).where(*these).order_by(_user.c.id).limit(limit))
+
+
+def replace_password(connection: Connection, user_id: int, old_hash: str, new_hash: str) -> bool:
+    """Set a password where ``old_hash`` still stands and nobody shut the person out meanwhile; else ``False``.
+
+    Role and access stay as they are at this moment: whoever asks has read them some time ago.
+    """
+    unchanged = (_user.c.id == user_id, _user.c.password_hash == old_hash, _user.c.disabled_at.is_(None))
+    return connection.execute(update(_user).where(*unchanged).values(password_hash=new_hash)).rowcount == 1
 
 
 def get_user(connection: Connection, user_id: int) -> User | None:

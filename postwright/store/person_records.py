@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from mailtypes.clock import DAY, as_datetime
-from postwright.store.records import table
+from postwright.store.records import BY_DELIVERY, table
 
 _MOST: Final = 100_000
 _contact, _list, _membership = table("contact"), table("contact_list"), table("list_membership")
@@ -93,6 +93,8 @@ def _of_deliveries(
     """Rows about these deliveries, or about the contact without one, in the order of time."""
     rows: dict[int, dict[str, Any]] = {}
     base = select(source).where(source.c.workspace_id == workspace_id)
+    if source is _event:
+        base = base.with_hint(_event, BY_DELIVERY, "sqlite")
     for at in range(0, len(delivery_ids), 500):
         for row in _rows(connection, base.where(source.c.delivery_id.in_(delivery_ids[at : at + 500]))):
             rows[row["id"]] = row

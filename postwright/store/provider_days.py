@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, TextClause, and_, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hygiene.consequences import BounceKind
@@ -18,6 +19,7 @@ from hygiene.segments.activity import is_by_person
 from mailtypes.bounce import Blame, BounceReason
 from mailtypes.clock import Microseconds
 from postwright.store.records import table
+from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset_of
 from postwright.store.warm_ups import domain_subject, egress_subject
 
 _event, _watermark, _mark = table("event"), table("watermark"), table("warm_up_mark")
@@ -32,6 +34,7 @@ COUNTS: Final = ("attempts", "sent", "deferrals", "hard_bounces", "complaints", 
 DayOf = Callable[[str, Microseconds], date]
 """The day of a moment on the calendar of a subject."""
 _Key = tuple[str, str, str]  # subject, provider, day
+_PLACE: Final = {"workspace_id": BIGINT, "subject": TEXT, "provider": TEXT, "day": TEXT}
 
 
 @dataclass(slots=True)
@@ -242,13 +245,9 @@ def _deliveries(connection: Connection, wanted: set[tuple[int, int]]) -> dict[in
 
 
 def _add(connection: Connection, workspace_id: int, days: Mapping[_Key, DayCounts]) -> None:
-    columns = (_day.c.subject, _day.c.provider, _day.c.day)
-    mine = _day.c.workspace_id == workspace_id
-    stored: dict[_Key, Row[Any]] = {}
-    for start in range(0, len(days), 300):
-        some = list(days)[start : start + 300]
-        rows = connection.execute(select(_day).where(mine, tuple_(*columns).in_(some)))
-        stored |= {(row.subject, row.provider, row.day): row for row in rows}
+    wanted = rows_json([dict(zip(_PLACE, (workspace_id, *key), strict=True)) for key in days])
+    rows = connection.execute(select(_day).where(_at_places(connection.dialect.name)), {"rows": wanted})
+    stored: dict[_Key, Row[Any]] = {(row.subject, row.provider, row.day): row for row in rows}
     for key, counts in days.items():
         before = stored.get(key)
         values: dict[str, object] = {
@@ -258,6 +257,14 @@ def _add(connection: Connection, workspace_id: int, days: Mapping[_Key, DayCount
         for reason, number in counts.blocks.items():
             blocks[reason] = blocks.get(reason, 0) + number
         _put(connection, workspace_id, key, {**values, "blocks": json.dumps(blocks, sort_keys=True)})
+
+
+@cache
+def _at_places(dialect: str) -> TextClause:
+    given = rowset_of(dialect, "given", _PLACE)
+    same = " AND ".join(f"kept.{name} = given.{name}" for name in _PLACE)
+    # CROSS JOIN: SQLite begins with the side that is named first.
+    return text(f"provider_day.id IN (SELECT kept.id FROM {given} CROSS JOIN provider_day AS kept WHERE {same})")  # noqa: S608
 
 
 def _put(connection: Connection, workspace_id: int, key: _Key, values: Mapping[str, object]) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import re
 
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 
 _TEXT = re.compile(r"([a-z]{3})_([0-9a-f]{32})\Z")
 _RECIPIENT_BITS = 28
@@ -38,9 +39,9 @@ def read_public_id(text: str, prefix: str) -> int:
         if is_uuid7 and payload >> 64 == _binding(prefix, row_id) and row_id < 1 << 63:
             return row_id
     raise PublicIdSyntaxError(
-        f"'{text[:60]}' is not an id that begins with {prefix}_",
+        say("'%(text)s' is not an id that begins with %(prefix)s_", text=text[:60], prefix=prefix),
         source=text,
-        next_step="Take the id from the answer that created or listed the thing.",
+        next_step=say("Take the id from the answer that created or listed the thing."),
     )
 
 

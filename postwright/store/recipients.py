@@ -10,7 +10,6 @@ from sqlalchemy import (
     Connection,
     Row,
     case,
-    exists,
     func,
     literal_column,
     select,
@@ -20,6 +19,7 @@ from sqlalchemy import (
 )
 
 from mailtypes.clock import Microseconds
+from mailtypes.saying import say
 from mta.delivery import TERMINAL, DeliveryState, Happening, next_state, states_before
 from postwright.store import events
 from postwright.store.campaigns import Run
@@ -169,8 +169,10 @@ def stopped_runs(connection: Connection) -> list[Run]:
     """Paused and cancelled runs to which deliveries have come back that were out when they were stopped."""
 
     def has(happening: Happening) -> ColumnElement[bool]:
-        same = _delivery.c.run_id == _run.c.id
-        return exists().where(same, _delivery.c.state.in_(states_before(happening)))
+        some = (_delivery.c.run_id == _run.c.id, _delivery.c.state.in_(states_before(happening)))
+        # SQLite reads the whole run otherwise, over and over for one that was cancelled.
+        by_state = select(_delivery.c.id).with_hint(_delivery, "INDEXED BY ix_delivery_run_state", "sqlite")
+        return by_state.where(*some).exists()
 
     statement = select_as(Run, _run).where(
         ((_run.c.state == "paused") & has(Happening.HOLD)) | ((_run.c.state == "cancelled") & has(Happening.CANCEL))
@@ -181,7 +183,7 @@ def stopped_runs(connection: Connection) -> list[Run]:
 def cancel(connection: Connection, run: Run, now: Microseconds, *, limit: int = 5000) -> int:
     """Cancel up to ``limit`` recipients of a run that are not being transmitted, with an event each."""
     chosen = _some(run.id, limit, _delivery.c.state.in_(states_before(Happening.CANCEL)))
-    return _settle(connection, run, Ending(Happening.CANCEL, "the run was cancelled"), chosen, now)
+    return _settle(connection, run, Ending(Happening.CANCEL, say("the run was cancelled")), chosen, now)
 
 
 def cancel_chosen(connection: Connection, run: Run, delivery_ids: Sequence[int], now: Microseconds) -> int:
@@ -189,7 +191,7 @@ def cancel_chosen(connection: Connection, run: Run, delivery_ids: Sequence[int],
 
     Whoever is on the wire or has arrived stays as it is.
     """
-    return end_chosen(connection, run, delivery_ids, Ending(Happening.CANCEL, "the message was cancelled"), now)
+    return end_chosen(connection, run, delivery_ids, Ending(Happening.CANCEL, say("the message was cancelled")), now)
 
 
 def end_chosen(connection: Connection, run: Run, delivery_ids: Sequence[int], ending: Ending, now: Microseconds) -> int:

@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, select
 
 from postwright.store.tables import metadata
 
 T = TypeVar("T")
+BY_ID: Final = "NOT INDEXED"
+BY_DELIVERY: Final = "INDEXED BY ix_event_delivery"
+"""Hints that lead SQLite to rows by their ids, and to events by their deliveries.
+
+Beside a condition on ``workspace_id`` it takes many ids for more rows than a workspace has, and reads the whole of it.
+"""
 
 
 def table(name: str) -> Table:

@@ -1,14 +1,14 @@
 """Contents that need not be kept any longer: of whole messages once they are settled, and of the test mailbox."""
 
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from mailtypes.clock import Microseconds
 from postwright.store.blobs import release_blob
-from postwright.store.messages import SETTLED
+from postwright.store.messages import nobody_on_the_way
 from postwright.store.records import table
 
 _message, _attachment = table("message"), table("message_attachment")
-_delivery, _captured = table("delivery"), table("captured_message")
+_captured = table("captured_message")
 
 
 def forget_contents(connection: Connection, before: Microseconds, *, limit: int = 200) -> int:
@@ -16,16 +16,11 @@ def forget_contents(connection: Connection, before: Microseconds, *, limit: int 
 
     The rows stay: who got what, and when, is told by deliveries and events.
     """
-    under_way = exists().where(
-        _delivery.c.run_id == _message.c.run_id,
-        _delivery.c.id >= _message.c.id,
-        _delivery.c.message_id == _message.c.id,
-        _delivery.c.state.not_in(SETTLED),
-    )
     rows = connection.execute(
         select(_message.c.id, _message.c.blob_id)
-        .where(_message.c.blob_id.is_not(None), _message.c.created_at < before, ~under_way)
-        .order_by(_message.c.id)
+        .with_hint(_message, "INDEXED BY ix_message_content", "sqlite")
+        .where(_message.c.blob_id.is_not(None), _message.c.created_at < before, nobody_on_the_way(connection))
+        .order_by(_message.c.created_at)
         .limit(limit)
     ).all()
     for message_id, blob_id in rows:
@@ -38,8 +33,9 @@ def forget_contents(connection: Connection, before: Microseconds, *, limit: int 
 
 
 def forget_captured(connection: Connection, before: Microseconds, *, limit: int = 200) -> int:
-    """Empty the test mailbox of up to ``limit`` messages captured before that moment."""
-    old = select(_captured.c.id).where(_captured.c.captured_at < before).order_by(_captured.c.id).limit(limit)
+    """Empty the test mailbox of what was captured before that moment, among the ``limit`` oldest rows; how many."""
+    oldest = select(_captured.c.id, _captured.c.captured_at).order_by(_captured.c.id).limit(limit).subquery()
+    old = select(oldest.c.id).where(oldest.c.captured_at < before)
     taken = connection.execute(delete(_captured).where(_captured.c.id.in_(old)).returning(_captured.c.blob_id)).all()
     for row in taken:
         release_blob(connection, row[0])

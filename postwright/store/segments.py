@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, func, select, 
 from hygiene.segments.checking import check_fields
 from hygiene.segments.parse import as_document, parse
 from hygiene.segments.references import resolve, segments_in
-from hygiene.segments.tree import AllOf, ConsentIs, HasTag, Node, NotThis, OnList, leaves
+from hygiene.segments.tree import AllOf, ConsentIs, HasTag, LeftOut, Node, OnList, leaves
 from mailtypes.clock import Microseconds
 from postwright.store import contact_fields
 from postwright.store.contacts import Contact
@@ -136,8 +136,8 @@ def open_audience(connection: Connection, workspace_id: int, tree: Node, *, name
 
 
 def without(tree: Node, excluded: Sequence[Node]) -> Node:
-    """The tree but for who is in any of the ``excluded``."""
-    return AllOf((tree, *(NotThis(one) for one in excluded))) if excluded else tree
+    """The tree but for who is known to be in any of the ``excluded``."""
+    return AllOf((tree, *(LeftOut(one) for one in excluded))) if excluded else tree
 
 
 def count_contacts(

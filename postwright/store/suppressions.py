@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, TextClause, delete, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Row, TextClause, delete, or_, select, text
 
 from mailtypes.clock import Microseconds
 from mta.delivery import Happening, states_before
@@ -137,22 +138,7 @@ def _storing(connection: Connection) -> TextClause:
 
 
 def _stop_queued(connection: Connection, workspace_id: int, values: dict[str, object], now: Microseconds) -> None:
-    stoppable = ", ".join(f"'{state}'" for state in states_before(Happening.SUPPRESS))
-    in_scope = (
-        "given.scope = 'all' OR EXISTS (SELECT 1 FROM run AS r WHERE r.id = delivery.run_id AND"
-        " ((given.scope = 'stream' AND r.stream_id = given.scope_id)"
-        " OR (given.scope = 'list' AND r.list_id = given.scope_id)))"
-    )
-    stopped = connection.execute(
-        text(
-            "UPDATE delivery SET state = 'suppressed', settled_at = :now, reply_text = given.reason"
-            f" FROM {rowset(connection, 'given', _COLUMNS)}"
-            " WHERE delivery.workspace_id = :workspace AND delivery.address_key = given.address_key"
-            f" AND delivery.state IN ({stoppable}) AND ({in_scope})"
-            " RETURNING delivery.id, delivery.run_id, delivery.contact_id, delivery.reply_text"
-        ),
-        values,
-    ).all()
+    stopped = (_stop_found if connection.dialect.name == "sqlite" else _stop)(connection, values)
     events.append(
         connection,
         [
@@ -161,6 +147,40 @@ def _stop_queued(connection: Connection, workspace_id: int, values: dict[str, ob
         ],
         now,
     )
+
+
+_STOPPABLE = ", ".join(f"'{state}'" for state in states_before(Happening.SUPPRESS))
+_IN_SCOPE = (
+    "delivery.workspace_id = :workspace AND delivery.address_key = given.address_key"
+    f" AND delivery.state IN ({_STOPPABLE})"
+    " AND (given.scope = 'all' OR EXISTS (SELECT 1 FROM run AS r WHERE r.id = delivery.run_id AND"
+    " ((given.scope = 'stream' AND r.stream_id = given.scope_id)"
+    " OR (given.scope = 'list' AND r.list_id = given.scope_id))))"
+)
+
+
+def _stop(connection: Connection, values: dict[str, object]) -> Sequence[Row[*tuple[Any, ...]]]:
+    statement = text(
+        "UPDATE delivery SET state = 'suppressed', settled_at = :now, reply_text = given.reason"
+        f" FROM {rowset(connection, 'given', _COLUMNS)} WHERE {_IN_SCOPE}"
+        " RETURNING delivery.id, delivery.run_id, delivery.contact_id, delivery.reply_text"
+    )
+    return connection.execute(statement, values).all()
+
+
+def _stop_found(connection: Connection, values: dict[str, object]) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The same for SQLite, which begins an UPDATE with every delivery of the workspace. It has one writer at a time."""
+    statement = text(
+        "SELECT delivery.id, delivery.run_id, delivery.contact_id, given.reason"
+        f" FROM {rowset(connection, 'given', _COLUMNS)} CROSS JOIN delivery INDEXED BY ix_delivery_address"
+        f" WHERE {_IN_SCOPE}"
+    )
+    found = {row[0]: row for row in connection.execute(statement, values)}
+    if found:
+        change = "UPDATE delivery SET state = 'suppressed', settled_at = ?, reply_text = ? WHERE run_id = ? AND id = ?"
+        rows = [(values["now"], row[3], row[1], row[0]) for row in found.values()]
+        connection.exec_driver_sql(change, rows)
+    return list(found.values())
 
 
 def reasons(

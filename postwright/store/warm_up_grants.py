@@ -2,7 +2,8 @@
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Final
 
 from sqlalchemy import Connection, literal_column, select, text, tuple_, update
 
@@ -12,10 +13,15 @@ from postwright.store import recipients
 from postwright.store.campaigns import Run
 from postwright.store.recipients import Ending
 from postwright.store.records import table
+from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset
 
 _delivery = table("delivery")
 _HELD = _delivery.c.state == literal_column("'held'")
-_AGAIN = 50  # above every tier of engagement (store/preparation.py), below the sample of a test
+AGAIN: Final = 50
+"""The least priority of what was taken back: above every tier of engagement (store/preparation.py), below the sample of
+a test."""
+ENDED: Final = 0
+"""In place of the end of a grant that a decision has ended before its hour was over."""
 TAKEN_BACK = "warm-up"
 """Why a delivery waits whose grant is over, until the release that follows says more."""
 
@@ -86,22 +92,62 @@ def has_over(connection: Connection, now: Microseconds) -> bool:
     return connection.execute(text(_OVER), {"now": now, "limit": 1}).first() is not None
 
 
-def take_back(connection: Connection, now: Microseconds, *, limit: int = 2000) -> int:
+@dataclass(frozen=True, slots=True)
+class LostGrant:
+    """What some deliveries had whose grant is over and that were never tried: where to, from where (empty: anywhere
+    of the pool), and until when.
+    """
+
+    destination_id: int
+    egress: str
+    until: int
+
+
+def lost(connection: Connection, now: Microseconds, *, limit: int = 2000) -> list[LostGrant]:
+    """The grants that ended by their hour, of the untried among those that ``take_back`` takes at ``now``."""
+    statement = text(
+        f"WITH chosen AS ({_OVER}) SELECT DISTINCT destination_id, COALESCE(egress, ''), granted_until"  # noqa: S608
+        " FROM delivery JOIN chosen ON chosen.run_id = delivery.run_id AND chosen.id = delivery.id"
+        f" WHERE attempts = 0 AND granted_until > {ENDED} AND destination_id IS NOT NULL"
+    )
+    return [LostGrant(*row) for row in connection.execute(statement, {"now": now, "limit": limit})]
+
+
+_STOPPED = (
+    "attempts = 0 AND run_id IN (SELECT run.id FROM run WHERE run.state IN ('preparing', 'sending'))"
+    " AND NOT EXISTS (SELECT 1 FROM suspension s WHERE s.workspace_id = delivery.workspace_id"
+    " AND s.scope = 'domain:' || delivery.domain)"
+    " AND EXISTS (SELECT 1 FROM {stopped} WHERE one.destination_id = delivery.destination_id"
+    " AND one.egress = COALESCE(delivery.egress, '') AND one.until = delivery.granted_until)"
+)
+
+
+def take_back(
+    connection: Connection, now: Microseconds, stopped: Sequence[LostGrant] = (), *, limit: int = 2000
+) -> int:
     """Hold up to ``limit`` deliveries that are due and whose grant is over; returns how many.
 
     They come before those who were not let out yet. Who was not tried has lost no time: where the expiry counts from
-    the release, the next release begins it anew.
+    the release, the next release begins it anew. Who lost one of the grants ``stopped`` without having been tried is
+    marked (``store.warm_up_held_back``), until the next release: the end of the grant is kept below zero.
     """
     locked = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
     own = "SELECT run.expires_at FROM run WHERE run.id = delivery.run_id AND run.expiry IS NOT NULL"
+    values: dict[str, object] = {"now": now, "limit": limit, "why": TAKEN_BACK}
+    mark = "NULL"
+    if stopped:
+        columns = {"destination_id": BIGINT, "egress": TEXT, "until": BIGINT}
+        condition = _STOPPED.format(stopped=rowset(connection, "one", columns, "stopped"))
+        mark = f"CASE WHEN {condition} THEN -granted_until ELSE NULL END"
+        values["stopped"] = rows_json([asdict(one) for one in stopped])
     statement = text(
-        "UPDATE delivery SET state = 'held', waits_for = :why, granted_until = NULL,"  # noqa: S608
-        f" priority = CASE WHEN priority BETWEEN 0 AND {_AGAIN} THEN {_AGAIN} ELSE priority END,"
+        f"UPDATE delivery SET state = 'held', waits_for = :why, granted_until = {mark},"  # noqa: S608
+        f" priority = CASE WHEN priority BETWEEN 0 AND {AGAIN} THEN {AGAIN} ELSE priority END,"
         f" expires_at = CASE WHEN attempts = 0 THEN COALESCE(({own}), expires_at) ELSE expires_at END"
         " WHERE (run_id, id) IN"
         f" (WITH chosen AS ({_OVER}{locked}) SELECT run_id, id FROM chosen) AND state IN ('ready', 'deferred')"
     )
-    return connection.execute(statement, {"now": now, "limit": limit, "why": TAKEN_BACK}).rowcount
+    return connection.execute(statement, values).rowcount
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +180,10 @@ def end_grants(connection: Connection, reach: Reach, now: Microseconds) -> int:
     if reach.provider is not None:
         to = " AND destination_id IN (SELECT id FROM destination WHERE provider = :provider)"
         values["provider"] = reach.provider
+    by_state = " INDEXED BY ix_delivery_run_state" if connection.dialect.name == "sqlite" else ""
     statement = text(
-        f"UPDATE delivery SET granted_until = :now WHERE run_id IN ({runs}) AND state IN ('ready', 'deferred')"  # noqa: S608
+        f"UPDATE delivery{by_state} SET granted_until = {ENDED}"  # noqa: S608
+        f" WHERE run_id IN ({runs}) AND state IN ('ready', 'deferred')"
         f" AND (granted_until IS NULL OR granted_until > :now){to}"
     )
     return connection.execute(statement, values).rowcount

@@ -15,6 +15,7 @@ _plan, _step, _health = table("hygiene_plan"), table("hygiene_step"), table("lis
 _HARMFUL = (Health.REVIEW, Health.PAUSE)
 _MOST_PLANS = 1_000
 _MOST_HARMFUL = 100
+_MOST_HEALTHY = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def count_looked_at(connection: Connection, workspace_id: int, since: Microsecon
     """
     audience = (_contact.c.workspace_id == workspace_id, _contact.c.archived_at.is_(None))
     harmful = _harmful(connection, workspace_id, since)
-    looks = or_(_by_plans(connection, workspace_id, since), _by_health(workspace_id, since, window))
+    looks = or_(_by_plans(connection, workspace_id, since), _by_health(connection, workspace_id, since, window))
     spoilt = exists().where(
         _membership.c.contact_id == _contact.c.id, _membership.c.list_id.in_([list_id for list_id, _ in harmful])
     )
@@ -67,7 +68,9 @@ def _by_plans(connection: Connection, workspace_id: int, since: Microseconds) ->
     rows = connection.execute(statement.order_by(_plan.c.id.desc()).limit(_MOST_PLANS)).all()
     whole = [row for row in rows if json.loads(row.terms).get("tree") is None]
     over_all = max((int(row.made_at) for row in whole if row.list_id is None), default=None)
-    of_lists = [int(row.id) for row in whole if row.list_id is not None]
+    # Of a list its last plan says all that those before it do.
+    in_order = sorted((int(row.made_at), int(row.list_id), int(row.id)) for row in whole if row.list_id is not None)
+    of_lists = list({list_id: plan_id for _, list_id, plan_id in in_order}.values())
     found: list[ColumnElement[bool]] = []
     if over_all is not None:
         found.append(_contact.c.created_at <= over_all)
@@ -83,21 +86,22 @@ def _by_plans(connection: Connection, workspace_id: int, since: Microseconds) ->
     return or_(false(), *found)
 
 
-def _by_health(workspace_id: int, since: Microseconds, window: int) -> ColumnElement[bool]:
-    other = _membership.alias("other")
-    members = select(func.count()).where(other.c.list_id == _health.c.list_id).scalar_subquery()
-    healthy = (
-        select(_health.c.list_id, _health.c.judged_at)
-        .where(
-            _health.c.workspace_id == workspace_id,
-            _health.c.health == Health.HEALTHY,
-            _health.c.judged_at >= since,
-            _health.c.sent >= members,
-        )
-        .subquery()
+def _by_health(connection: Connection, workspace_id: int, since: Microseconds, window: int) -> ColumnElement[bool]:
+    members = select(func.count()).where(_membership.c.list_id == _health.c.list_id).scalar_subquery()
+    # Looked up first, so that the members of a list are counted once, and not again for each contact.
+    healthy = select(_health.c.list_id).where(
+        _health.c.workspace_id == workspace_id,
+        _health.c.health == Health.HEALTHY,
+        _health.c.judged_at >= since,
+        _health.c.sent >= members,
     )
+    newest_first = healthy.order_by(_health.c.judged_at.desc(), _health.c.list_id).limit(_MOST_HEALTHY)
+    list_ids = [int(row[0]) for row in connection.execute(newest_first)]
+    if not list_ids:
+        return false()
     return exists().where(
         _membership.c.contact_id == _contact.c.id,
-        _membership.c.list_id == healthy.c.list_id,
-        _membership.c.joined_at <= healthy.c.judged_at - window,
+        _membership.c.list_id.in_(list_ids),
+        _health.c.list_id == _membership.c.list_id,
+        _membership.c.joined_at <= _health.c.judged_at - window,
     )

@@ -14,7 +14,7 @@ from postwright.store.database import TIME_SQL
 from postwright.store.events import Event, NewEvent, append
 from postwright.store.log_reading import Place, counted_up_to, of_kinds, upsert, waiting, window_end
 from postwright.store.records import fetch_all, fetch_one, select_as, table
-from postwright.store.webhooks import DISABLED, ENABLED, Endpoint, Feed
+from postwright.store.webhooks import DISABLED, ENABLED, Endpoint, Feed, origin_of
 
 _endpoint, _feed, _told = table("webhook_endpoint"), table("webhook_feed"), table("webhook_delivery")
 _event, _watermark = table("event"), table("watermark")
@@ -219,7 +219,7 @@ def store_progress(connection: Connection, claimed: Claimed, progress: Progress,
 
 
 def _tell_of_disabling(connection: Connection, endpoint: Endpoint, reason: str, now: Microseconds) -> None:
-    data = {"endpoint": endpoint.public_id, "url": endpoint.url, "reason": reason}
+    data = {"endpoint": endpoint.public_id, "url": origin_of(endpoint.url), "reason": reason}
     append(connection, [NewEvent(endpoint.workspace_id, "webhook_disabled", now, data=data)], now)
 
 

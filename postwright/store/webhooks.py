@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, delete, func, select, update
 
@@ -18,6 +19,15 @@ ENABLED, DISABLED, REMOVED = "enabled", "disabled", "removed"
 ENDPOINT_PREFIX = "whk"
 LIVE, REPLAY = "live", "replay"
 _PURGE = 2_000
+
+
+def origin_of(url: str) -> str:
+    """Scheme and host of a URL. Who may read the log need not know the rest: the path is often the receiver's key."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    except ValueError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

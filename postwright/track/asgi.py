@@ -24,6 +24,7 @@ from tracking.pixel import PIXEL, PIXEL_HEADERS
 from tracking.tokens import TokenKind
 from tracking.unsubscribe import MAX_ONE_CLICK_OCTETS
 from tracking.urls import read_path
+from tracking.verdicts.features import HONEYPOT_LINK
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -33,6 +34,12 @@ _Answer: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
 _LOG = logging.getLogger(__name__)
 _NO_STORE = (b"cache-control", b"no-store")
 _PIXEL_ANSWER: _Answer = (200, list(PIXEL_HEADERS), PIXEL)
+_NOTHING_ANSWER: Final[_Answer] = (
+    200,
+    [(b"content-type", b"text/plain; charset=utf-8"), _NO_STORE, (b"x-robots-tag", b"noindex")],
+    b"",
+)
+"""For the link that no reader sees: it leads nowhere."""
 _PIXEL_START: Final = {"type": "http.response.start", "status": 200, "headers": list(PIXEL_HEADERS)}
 _PIXEL_BODY: Final = {"type": "http.response.body", "body": PIXEL}
 _INTERNAL: Final = frozenset({"/ask", "/metrics"})
@@ -153,6 +160,9 @@ class TrackApplication:
         if claims is None:
             return _unknown(scope)
         _CLICKS.inc()
+        if claims.link == HONEYPOT_LINK:
+            await self._engagement.found_honeypot(claims, self._visitors.read(scope))
+            return _NOTHING_ANSWER
         target = await self._engagement.clicked(claims, self._visitors.read(scope), is_fetch=scope["method"] == "GET")
         if target is None:
             return _unknown(scope)

@@ -40,7 +40,13 @@ _FRAME = struct.Struct(">II")
 _FIXED = struct.Struct(">BQHQB")
 _MAX_ADDRESS: Final = 45
 _MAX_CONTENT: Final = _FIXED.size + _MAX_ADDRESS + 4 * MAX_USER_AGENT
-_CODES: Final = {VisitKind.OPEN: 1, VisitKind.CLICK: 2, VisitKind.LOOK: 3, VisitKind.UNSUBSCRIBE: 4}
+_CODES: Final = {
+    VisitKind.OPEN: 1,
+    VisitKind.CLICK: 2,
+    VisitKind.LOOK: 3,
+    VisitKind.UNSUBSCRIBE: 4,
+    VisitKind.HONEYPOT: 5,
+}
 _KINDS: Final = {code: kind for kind, code in _CODES.items()}
 
 DROPPED = Counter("postwright_track_dropped_total", "Opens that were not recorded", ["reason"])

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from postwright.services.errors import Problem, RefusedError
 from postwright.store.campaigns import Campaign
 from postwright.web.campaign_form import EMPTY, FIELDS, draft_from, values_of
+from postwright.web.form_numbers import read_number
 from postwright.web.hrefs import campaign_href, read_campaign
 from postwright.web.language import gettext
 from postwright.web.site import Site, go_to, visitor_of
@@ -75,9 +76,9 @@ class CampaignEditPages:
         """Say which variant the rest gets."""
         campaign = await self._campaign(request, public_id)
         status = await self._campaigns.status(campaign.workspace_id, campaign.id)
-        number = str(request.state.form.get("variant", ""))
-        if status.run is not None and number.isdecimal():
-            await self._site.services.experiment_runs.choose(campaign.workspace_id, status.run.id, int(number))
+        number = read_number(request.state.form.get("variant"))
+        if status.run is not None and number is not None:
+            await self._site.services.experiment_runs.choose(campaign.workspace_id, status.run.id, number)
         return go_to(f"{campaign_href(campaign)}?done=chosen")
 
     def _acting(self, name: str) -> Callable[[Request, str], Awaitable[Response]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mailtypes.clock import SECOND, Microseconds
 from mailtypes.saying import say
@@ -14,6 +14,7 @@ from postwright.services.campaign_senders import CampaignSender, from_json
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.experiment_terms import ExperimentDraft, VariantDraft
 from postwright.store.campaigns import Campaign
+from postwright.web.form_numbers import read_number
 
 FIELDS: Final = (
     *("name", "list", "segment", "without", "template", "subject", "from_name", "from_address", "reply_to"),
@@ -64,11 +65,11 @@ def draft_from(form: Mapping[str, str]) -> CampaignDraft:
     return CampaignDraft(
         name=given["name"],
         audience=AudienceDraft(
-            int(given["list"]) if given["list"].isdecimal() else None,
+            read_number(given["list"]),
             {"segment": given["segment"]} if given["segment"] else None,
             tuple(without),
         ),
-        template_id=int(given["template"]) if given["template"].isdecimal() else 0,
+        template_id=read_number(given["template"]) or 0,
         from_address=given["from_address"],
         from_name=given["from_name"],
         reply_to=given["reply_to"] or None,
@@ -153,19 +154,26 @@ def _tested(draft: ExperimentDraft) -> dict[str, str]:
 def _number(given: Mapping[str, str], name: str, otherwise: str) -> int:
     text = given[name] or otherwise
     if not (text.isascii() and text.isdecimal() and len(text) <= 9):
-        raise RefusedError.of([Problem("number", f"'{text[:40]}' is no whole number.", name, "", "Write digits.")])
+        raise RefusedError.of(
+            [Problem("number", say("'%(text)s' is no whole number.", text=text[:40]), name, "", say("Write digits."))]
+        )
     return int(text)
 
 
 def _moment(text: str, zone: str) -> Microseconds:
     try:
         moment = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone))
-    except (ValueError, OSError) as error:
+        at = round(moment.timestamp() * SECOND)
+    except (ValueError, OSError, OverflowError, ZoneInfoNotFoundError) as error:
         problem = Problem(
-            "moment", f"'{text[:40]}' in {zone[:60]} is no moment.", "starts_at", "", "Pick a date and time."
+            "moment",
+            say("'%(text)s' in %(zone)s is no moment.", text=text[:40], zone=zone[:60]),
+            "starts_at",
+            "",
+            say("Pick a date and time."),
         )
         raise RefusedError.of([problem]) from error
-    return Microseconds(round(moment.timestamp() * SECOND))
+    return Microseconds(at)
 
 
 def _local(at: int, zone: str) -> str:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
 
+from babel.dates import format_datetime
+
 from postwright.chart_spec import Band, Bars, ChartSpec, Line, Series, Theme, Tone
 from postwright.services.statistics import StatisticRow, StatisticTable
-from postwright.web.language import gettext
+from postwright.web.language import gettext, speech
 from postwright.web.words import REASONS
 
 _MOST_ROWS = 12
@@ -51,7 +53,7 @@ def _hours(reported: Reported, theme: Theme) -> ChartSpec | None:
         Line(gettext("deferred"), moments, [float(one["deferred"]) for one in counts], Tone.ATTENTION),
     ]
     title = gettext("Deliveries by hour")
-    return ChartSpec(title, series, "UTC", gettext("recipients"), theme=theme, size=(_WIDTH, 320))
+    return ChartSpec(title, series, speech().zone, gettext("recipients"), theme=theme, size=(_WIDTH, 320))
 
 
 def _answers(reported: Reported, theme: Theme) -> ChartSpec | None:
@@ -68,7 +70,7 @@ def _answers(reported: Reported, theme: Theme) -> ChartSpec | None:
         Line(gettext("clicked, at least"), moments, clicked, Tone.GOOD),
     ]
     title = gettext("Opens and clicks by people, added up")
-    return ChartSpec(title, series, "UTC", gettext("recipients"), theme=theme, size=(_WIDTH, 320))
+    return ChartSpec(title, series, speech().zone, gettext("recipients"), theme=theme, size=(_WIDTH, 320))
 
 
 def _providers(reported: Reported, theme: Theme) -> ChartSpec | None:
@@ -122,5 +124,10 @@ def _short(text: str) -> str:
 
 
 def _moment(key: str) -> datetime:
-    """An hour as statistics name it."""
-    return datetime.fromisoformat(key).replace(tzinfo=UTC)
+    """An hour as statistics name it, on the clock of the page's zone: charts draw what a clock shows."""
+    return datetime.fromisoformat(key).replace(tzinfo=UTC).astimezone(speech().tzinfo).replace(tzinfo=None)
+
+
+def hour_in_zone(key: str) -> str:
+    """An hour as statistics name it, as the reader's clock shows it."""
+    return format_datetime(_moment(key), "d MMM y, HH:mm", locale=speech().locale)

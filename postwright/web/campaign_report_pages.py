@@ -15,7 +15,7 @@ from postwright.store.public_ids import PublicIdSyntaxError, read_public_id
 from postwright.store.public_ids import public_id as written_id
 from postwright.store.statistics import RunFilter
 from postwright.web.campaign_comparison import own_chart, shown_comparison
-from postwright.web.campaign_report import Reported, chart_of
+from postwright.web.campaign_report import Reported, chart_of, hour_in_zone
 from postwright.web.headers import UNTRUSTED_LOGO_POLICY
 from postwright.web.hrefs import read_campaign
 from postwright.web.progress import progress_of
@@ -48,6 +48,7 @@ class CampaignReportPages:
             "campaign": status.campaign,
             "status": status,
             "progress": progress_of(status, self._site.now()),
+            "hour_in_zone": hour_in_zone,
             "reported": None if status.run is None else await self._reported(status),
         }
         return self._site.page(request, "campaign_report", context)

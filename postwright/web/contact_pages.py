@@ -13,11 +13,12 @@ from postwright.services.contact_timeline import EntryKind, TimelineEntry
 from postwright.services.contacts import TRACKING, BulkChange, ContactWanted, FullContact
 from postwright.services.errors import Problem, RefusedError
 from postwright.store.contact_book import ContactChange, ContactQuery
+from postwright.web.event_words import EVENTS
 from postwright.web.hrefs import contact_href, read_contact
 from postwright.web.language import N_, Texts, gettext
 from postwright.web.site import Site, go_to, visitor_of
 from postwright.web.tables import ChosenFilter, Column, page_of
-from postwright.web.words import EVENTS, Tone, Word, word
+from postwright.web.words import Tone, Word, word
 
 _PER_PAGE = 50
 _LONGEST = 4096

@@ -53,12 +53,18 @@ class DomainDraftPages:
         if len(draft) > MAX_DRAFT:
             problem = Problem(
                 "draft_too_long",
-                f"The draft has {len(draft):,} characters; {MAX_DRAFT:,} are read.",
-                next_step="Paste only the records that change.",
+                say(
+                    "The draft has %(count)s characters; %(max_draft)s are read.",
+                    count=f"{len(draft):,}",
+                    max_draft=f"{MAX_DRAFT:,}",
+                ),
+                next_step=say("Paste only the records that change."),
             )
             return self._page(request, domain, draft[:MAX_DRAFT], problems=(problem,))
         if not draft.strip():
-            problem = Problem("no_draft", "There is no draft yet.", next_step="Paste one record or more, a line each.")
+            problem = Problem(
+                "no_draft", say("There is no draft yet."), next_step=say("Paste one record or more, a line each.")
+            )
             return self._page(request, domain, draft, problems=(problem,))
         try:
             found = await self._domains.what_if(domain.workspace_id, domain.name, Zone.parse(draft))

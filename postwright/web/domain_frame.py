@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, Problem
 from postwright.store.domains import SenderDomain
 from postwright.web.gate import ForbiddenError
@@ -41,7 +42,7 @@ class DomainFrame:
     async def domain_for_admin(self, request: Request, name: str, what: str) -> SenderDomain:
         """The same for what only admins may do; raises ``ForbiddenError`` for others."""
         if not visitor_of(request).is_admin:
-            raise ForbiddenError(f"Only an admin can {what}.")
+            raise ForbiddenError(say("Only an admin can %(what)s.", what=what))
         return await self.domain(request, name)
 
     def page(

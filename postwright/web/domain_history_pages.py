@@ -11,8 +11,9 @@ from starlette.responses import Response
 from mailtypes.clock import DAY
 from postwright.store.events import Event, EventFilter
 from postwright.web.domain_frame import DomainFrame
+from postwright.web.event_words import EVENTS
 from postwright.web.site import Site
-from postwright.web.words import DOMAIN, EVENTS, FINDING, KEY, TOPICS, Word, word
+from postwright.web.words import DOMAIN, FINDING, KEY, TOPICS, Word, word
 
 _KINDS = (
     "domain_state_changed",

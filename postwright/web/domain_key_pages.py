@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mailtypes.saying import say
 from postwright.services.errors import Problem, RefusedError
 from postwright.store.domains import SenderDomain
 from postwright.web.domain_frame import DomainFrame
@@ -32,7 +33,7 @@ class DomainKeyPages:
 
     async def rotate(self, request: Request, name: str) -> Response:
         """Make the next key; for admins."""
-        domain = await self._frame.domain_for_admin(request, name, "replace a signing key")
+        domain = await self._frame.domain_for_admin(request, name, say("replace a signing key"))
         with_ed25519 = request.state.form.get("ed25519") == "yes"
         try:
             await self._site.services.key_rotation.rotate(domain, with_ed25519=with_ed25519)

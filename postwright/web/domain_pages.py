@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from dns_checks.publish import RecordToPublish
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.errors import Problem, RefusedError
 from postwright.store.domains import SenderDomain
 from postwright.web.domain_audit import Advice, Alarm, Audit, advice_on, alarms_of
@@ -73,7 +74,7 @@ class DomainPages:
         """Add a domain; for admins."""
         visitor = visitor_of(request)
         if not visitor.is_admin:
-            raise ForbiddenError("Only an admin can add a sender domain.")
+            raise ForbiddenError(say("Only an admin can add a sender domain."))
         name = str(request.state.form.get("name", ""))[:300].strip()
         try:
             domain = await self._domains.add(visitor.workspace_id, name)

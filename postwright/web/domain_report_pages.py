@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from dns_checks.reports import MAX_OCTETS
 from mailtypes.clock import DAY
+from mailtypes.saying import joined, say
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.reports import TakenReport
 from postwright.store.domains import SenderDomain
@@ -41,11 +42,11 @@ class DomainReportPages:
 
     async def take(self, request: Request, name: str) -> Response:
         """Store a report from a file; for admins."""
-        domain = await self._frame.domain_for_admin(request, name, "add reports")
+        domain = await self._frame.domain_for_admin(request, name, say("add reports"))
         file = request.state.form.get("file")
         if not isinstance(file, UploadFile) or not file.filename:
             problem = Problem(
-                "no_file", "There is no file.", "file", "", "Choose a report: XML, JSON, gzip, zip or a mail."
+                "no_file", say("There is no file."), "file", "", say("Choose a report: XML, JSON, gzip, zip or a mail.")
             )
             return await self._page(request, domain, problems=(problem,))
         workspace_id = visitor_of(request).workspace_id
@@ -86,9 +87,9 @@ def _kept(file_name: str, problem: Problem) -> Problem:
     shown = file_name[:200]
     return Problem(
         problem.code,
-        f"“{shown}” could not be read: {problem.sentence}",
+        say("“%(name)s” could not be read: %(sentence)s", name=shown, sentence=problem.sentence),
         place=problem.place,
-        next_step=" ".join(part for part in (problem.next_step, "The file is kept.") if part),
+        next_step=joined([part for part in (problem.next_step, say("The file is kept.")) if part], " "),
     )
 
 

@@ -1,6 +1,5 @@
 """The log of events: the newest first, by kind, each with what it is about and why."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,17 +8,22 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mailtypes.saying import Saying
+from postwright.services.event_fields import told_data
 from postwright.services.event_vocabulary import KINDS
+from postwright.services.hygiene_terms import told_without_terms
 from postwright.store.event_search import EventPage
 from postwright.store.events import Event
 from postwright.store.public_ids import public_id
 from postwright.web.domain_history_pages import domain_event
+from postwright.web.event_words import EVENT_GROUPS, EVENTS
 from postwright.web.happenings import Happening, happening_of
 from postwright.web.hrefs import domain_href
-from postwright.web.language import N_, gettext
+from postwright.web.language import N_, gettext, speech
 from postwright.web.site import Site, visitor_of
 from postwright.web.tables import ChosenFilter, Column, csv_file, page_of
-from postwright.web.words import EVENT_GROUPS, EVENTS, word
+from postwright.web.words import word
+from warmup.documents import read_decision
 
 _PER_PAGE = 50
 _EXPORTED = 10_000
@@ -103,7 +107,7 @@ class EventPages:
 
 def event_line(event: Event) -> EventLine:
     """A line of an event that is about no message."""
-    data = json.loads(event.data)
+    data = told_data(event)
     happening = happening_of(event)
     about, href = _subject(data)
     told = domain_event(event, about) if href.startswith("/domains/") else None
@@ -114,6 +118,8 @@ def event_line(event: Event) -> EventLine:
 def _subject(data: dict[str, Any]) -> tuple[str, str]:
     if isinstance(data.get("domain"), str) and "scope" not in data:
         return data["domain"], domain_href(data["domain"])
+    if isinstance(data.get("plan"), int):
+        return gettext("Plan %(number)s", number=data["plan"]), f"/hygiene/{data['plan']}"
     scope = str(data.get("scope") or "")
     if scope.startswith("destination:"):
         return str(data.get("site") or data.get("target") or scope), f"/queue/{scope.partition(':')[2]}"
@@ -124,10 +130,21 @@ def _subject(data: dict[str, Any]) -> tuple[str, str]:
 
 
 def _reasons(data: dict[str, Any]) -> list[str]:
-    told = [str(data[name]) for name in ("rule", "evidence", "note", "sentence", "detail") if data.get(name)]
+    if isinstance(data.get("evidence"), list):  # a decision of a warm-up: its sentence says all of it
+        told = [read_decision(data).sentence()]
+    elif "plan" in data:
+        told = [one] if (one := _of_plan(str(data.get("sentence", "")))) else []
+    else:
+        told = [str(data[name]) for name in ("rule", "evidence", "note", "sentence", "detail") if data.get(name)]
     if data.get("by"):
         told.append(gettext("By %(who)s.", who=data["by"]))
     return told
+
+
+def _of_plan(sentence: str) -> str:
+    """Whom a hygiene plan is about; nothing where the log alone cannot say it in the language of the page."""
+    again = told_without_terms(sentence)
+    return again if isinstance(again, Saying) or speech().language == "en" else ""
 
 
 def event_tabs(here: str, *, is_admin: bool) -> list[tuple[str, str, bool]]:

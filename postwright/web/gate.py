@@ -71,6 +71,11 @@ class Gate:
         """The prefix binds the cookie to this host and to https (RFC 6265bis section 4.1.3.2)."""
         return "__Host-postwright" if self._https else "postwright"
 
+    @property
+    def mark_name(self) -> str:
+        """The cookie by which a browser is known from an earlier sign-in; it opens nothing."""
+        return f"{self.cookie_name}-known"
+
     def route_class(self) -> type[APIRoute]:
         """Routes whose handlers stand behind this gate."""
         gate = self
@@ -134,6 +139,8 @@ class Gate:
         return Visitor(signed_in)
 
     async def _admit(self, request: Request) -> None:
+        if "\x00" in request.scope["path"] or "%00" in request.url.query:
+            raise HTTPException(400)
         if request.url.path in {SIGN_IN, WELCOME}:
             if request.method == "POST":
                 _check_same_origin(request)
@@ -168,7 +175,10 @@ class Gate:
         if int(length) > limit:
             raise HTTPException(413)
         fields = _MOST_FIELDS if _WIDE_FORMS.fullmatch(request.url.path) else _MAX_FIELDS
-        return await request.form(max_files=1, max_fields=fields)
+        form = await request.form(max_files=1, max_fields=fields)
+        if any("\x00" in text for pair in form.multi_items() for text in pair if isinstance(text, str)):
+            raise HTTPException(400)  # PostgreSQL stores none, and nobody types one
+        return form
 
     def _largest_file(self, path: str) -> int:
         if path in (_IMPORTS, _SUPPRESSIONS):

@@ -1,17 +1,18 @@
 """Events of the log as lines of a timeline: what, when, why, what the other side said."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mailtypes.clock import DAY, MINUTE, SECOND
 from postwright.services.errors import NotFoundError
+from postwright.services.event_fields import told_data
 from postwright.services.log import Log
 from postwright.store.events import Event, EventFilter
 from postwright.store.recipients import DeliveryRecord
+from postwright.web.event_words import EVENTS
 from postwright.web.language import N_, Texts, gettext
-from postwright.web.words import EVENTS, REASONS, Word, word
+from postwright.web.words import REASONS, Word, word
 
 _WINDOWS = (2 * SECOND, 30 * SECOND, 10 * MINUTE, DAY, 4000 * DAY)
 _SHOWN = 12
@@ -38,7 +39,7 @@ _CAUSES = Texts({"lease": N_("The worker vanished while it was sending, so nobod
 
 def happening_of(event: Event, delivery: DeliveryRecord | None = None) -> Happening:
     """An event as a line."""
-    data = json.loads(event.data)
+    data = told_data(event)
     code, text = data.get("reply_code"), _text(data, "reply")
     return Happening(
         word=word(EVENTS, event.kind),

@@ -9,17 +9,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailtypes.clock import DAY, Microseconds, as_datetime
+from mailtypes.saying import joined
 from postwright.services.destinations import DestinationState, DestinationStatus
 from postwright.services.overview import DayBudget
 from postwright.store.domains import SenderDomain
 from postwright.web.campaign_pages import campaign_rows, newest_campaigns
 from postwright.web.domain_audit import Audit, alarms_of
 from postwright.web.event_pages import event_line
+from postwright.web.event_words import TODAY
 from postwright.web.formats import number
 from postwright.web.hrefs import domain_href
 from postwright.web.language import gettext, ngettext, speech
 from postwright.web.site import Site, visitor_of
-from postwright.web.words import TODAY, Tone, Word
+from postwright.web.words import Tone, Word
 
 _LATEST = 6
 _MOST_RUNNING = 10
@@ -99,7 +101,7 @@ class HomePage:
             if event.kind not in _TOLD_BY_STATE:
                 line = event_line(event)
                 tone, label = line.happening.word.tone, line.happening.word.label
-                alarms.append(HomeAlarm(tone, label, event.occurred_at, line.href, line.about, " ".join(line.lines)))
+                alarms.append(HomeAlarm(tone, label, event.occurred_at, line.href, line.about, joined(line.lines, " ")))
         return sorted(alarms, key=lambda one: (one.tone is not Tone.BAD, -(one.since or 0)))[:8]
 
     async def _waits(self, workspace_id: int, destinations: Sequence[DestinationStatus]) -> Sequence[Waits]:

@@ -9,17 +9,25 @@ from starlette.responses import JSONResponse, Response
 from hygiene.bounce_policy import SOFT_BOUNCE_PRESETS
 from hygiene.dormancy import PRESETS
 from hygiene.pruning import Move
+from hygiene.segments.describe import meaning
 from mailtypes.errors import InputSyntaxError
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.hygiene_plans import HygienePlans, PlanSummary
 from postwright.services.hygiene_schedule import HygieneSchedule
-from postwright.services.hygiene_terms import PlanTerms
+from postwright.services.hygiene_terms import PlanTerms, told_again
 from postwright.services.list_health import ListsHealth
 from postwright.web import formats
+from postwright.web.audience_words import (
+    HYGIENE_MOVES,
+    HYGIENE_PRESETS,
+    LIST_HEALTH,
+    PLAN_STATES,
+    SOFT_BOUNCE_POLICIES,
+)
+from postwright.web.form_numbers import read_number
 from postwright.web.language import gettext
 from postwright.web.site import Site, go_to, visitor_of
 from postwright.web.undo import Offer
-from postwright.web.words import HYGIENE_MOVES, HYGIENE_PRESETS, LIST_HEALTH, PLAN_STATES, SOFT_BOUNCE_POLICIES
 
 _PER_PAGE = 100
 _AT_ONCE = 8  # chunks that a request waits for; the scheduler does the rest
@@ -59,10 +67,11 @@ class HygienePages:
 
     async def _overview(self, request: Request, problems: tuple[Problem, ...] = ()) -> Response:
         workspace_id = visitor_of(request).workspace_id
-        plans = await self._plans.page(workspace_id, limit=1000)
+        plans = list(reversed(await self._plans.page(workspace_id, limit=1000)))[:_SHOWN_PLANS]
         context = {
             "lists": await self._health.all(workspace_id),
-            "plans": list(reversed(plans))[:_SHOWN_PLANS],
+            "plans": plans,
+            "sentences": {plan.id: told_again(plan.sentence, plan.terms) for plan in plans},
             "health_words": LIST_HEALTH,
             "states": PLAN_STATES,
             "presets": [HYGIENE_PRESETS[name] for name in PRESETS],
@@ -126,6 +135,8 @@ class HygienePages:
         context = {
             "summary": summary,
             "plan": summary.plan,
+            "sentence": told_again(summary.plan.sentence, summary.plan.terms),
+            "why_chosen": "" if summary.terms.tree is None else meaning(summary.terms.tree),
             "href": f"/hygiene/{plan_id}",
             "state": PLAN_STATES[summary.plan.state],
             "moves": [(HYGIENE_MOVES[name], number) for name, number in sorted(summary.moves.items())],
@@ -199,6 +210,7 @@ def _offer(request: Request, summary: PlanSummary) -> Offer | None:
 
 
 def _read(plan_id: str) -> int:
-    if not plan_id.isascii() or not plan_id.isdigit() or len(plan_id) > 18:
+    found = read_number(plan_id)
+    if found is None:
         raise NotFoundError("hygiene plan")
-    return int(plan_id)
+    return found

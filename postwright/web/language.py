@@ -105,6 +105,8 @@ def N_(message: str) -> str:  # noqa: N802 - the name that gettext's tools know
 
 def gettext(message: str, /, **values: object) -> str:
     """The message in the language of the present page; ``%(name)s`` stands for a value, ``%`` for itself without."""
+    if not message:  # a catalogue has its own header there
+        return ""
     text: str = _translations(speech().language).ugettext(message)
     return text % values if values else text
 

@@ -1,6 +1,7 @@
-"""All pages as one router."""
+"""All pages over one router."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -37,13 +38,20 @@ from postwright.web.webhook_pages import WebhookPages
 from postwright.web.welcome_page import WelcomePage
 
 
-def create_pages(services: WebServices) -> APIRouter:
-    """The router with all pages; their static files are mounted beside it at ``/static``."""
-    router, _ = _built(services)
-    return router
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """All pages; their static files are mounted beside ``router`` at ``/static``.
+
+    ``not_found`` is the application's exception handler for 404 and 405 outside of the API: an address that no page
+    has.
+    """
+
+    router: APIRouter
+    not_found: Callable[[Request, Exception], Awaitable[Response]]
 
 
-def _built(services: WebServices) -> tuple[APIRouter, Gate]:
+def create_pages(services: WebServices) -> Pages:
+    """Build all pages over the services."""
     site = Site(services)
     gate = Gate(site)
     router = APIRouter(route_class=gate.route_class(), include_in_schema=False)
@@ -73,13 +81,10 @@ def _built(services: WebServices) -> tuple[APIRouter, Gate]:
     if services.mailboxes is not None:
         MailboxPages(site, services.mailboxes).add_to(router)
     site.rail = places_among({route.path for route in router.routes if isinstance(route, APIRoute)})
-    return router, gate
+    return Pages(router, _not_found(gate))
 
 
-def not_found_page(services: WebServices) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """The application's exception handler for 404 and 405 outside of the API: an address that no page has."""
-    _, gate = _built(services)
-
+def _not_found(gate: Gate) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def answer(request: Request, error: Exception) -> Response:
         speak(chosen_speech(request.cookies, request.headers.get("Accept-Language", "")))
         await gate.recognise(request)

@@ -10,7 +10,9 @@ from starlette.responses import Response
 from mailtypes.clock import MINUTE, Microseconds
 from postwright.services.destinations import DestinationStatus, Note, QueueTarget, SlowedPace
 from postwright.services.errors import NotFoundError, Problem, RefusedError
+from postwright.web.form_numbers import read_number
 from postwright.web.formats import number
+from postwright.web.gate import ForbiddenError
 from postwright.web.happenings import happening_of
 from postwright.web.language import N_, gettext, ngettext
 from postwright.web.site import Site, go_to, visitor_of
@@ -104,6 +106,8 @@ class QueuePages:
     def _act(self, name: str) -> Callable[[Request, str], Awaitable[Response]]:
         async def act(request: Request, destination_id: str) -> Response:
             visitor, form = visitor_of(request), request.state.form
+            if name == "fail" and not visitor.is_admin:
+                raise ForbiddenError(gettext("Only an admin gives up what waits, since nobody can take it back."))
             target = QueueTarget(destination_id=_read(destination_id))
             note = Note(visitor.signed_in.address, str(form.get("note", "")))
             span = _SPANS.get(str(form.get("span", "")))
@@ -124,9 +128,10 @@ class QueuePages:
 
 
 def _read(destination_id: str) -> int:
-    if not destination_id.isascii() or not destination_id.isdigit() or len(destination_id) > 18:
+    found = read_number(destination_id)
+    if found is None:
         raise NotFoundError("destination")
-    return int(destination_id)
+    return found
 
 
 def _offer(request: Request, destination_id: int) -> Offer | None:

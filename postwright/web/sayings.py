@@ -16,8 +16,10 @@ from postwright.web.language import catalogue_files, gettext, read_catalogues, s
 
 _PLACE = re.compile(r"%\((\w+)\)s")
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"  # Unicode Standard Annex 9, section 2.4.2
+_RIGHT_TO_LEFT_MARK = "\u200f"
+"""Leads a sentence of ours, so that ``dir="auto"`` is not misled by a name or a number at its beginning."""
 _LONGEST = 4_000  # characters of a stored text
-_FEWEST_LETTERS = 6  # of a template that a stored text may be recognised by
+_FEWEST_LETTERS = 8  # of a template that a stored text may be recognised by
 _FEWEST_OF_A_PAGE = 10  # of those that stand in the other catalogues, among words for buttons
 _DEEPEST = 4
 _SENTENCES = re.compile(r"[.!?] [A-Z]")  # what is no value of one sentence, but several of them
@@ -68,9 +70,12 @@ def told(text: str) -> str:
         return ""
     if speech().language == "en":
         return str(text)
-    if isinstance(text, Saying):
-        return _filled(text.template, text.values)
-    return _recalled(str(text), speech().language)
+    said = _said(text)
+    return f"{_RIGHT_TO_LEFT_MARK}{said}" if said != text and speech().direction == "rtl" else said
+
+
+def _said(text: str) -> str:
+    return _filled(text.template, text.values) if isinstance(text, Saying) else _recalled(text, speech().language)
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
@@ -80,7 +85,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 def _value(value: str) -> str:
     """A value as it stands in a sentence: isolated, so that it does not turn around what is beside it."""
-    said = told(value)
+    said = _said(value)
     if not said or said != value or isinstance(value, Saying):
         return said
     return f"{_FIRST_STRONG_ISOLATE}{said}{_POP_ISOLATE}"

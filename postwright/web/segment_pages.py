@@ -11,12 +11,14 @@ from starlette.responses import JSONResponse, Response
 from hygiene.segments.describe import describe
 from hygiene.segments.parse import parse
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import joined, say
 from postwright.services.errors import Problem, RefusedError
 from postwright.services.segments import read_tree
 from postwright.store.segments import Segment
 from postwright.web import formats
 from postwright.web.hrefs import read_segment, segment_href
 from postwright.web.language import N_, Texts, ngettext
+from postwright.web.sayings import told
 from postwright.web.segment_form import MOST_ROWS, BuilderForm, ConditionRow, as_form, read_form
 from postwright.web.site import Site, go_to, visitor_of
 
@@ -136,15 +138,15 @@ class SegmentPages:
     async def count(self, request: Request) -> Response:
         """How many contacts the form's tree has now, for the script of the builder."""
         counted, sentence, problem = await self._counted(request, _tree_of(request.state.form))
-        told = "" if counted is None else _contacts(counted)
-        return JSONResponse({"count": told, "sentence": sentence, "problem": problem})
+        count = "" if counted is None else _contacts(counted)
+        return JSONResponse({"count": count, "sentence": told(sentence), "problem": told(problem)})
 
     async def _counted(self, request: Request, tree: Mapping[str, Any]) -> tuple[int | None, str, str]:
         try:
             node = parse(tree)
             return await self._segments.count(visitor_of(request).workspace_id, node), describe(node), ""
         except InputSyntaxError as error:
-            return None, "", f"{error.message}. {error.next_step}"
+            return None, "", joined([error.message, error.next_step], ". ")
 
     async def _builder(
         self,
@@ -188,7 +190,10 @@ def _tree_of(form: Mapping[str, Any]) -> dict[str, Any]:
     written = form.get("tree")
     if isinstance(written, str) and form.get("by") == "json":
         if len(written) > _LONGEST_TREE:
-            raise InputSyntaxError(f"the tree has more than {_LONGEST_TREE:,} characters", next_step="Shorten it.")
+            raise InputSyntaxError(
+                say("the tree has more than %(longest_tree)s characters", longest_tree=f"{_LONGEST_TREE:,}"),
+                next_step=say("Shorten it."),
+            )
         read_tree(written)
         found: dict[str, Any] = json.loads(written)
         return found

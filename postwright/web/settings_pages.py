@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailtypes.clock import DAY, Microseconds
+from mailtypes.saying import say
 from postwright.services.account_changes import LINK_LASTS
 from postwright.services.accounts import KeyScope, KeyTerms, Role, key_terms
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.store.audit_log import AuditEntry
+from postwright.web.form_numbers import read_number
 from postwright.web.gate import WELCOME, ForbiddenError
 from postwright.web.language import LANGUAGES, N_, gettext, speech, zones
 from postwright.web.site import Site, Visitor, go_to, visitor_of
@@ -159,7 +161,7 @@ class SettingsPages:
         scope = str(form.get("scope", ""))
         try:
             if scope not in set(KeyScope):
-                raise RefusedError("key_scope", "Choose what the key may do.", field="scope")
+                raise RefusedError("key_scope", say("Choose what the key may do."), field="scope")
             terms = key_terms(str(form.get("domains", ""))[:1000].split(), ())
             days = str(form.get("days", ""))
             ends = Microseconds(self._site.now() + int(days) * DAY) if days in {"30", "90", "365"} else None
@@ -225,17 +227,18 @@ def _role(text: str) -> Role:
 
 
 def _number(text: str, what: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
+    found = read_number(text)
+    if found is None:
         raise NotFoundError(what)
-    return int(text)
+    return found
 
 
 def _enable_offer(request: Request) -> Offer | None:
-    user_id = request.query_params.get("user", "")
-    if request.query_params.get("done") != "disabled" or not (user_id.isascii() and user_id.isdigit()):
+    user_id = read_number(request.query_params.get("user"))
+    if request.query_params.get("done") != "disabled" or user_id is None:
         return None
     sentence = gettext("This person can sign in no more, and all of their sessions have ended.")
-    return Offer(f"/settings/people/{int(user_id[:18])}/enable", sentence)
+    return Offer(f"/settings/people/{user_id}/enable", sentence)
 
 
 def _key_state(key: Any, now: int) -> str:

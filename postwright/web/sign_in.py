@@ -1,12 +1,29 @@
 """Signing in and out."""
 
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from postwright.services.accounts import WorkspaceChoiceError
 from postwright.services.errors import RefusedError
+from postwright.web.form_numbers import read_number
 from postwright.web.gate import SIGN_IN, SIGN_OUT, Gate
 from postwright.web.site import Site, go_to, local_address, visitor_of
+
+_MARK_LASTS = 180 * 24 * 3600  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """What the form shows: where it leads, what was wrong, what was typed, and workspaces to choose from."""
+
+    wanted: str
+    fault: str = ""
+    address: str = ""
+    workspaces: Sequence[tuple[int, str]] = ()
 
 
 class SignInPages:
@@ -24,26 +41,26 @@ class SignInPages:
 
     async def form(self, request: Request) -> Response:
         """The form."""
-        return self._page(request, local_address(request.query_params.get("next", "/")))
+        return self._page(request, _Texts(local_address(request.query_params.get("next", "/"))), status=200)
 
     async def sign_in(self, request: Request) -> Response:
         """Check the password; the same sentence whatever was wrong."""
         form = request.state.form
         address, password, wanted = (str(form.get(name, "")) for name in ("address", "password", "next"))
         came_from = request.client.host if request.client else ""
+        mark = request.cookies.get(self._gate.mark_name, "")
+        accounts, chosen = self._site.services.accounts, read_number(str(form.get("workspace", ""))) or 0
         try:
-            token = await self._site.services.accounts.sign_in(address, password, came_from)
+            token = await accounts.sign_in(address, password, came_from, mark=mark, workspace_id=chosen)
+        except WorkspaceChoiceError as error:
+            texts = _Texts(local_address(wanted), error.problems[0].sentence, address[:254], error.workspaces)
+            return self._page(request, texts, status=200)
         except RefusedError as error:
-            return self._page(request, local_address(wanted), str(error), address[:254])
+            texts = _Texts(local_address(wanted), error.problems[0].sentence, address[:254])
+            return self._page(request, texts, status=403)
         response = go_to(local_address(wanted))
-        response.set_cookie(
-            self._gate.cookie_name,
-            token,
-            path="/",
-            secure=self._site.services.secure_cookies,
-            httponly=True,
-            samesite="lax",
-        )
+        self._set_cookie(response, self._gate.cookie_name, token)
+        self._set_cookie(response, self._gate.mark_name, await accounts.mark_of(token), _MARK_LASTS)
         return response
 
     async def sign_out(self, request: Request) -> Response:
@@ -59,6 +76,9 @@ class SignInPages:
         )
         return response
 
-    def _page(self, request: Request, wanted: str, fault: str = "", address: str = "") -> Response:
-        context = {"wanted": wanted, "fault": fault, "address": address}
-        return self._site.page(request, "sign_in", context, status=403 if fault else 200)
+    def _set_cookie(self, response: Response, name: str, value: str, max_age: int | None = None) -> None:
+        secure = self._site.services.secure_cookies
+        response.set_cookie(name, value, max_age, path="/", secure=secure, httponly=True, samesite="lax")
+
+    def _page(self, request: Request, texts: _Texts, *, status: int) -> Response:
+        return self._site.page(request, "sign_in", asdict(texts), status=status)

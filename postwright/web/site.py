@@ -14,7 +14,7 @@ from mailtypes.domain import DomainName
 from mailtypes.errors import InputSyntaxError
 from mailtypes.saying import Saying
 from postwright.services.accounts import Role, SignedIn
-from postwright.web import formats, hrefs, language, sayings, words
+from postwright.web import audience_words, event_words, formats, hrefs, language, sayings, words
 from postwright.web.headers import PAGE_POLICY
 from postwright.web.rail import Place
 from postwright.web.script_words import script_words
@@ -136,6 +136,8 @@ def _environment() -> Environment:
         word=words.word,
         auth_word=words.auth_word,
         words=words,
+        event_words=event_words,
+        audience_words=audience_words,
         languages=language.LANGUAGES,
         script_words=script_words,
         **{name: getattr(hrefs, name) for name in dir(hrefs) if name.endswith("_href")},

@@ -7,17 +7,20 @@ from starlette.responses import Response, StreamingResponse
 
 from mailtypes.clock import DAY
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.suppression_files import FileForm
-from postwright.services.suppression_list import ImportedSuppressions, Reach, SuppressionList
+from postwright.services.suppression_list import ImportedSuppressions, Reach, SuppressionList, needs_admin
 from postwright.store.suppressions import Scope, Suppression, SuppressionFilter
+from postwright.web.audience_words import SUPPRESSION_REASONS, SUPPRESSION_SCOPES
+from postwright.web.form_numbers import read_number
+from postwright.web.gate import ForbiddenError
 from postwright.web.language import gettext
 from postwright.web.site import Site, go_to, visitor_of
 from postwright.web.undo import Offer
-from postwright.web.words import SUPPRESSION_REASONS, SUPPRESSION_SCOPES
 
 _PER_PAGE = 100
-_LONGEST_ID = 18
+_MOST_DAY_DIGITS = 5
 
 
 class SuppressionPages:
@@ -63,6 +66,7 @@ class SuppressionPages:
             "forms": list(FileForm),
             "problems": problems,
             "given": request.state.form if problems else {},
+            "needs_admin": needs_admin,
             "offer": offer,
             "taken": taken,
             "max_upload": self._site.services.max_upload,
@@ -87,7 +91,13 @@ class SuppressionPages:
         visitor, row_id = visitor_of(request), _read(suppression_id)
         gone = await self._suppressions.get(visitor.workspace_id, row_id)
         note = str(request.state.form.get("note", ""))
-        await self._suppressions.lift(visitor.workspace_id, row_id, by=visitor.signed_in.address, note=note)
+        by, is_admin = visitor.signed_in.address, visitor.is_admin
+        try:
+            await self._suppressions.lift(visitor.workspace_id, row_id, by=by, note=note, is_admin=is_admin)
+        except RefusedError as error:
+            if error.problems[0].code == "admin_needed":
+                raise ForbiddenError(error.problems[0].sentence) from error
+            return await self._page(request, problems=error.problems)
         sentence = gettext("%(address)s may be written to again.", address=gone.address)
         return await self._page(request, offer=Offer("/suppressions", sentence, _fields(gone)))
 
@@ -95,7 +105,7 @@ class SuppressionPages:
         """Suppress the addresses of a file."""
         file = request.state.form.get("file")
         if not isinstance(file, UploadFile) or not file.filename:
-            problem = Problem("no_file", "There is no file.", "file", "", "Choose a CSV or JSON file.")
+            problem = Problem("no_file", say("There is no file."), "file", "", say("Choose a CSV or JSON file."))
             return await self._page(request, problems=(problem,))
         try:
             workspace_id = visitor_of(request).workspace_id
@@ -128,17 +138,16 @@ def _reach(form: dict[str, object], now: int) -> Reach:
     scope, words = str(form.get("scope", "")), {name: str(form.get(name, "")) for name in ("list", "days", "scope_id")}
     if scope not in list(Scope):
         return Reach()
-    ends = str(form.get("expires_at", ""))
-    until = int(ends) if ends.isascii() and ends.isdigit() and len(ends) <= _LONGEST_ID else None
-    days = words["days"]
-    if days.isascii() and days.isdigit() and 0 < len(days) <= 5:
-        until = now + int(days) * DAY
-    list_id = words["scope_id"]
-    known = int(list_id) if list_id.isascii() and list_id.isdigit() and len(list_id) <= _LONGEST_ID else None
+    until = read_number(form.get("expires_at"))
+    days = read_number(words["days"])
+    if days is not None and len(words["days"]) <= _MOST_DAY_DIGITS:
+        until = now + days * DAY
+    known = read_number(words["scope_id"])
     return Reach(Scope(scope), list_name=words["list"] or None, list_id=known or None, expires_at=until)
 
 
 def _read(suppression_id: str) -> int:
-    if not suppression_id.isascii() or not suppression_id.isdigit() or len(suppression_id) > _LONGEST_ID:
+    found = read_number(suppression_id)
+    if found is None:
         raise NotFoundError("suppression")
-    return int(suppression_id)
+    return found

@@ -11,6 +11,7 @@ from postwright.store.templates import TemplateText, TemplateVersion
 from postwright.web.mail_frames import VIEWS, WIDTHS, FrameWish
 
 _NUMBER = re.compile(r"\d{1,18}\Z")
+_QUERY_FIELDS = frozenset({"view", "width", "contact", "address", "dark", "images", "mark", "version"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,16 @@ class TemplateForm:
         return CheckWish(contact_id=read_number(self.contact) or 0, contact_address=self.address)
 
 
+def read_query(given: Mapping[str, Any], version: TemplateVersion) -> TemplateForm:
+    """How an address asks for a stored version to be shown.
+
+    An address never brings a text: a link on somebody else's page would fill the editor with it, or have it rendered.
+    """
+    return read_form({name: value for name, value in given.items() if name in _QUERY_FIELDS}, version)
+
+
 def read_form(given: Mapping[str, Any], version: TemplateVersion) -> TemplateForm:
-    """A posted form or the query of an address; what is missing or makes no sense is as by default."""
+    """A posted form; what is missing or makes no sense is as by default."""
     form = {name: value for name, value in given.items() if isinstance(value, str)}
     text = version.text
     if "body" in form:

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.preview_contacts import PreviewContact
 from postwright.services.proofs import ProofWanted, client_of
@@ -19,8 +20,9 @@ from postwright.web.headers import MAIL_FRAME_POLICY
 from postwright.web.hrefs import read_template, template_href
 from postwright.web.language import N_, Texts
 from postwright.web.mail_frames import framed
+from postwright.web.sayings import told
 from postwright.web.site import Site, go_to, visitor_of
-from postwright.web.template_forms import TemplateForm, read_form, read_version
+from postwright.web.template_forms import TemplateForm, read_form, read_query, read_version
 from postwright.web.template_reports import report_of
 from rendering.sample_contacts import SampleKind
 from rendering.starters import starters
@@ -93,13 +95,13 @@ class TemplatePages:
 
     async def _blank(self, workspace_id: int, name: str) -> StoredTemplate:
         if any(stored.template.name == name for stored in await self._templates.list(workspace_id)):
-            raise RefusedError("name_taken", f"There is a template '{name}' already.", field="name")
+            raise RefusedError("name_taken", say("There is a template '%(name)s' already.", name=name), field="name")
         return await self._templates.save(workspace_id, name, TemplateText(_BLANK, "mjml", name or "New"))
 
     async def show(self, request: Request, public_id: str, version: str = "") -> Response:
         """One template: its newest version, or the one of that number."""
         stored = await self._stored(request, public_id, version)
-        return await self._page(request, stored, read_form(request.query_params, stored.version))
+        return await self._page(request, stored, read_query(request.query_params, stored.version))
 
     async def check(self, request: Request, public_id: str) -> Response:
         """What stands in the form, looked at and not stored: for browsers without scripts."""
@@ -120,15 +122,16 @@ class TemplatePages:
 
     async def frame(self, request: Request, public_id: str) -> Response:
         """The mail alone, for the frame: an origin of its own, without scripts."""
-        query = request.query_params if request.method == "GET" else request.state.form
-        stored = await self._stored(request, public_id, str(query.get("version", "")))
-        form = read_form(query, stored.version)
+        is_get = request.method == "GET"
+        asked = request.query_params if is_get else request.state.form
+        stored = await self._stored(request, public_id, str(asked.get("version", "")))
+        form = (read_query if is_get else read_form)(asked, stored.version)
         checked = await self._checked(request, form)
         if checked.mail is None:
-            told = "\n\n".join(
-                f"{problem.sentence} {problem.place}\n{problem.next_step}" for problem in checked.problems
+            problems = "\n\n".join(
+                f"{told(one.sentence)} {told(one.place)}\n{told(one.next_step)}" for one in checked.problems
             )
-            document = framed("", told, replace(form.frame, view="text"))
+            document = framed("", problems, replace(form.frame, view="text"))
         else:
             document = framed(checked.mail.html, checked.mail.text, form.frame)
         return HTMLResponse(document, headers={"Content-Security-Policy": form.frame.policy})

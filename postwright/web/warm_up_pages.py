@@ -11,11 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import say
 from postwright.charts import Theme, draw
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.warm_up_charts import DayRow, day_rows, history_chart
 from postwright.services.warm_ups import Order, Start, WarmUpHistory, WarmUps, WarmUpStatus
 from postwright.store.domains import SenderDomain
+from postwright.web.chart_words import told_chart
 from postwright.web.domain_frame import DomainFrame
 from postwright.web.gate import ForbiddenError
 from postwright.web.hrefs import domain_href
@@ -78,8 +80,13 @@ class WarmUpPages:
 
     async def list(self, request: Request) -> Response:
         """All warm-ups that go on, of domains and of addresses."""
-        found = await self._warm_ups.list(visitor_of(request).workspace_id)
-        return self._site.page(request, "warm_ups", {"found": found, "phases": PHASES})
+        workspace_id = visitor_of(request).workspace_id
+        found = await self._warm_ups.list(workspace_id)
+        objections: dict[str, str] = {}
+        for status in found:
+            if any(ramp.state.note for ramp in status.ramps):
+                objections |= said_objections(await self._warm_ups.history(workspace_id, status.warm_up.name, _DAYS))
+        return self._site.page(request, "warm_ups", {"found": found, "phases": PHASES, "objections": objections})
 
     async def show(self, request: Request, name: str, provider: str = Query("")) -> Response:
         """Where the ramps of a domain stand, and how they came there."""
@@ -90,12 +97,12 @@ class WarmUpPages:
         domain = await self._frame.domain(request, name)
         status, history = await self._look(domain)
         look = (provider[:255] or None, Theme.DARK if theme == Theme.DARK else Theme.LIGHT, self._today(status))
-        picture = await run_in_threadpool(lambda: draw(history_chart(status, history, *look)))
+        picture = await run_in_threadpool(lambda: draw(told_chart(history_chart(status, history, *look))))
         return Response(picture, media_type="image/svg+xml")
 
     async def start(self, request: Request, name: str) -> Response:
         """Start the warm-up of a domain; for admins."""
-        domain = await self._frame.domain_for_admin(request, name, "start a warm-up")
+        domain = await self._frame.domain_for_admin(request, name, say("start a warm-up"))
         form = request.state.form
         plan = {"preset": str(form.get("plan", ""))[:50], "zone": str(form.get("zone", ""))[:64].strip()}
         note = str(form.get("note", ""))[:_LONGEST_NOTE]
@@ -117,7 +124,7 @@ class WarmUpPages:
     async def _decide(
         self, request: Request, name: str, act: Callable[[int, Order], Awaitable[WarmUpStatus]], done: str
     ) -> Response:
-        domain = await self._frame.domain_for_admin(request, name, "decide about a warm-up")
+        domain = await self._frame.domain_for_admin(request, name, say("decide about a warm-up"))
         provider = str(request.state.form.get("provider", ""))[:255] or None
         note = str(request.state.form.get("note", ""))[:_LONGEST_NOTE]
         try:
@@ -131,7 +138,7 @@ class WarmUpPages:
     def _by(self, request: Request) -> str:
         visitor = visitor_of(request)
         if not visitor.is_admin:
-            raise ForbiddenError("Only an admin can decide about a warm-up.")
+            raise ForbiddenError(say("Only an admin can decide about a warm-up."))
         return visitor.signed_in.address
 
     async def _look(self, domain: SenderDomain) -> tuple[WarmUpStatus, WarmUpHistory]:
@@ -161,7 +168,17 @@ class WarmUpPages:
             "provider": chosen,
             "rows": rows[::-1],
             "decisions": lines[::-1][:100],
+            "objections": said_objections(history),
             "phases": PHASES,
             "blocked": (),
         }
         return self._frame.page(request, _TAB, domain, context, problems)
+
+
+def said_objections(history: WarmUpHistory) -> dict[str, str]:
+    """What was objected, by its text, as it can be said in another language: the note of a pause is only the text."""
+    return {
+        str(sentence): sentence
+        for document in history.documents()
+        for sentence in (one.sentence() for one in read_decision(document).evidence)
+    }

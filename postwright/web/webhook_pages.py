@@ -11,17 +11,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailtypes.clock import Microseconds, from_datetime
+from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.event_vocabulary import KINDS
 from postwright.services.webhook_endpoints import EndpointChanges, EndpointStatus, Trial
 from postwright.store.public_ids import PublicIdSyntaxError, read_public_id
 from postwright.store.webhooks import ENDPOINT_PREFIX, Delivery
 from postwright.web.event_pages import event_tabs
+from postwright.web.event_words import EVENTS, WEBHOOK_DELIVERY
+from postwright.web.form_numbers import read_number
 from postwright.web.gate import ForbiddenError
 from postwright.web.language import N_, gettext, speech
 from postwright.web.site import Site, Visitor, go_to, visitor_of
 from postwright.web.tables import ChosenFilter, Column, page_of
-from postwright.web.words import EVENTS, WEBHOOK_DELIVERY, word
+from postwright.web.words import word
 
 _PER_PAGE: Final = 50
 _OVERLAP: Final = timedelta(days=1)
@@ -130,7 +133,7 @@ class WebhookPages:
 
     async def _disable(self, request: Request, workspace_id: int, endpoint_id: int) -> str:
         who = visitor_of(request).signed_in.address
-        await self._webhooks.disable(workspace_id, endpoint_id, f"Disabled by {who}.")
+        await self._webhooks.disable(workspace_id, endpoint_id, say("Disabled by %(who)s.", who=who))
         return "webhook_disabled"
 
     async def _skip(self, _: Request, workspace_id: int, endpoint_id: int) -> str:
@@ -145,10 +148,10 @@ class WebhookPages:
         return "webhook_replay"
 
     async def _again(self, request: Request, workspace_id: int, endpoint_id: int) -> str:
-        number = str(request.state.form.get("delivery", ""))
-        if not (number.isascii() and number.isdigit() and len(number) < 19):
+        number = read_number(request.state.form.get("delivery"))
+        if number is None:
             raise NotFoundError("webhook delivery")
-        await self._webhooks.replay_one(workspace_id, endpoint_id, int(number))
+        await self._webhooks.replay_one(workspace_id, endpoint_id, number)
         return "webhook_replay"
 
     async def _remove(self, _: Request, workspace_id: int, endpoint_id: int) -> str:
@@ -181,7 +184,7 @@ class WebhookPages:
     async def _log(self, request: Request, endpoint_id: int, public_id: str) -> Any:
         state, before = request.query_params.get("state", ""), request.query_params.get("before", "")
         chosen = state if state in WEBHOOK_DELIVERY else ""
-        start = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else 0
+        start = read_number(before) or 0
         workspace_id = visitor_of(request).workspace_id
         found = list(
             await self._webhooks.deliveries(
@@ -228,5 +231,5 @@ def _moment(text: str, field: str) -> Microseconds:
         found = given if given.tzinfo is not None else given.replace(tzinfo=ZoneInfo(speech().zone))
         return from_datetime(found.astimezone(UTC))
     except (ValueError, OverflowError) as error:
-        sentence, step = f"'{text[:40]}' is no moment.", "Pick a date and time."
+        sentence, step = say("'%(text)s' is no moment.", text=text[:40]), say("Pick a date and time.")
         raise RefusedError("bad_moment", sentence, field=field, next_step=step) from error

@@ -37,11 +37,12 @@ class Word:
         return gettext(self.explanation) if self.explanation else ""
 
 
-def _words(*words: Word) -> dict[str, Word]:
+def by_key(*words: Word) -> dict[str, Word]:
+    """A catalogue of words, in their order."""
     return {word.key: word for word in words}
 
 
-OUTCOMES = _words(
+OUTCOMES = by_key(
     Word("delivered", Tone.GOOD, N_("Delivered"), N_("The receiving host took the message (reply 2yz).")),
     Word(
         "under_way",
@@ -72,7 +73,7 @@ OUTCOMES = _words(
 
 UNDER_WAY = ("held", "ready", "leased", "transmitting")
 
-DELIVERY = OUTCOMES | _words(
+DELIVERY = OUTCOMES | by_key(
     Word(
         "held", Tone.QUIET, N_("Held"), N_("It waits to be released: for a route, the budget, or the end of a pause.")
     ),
@@ -81,7 +82,7 @@ DELIVERY = OUTCOMES | _words(
     Word("transmitting", Tone.ACTIVE, N_("Being sent"), N_("It is being sent at this moment.")),
 )
 
-CAMPAIGN = _words(
+CAMPAIGN = by_key(
     Word("draft", Tone.QUIET, N_("Draft"), N_("Not sent yet.")),
     Word("scheduled", Tone.ACTIVE, N_("Scheduled"), N_("It begins by itself at its time.")),
     Word(
@@ -96,13 +97,13 @@ CAMPAIGN = _words(
     Word("cancelled", Tone.QUIET, N_("Cancelled"), N_("It was stopped for good.")),
 )
 
-DOMAIN = _words(
+DOMAIN = by_key(
     Word("verified", Tone.GOOD, N_("Verified"), N_("Its records are in place; mail may be sent from it.")),
     Word("pending", Tone.UNKNOWN, N_("Not verified yet"), N_("Publish its records, then verify it.")),
     Word("failing", Tone.BAD, N_("Failing"), N_("Records that were there are missing now.")),
 )
 
-FINDING = _words(
+FINDING = by_key(
     Word("present", Tone.GOOD, N_("Present")),
     Word("absent", Tone.BAD, N_("Absent")),
     Word("unknown", Tone.UNKNOWN, N_("Unknown"), N_("The DNS gave no answer, so nobody can say.")),
@@ -129,7 +130,7 @@ TOPICS = Texts(
 
 PROVIDERS = {"gmail": "Gmail", "yahoo": "Yahoo", "microsoft": "Microsoft", "apple": "Apple"}
 
-REQUIREMENT = _words(
+REQUIREMENT = by_key(
     Word("pass", Tone.GOOD, N_("Pass")),
     Word("fail", Tone.BAD, N_("Fail")),
     Word(
@@ -140,13 +141,13 @@ REQUIREMENT = _words(
     ),
 )
 
-SENDERS = _words(
+SENDERS = by_key(
     Word("all", Tone.QUIET, N_("Everybody"), N_("Asked of every sender.")),
     Word("bulk", Tone.QUIET, N_("Bulk senders"), N_("Asked of those who send much; the provider decides who that is.")),
     Word("advised", Tone.QUIET, N_("Advice"), N_("Advised; nobody is refused for it.")),
 )
 
-KEY = _words(
+KEY = by_key(
     Word("made", Tone.ATTENTION, N_("Made"), N_("It waits until all name servers of the domain show its record.")),
     Word(
         "published",
@@ -164,13 +165,13 @@ KEY = _words(
     Word("retired", Tone.QUIET, N_("Retired"), N_("Nobody needs it any more.")),
 )
 
-PLAN = _words(
+PLAN = by_key(
     Word("done", Tone.GOOD, N_("Done")),
     Word("current", Tone.ACTIVE, N_("You are here")),
     Word("next", Tone.QUIET, N_("Later")),
 )
 
-EFFECT = _words(
+EFFECT = by_key(
     Word("breaks", Tone.BAD, N_("Would break")),
     Word("heals", Tone.GOOD, N_("Would heal")),
     Word("unclear", Tone.UNKNOWN, N_("Could not be found out")),
@@ -193,25 +194,25 @@ TLS_FAILURES = Texts(
 )
 """The result types of RFC 8460 section 4.3 in words."""
 
-SOURCE = _words(
+SOURCE = by_key(
     Word("passing", Tone.GOOD, N_("Passing"), N_("DMARC passes: SPF or DKIM holds for the domain in From.")),
     Word("failing", Tone.BAD, N_("Failing"), N_("DMARC fails: neither SPF nor DKIM holds for the domain in From.")),
     Word("unsaid", Tone.UNKNOWN, N_("Not said"), N_("The receiver does not say whether it passes.")),
 )
 
-DESTINATION = _words(
+DESTINATION = by_key(
     Word("open", Tone.GOOD, N_("Open"), N_("Mail goes there at the configured pace.")),
     Word("slowed", Tone.ATTENTION, N_("Slowed"), N_("Replies asked for less; the pace recovers by itself.")),
     Word("suspended", Tone.BAD, N_("Suspended"), N_("Nothing is sent there until it is resumed.")),
 )
 
-ROLE = _words(
+ROLE = by_key(
     Word("admin", Tone.ACTIVE, N_("Admin"), N_("Does everything, and decides who else may.")),
     Word("marketer", Tone.ACTIVE, N_("Marketer"), N_("Writes and sends; adds no domain, key or person.")),
     Word("viewer", Tone.QUIET, N_("Viewer"), N_("Looks at everything and changes nothing.")),
 )
 
-IMPORT = _words(
+IMPORT = by_key(
     Word("storing", Tone.ACTIVE, N_("Being stored"), N_("The file is still coming in.")),
     Word(
         "draft", Tone.ATTENTION, N_("Columns to be said"), N_("Nothing is imported until you say what the columns are.")
@@ -265,195 +266,16 @@ REASONS = Texts(
 )
 """Why mail was refused (``mailtypes.bounce.BounceReason``)."""
 
-EVENTS = _words(
-    Word("delivered", Tone.GOOD, N_("Delivered")),
-    Word("deferred", Tone.ATTENTION, N_("Deferred")),
-    Word("failed", Tone.BAD, N_("Failed")),
-    Word("ambiguous", Tone.UNKNOWN, N_("Ambiguous")),
-    Word("suppressed", Tone.QUIET, N_("Suppressed")),
-    Word("expired", Tone.BAD, N_("Expired")),
-    Word("cancelled", Tone.QUIET, N_("Cancelled")),
-    Word("bounced", Tone.BAD, N_("Bounced later")),
-    Word("delayed", Tone.ATTENTION, N_("Delayed at the receiver")),
-    Word("complained", Tone.BAD, N_("Complained"), N_("The recipient called it spam; their provider told us.")),
-    Word(
-        "feedback_unread",
-        Tone.UNKNOWN,
-        N_("Unclear feedback"),
-        N_("A report came back that does not say what became of it."),
-    ),
-    Word("opened", Tone.ACTIVE, N_("Opened"), N_("The pixel was fetched; machines fetch it too.")),
-    Word("clicked", Tone.ACTIVE, N_("Clicked"), N_("A link was followed; scanners follow links too.")),
-    Word("unsubscribed", Tone.ATTENTION, N_("Unsubscribed")),
-    Word("campaign_scheduled", Tone.ACTIVE, N_("Scheduled")),
-    Word("campaign_blocked", Tone.BAD, N_("Did not begin")),
-    Word("experiment_decided", Tone.GOOD, N_("Test decided")),
-    Word("experiment_asks", Tone.ATTENTION, N_("Test waits for you")),
-    Word("run_started", Tone.ACTIVE, N_("Sending began")),
-    Word("run_preparing", Tone.ACTIVE, N_("Resumed")),
-    Word("run_paused", Tone.ATTENTION, N_("Paused")),
-    Word("run_cancelled", Tone.QUIET, N_("Cancelled")),
-    Word("domain_state_changed", Tone.ACTIVE, N_("State changed")),
-    Word("domain_drift", Tone.ATTENTION, N_("Records changed")),
-    Word("domain_expiring", Tone.ATTENTION, N_("Expires")),
-    Word("dkim_rotation_begun", Tone.ACTIVE, N_("Key rotation begun")),
-    Word("dkim_key_moved", Tone.ACTIVE, N_("Key moved on")),
-    Word("dkim_key_missing", Tone.BAD, N_("Signing key gone")),
-    Word("dkim_key_back", Tone.GOOD, N_("Signing key is back")),
-    Word("accepted", Tone.ACTIVE, N_("Accepted"), N_("A client handed the message over; it is stored.")),
-    Word("opened_revised", Tone.QUIET, N_("Open judged anew")),
-    Word("clicked_revised", Tone.QUIET, N_("Click judged anew")),
-    Word("run_sending", Tone.ACTIVE, N_("Resumed")),
-    Word("domain_changed", Tone.ACTIVE, N_("Settings changed")),
-    Word("destination_slowed", Tone.ATTENTION, N_("Slowed down"), N_("A receiving host asked for less.")),
-    Word("destination_raised", Tone.GOOD, N_("Sped up"), N_("The pace was raised a step after a quiet while.")),
-    Word("destination_suspended", Tone.BAD, N_("Destination suspended"), N_("Nothing is sent there for now.")),
-    Word("destination_resumed", Tone.GOOD, N_("Destination resumed")),
-    Word("queue_suspended", Tone.ATTENTION, N_("Mail held back")),
-    Word("queue_resumed", Tone.GOOD, N_("Mail goes on")),
-    Word("queue_flushed", Tone.ACTIVE, N_("Tried at once")),
-    Word("queue_failed", Tone.BAD, N_("Given up")),
-    Word("suppression_lifted", Tone.ACTIVE, N_("Suppression lifted")),
-    Word("report_stored", Tone.QUIET, N_("Report stored")),
-    Word("report_unread", Tone.UNKNOWN, N_("Report unreadable")),
-    Word("webhook_disabled", Tone.BAD, N_("Webhook disabled"), N_("Its endpoint gets nothing any more.")),
-    Word("webhook_enabled", Tone.GOOD, N_("Webhook enabled")),
-    Word("warmup_paused", Tone.ATTENTION, N_("Warm-up paused")),
-)
-
-TODAY = _words(
-    Word("delivered", Tone.GOOD, N_("Delivered"), N_("The receiving host took the message (reply 2yz).")),
-    Word("deferred", Tone.ATTENTION, N_("Put off"), N_("Attempts that were answered with not now (4yz).")),
-    Word("refused", Tone.BAD, N_("Refused"), N_("Refused for good, or not taken in time.")),
-    Word("bounced", Tone.BAD, N_("Bounced later"), N_("Taken first, sent back afterwards.")),
-    Word("complained", Tone.BAD, N_("Complained"), N_("The recipient called it spam; their provider told us.")),
-    Word("unsubscribed", Tone.QUIET, N_("Unsubscribed"), N_("People who want no more of it.")),
-)
-"""The numbers of a day, in their order."""
-
-WEBHOOK = _words(
-    Word("enabled", Tone.GOOD, N_("Enabled"), N_("It is told of what happens.")),
-    Word(
-        "failing", Tone.ATTENTION, N_("Failing"), N_("It did not take the last webhook, and is tried again by itself.")
-    ),
-    Word("disabled", Tone.BAD, N_("Disabled"), N_("It is told nothing until somebody enables it.")),
-)
-
-WEBHOOK_DELIVERY = _words(
-    Word("delivered", Tone.GOOD, N_("Taken"), N_("It answered with a status from 200 to 299.")),
-    Word("failing", Tone.ATTENTION, N_("Failing"), N_("It is tried again by itself.")),
-    Word("given_up", Tone.BAD, N_("Given up"), N_("It was tried for three days.")),
-    Word("skipped", Tone.QUIET, N_("Left out"), N_("A person left it out.")),
-)
-
-API_KEY = _words(
+API_KEY = by_key(
     Word("open", Tone.GOOD, N_("In use"), N_("It opens the API.")),
     Word("expired", Tone.QUIET, N_("Expired"), N_("Its time is over.")),
     Word("revoked", Tone.QUIET, N_("Revoked"), N_("It was ended by a person.")),
 )
 
-SCOPE = _words(
+SCOPE = by_key(
     Word("read", Tone.QUIET, N_("Read"), N_("Looks at everything.")),
     Word("send", Tone.ACTIVE, N_("Send"), N_("Reads, and hands over mail.")),
     Word("admin", Tone.ATTENTION, N_("Everything"), N_("Changes everything, keys too.")),
-)
-
-EVENT_GROUPS = _words(
-    Word("MESSAGE", Tone.ACTIVE, N_("Messages on their way")),
-    Word("RETURN", Tone.ACTIVE, N_("What comes back")),
-    Word("RUN", Tone.ACTIVE, N_("Campaigns and bulks")),
-    Word("DOMAIN", Tone.ACTIVE, N_("Sender domains")),
-    Word("QUEUE", Tone.ACTIVE, N_("The queue and its pace")),
-    Word("WARM_UP", Tone.ACTIVE, N_("Warm-up")),
-    Word("ACCOUNT", Tone.ACTIVE, N_("Suppressions, reports, webhooks")),
-)
-"""The topics of ``postwright.services.event_vocabulary``, by their names."""
-
-ADDRESS_CODES = Texts(
-    {
-        "empty": N_("empty"),
-        "no_at_sign": N_("no @ in it"),
-        "too_long": N_("too long"),
-        "bad_local_part": N_("faulty before the @"),
-        "bad_domain": N_("faulty domain"),
-        "unregistrable": N_("no such domain can exist"),
-        "null_mx": N_("the domain takes no mail"),
-        "no_mail_host": N_("no mail host"),
-        "no_such_domain": N_("no such domain"),
-        "duplicate": N_("twice in the file"),
-        "likely_duplicate": N_("most likely twice"),
-        "likely_typo": N_("most likely a slip"),
-        "hebrew_layout": N_("typed on a Hebrew keyboard"),
-        "disposable_domain": N_("thrown away soon"),
-        "role_address": N_("role address"),
-        "needs_smtputf8": N_("needs SMTPUTF8"),
-        "domain_unknown": N_("domain not looked up"),
-    }
-)
-"""What speaks against an address, in few words (``hygiene.address_verdict.AddressCode``)."""
-
-SUPPRESSION_SCOPES = _words(
-    Word("all", Tone.QUIET, N_("Everything")),
-    Word("stream", Tone.QUIET, N_("Marketing mail")),
-    Word("list", Tone.QUIET, N_("One list")),
-)
-SUPPRESSION_REASONS = _words(
-    Word("hard_bounce", Tone.BAD, N_("Hard bounce")),
-    Word("soft_bounces", Tone.BAD, N_("Repeated soft bounces")),
-    Word("complaint", Tone.BAD, N_("Complaint")),
-    Word("unsubscribed", Tone.QUIET, N_("Unsubscribed")),
-    Word("manual", Tone.QUIET, N_("By hand")),
-    Word("imported", Tone.QUIET, N_("Taken over")),
-    Word("erased", Tone.QUIET, N_("Erased")),
-    Word("dormant", Tone.QUIET, N_("Gone quiet")),
-)
-LIST_HEALTH = _words(
-    Word("healthy", Tone.GOOD, N_("Healthy")),
-    Word("unknown", Tone.UNKNOWN, N_("Too few mails to tell")),
-    Word("review", Tone.ATTENTION, N_("Find out where the addresses come from")),
-    Word("pause", Tone.BAD, N_("Send no more to it for now")),
-)
-PLAN_STATES = _words(
-    Word("making", Tone.ACTIVE, N_("Being made")),
-    Word("ready", Tone.ATTENTION, N_("Waits for you")),
-    Word("applying", Tone.ACTIVE, N_("Being applied")),
-    Word("applied", Tone.GOOD, N_("Applied")),
-    Word("undoing", Tone.ACTIVE, N_("Being undone")),
-    Word("undone", Tone.QUIET, N_("Undone")),
-)
-STEP_STATES = _words(
-    Word("planned", Tone.ACTIVE, N_("Planned")),
-    Word("done", Tone.GOOD, N_("Done")),
-    Word("skipped", Tone.QUIET, N_("Skipped: changed since")),
-    Word("undone", Tone.QUIET, N_("Undone")),
-    Word("kept", Tone.QUIET, N_("Kept: changed since")),
-)
-HYGIENE_MOVES = _words(
-    Word("reengage", Tone.ACTIVE, N_("Ask to stay")),
-    Word("win_back", Tone.GOOD, N_("Won back")),
-    Word("archive", Tone.QUIET, N_("Archive")),
-    Word("suppress", Tone.QUIET, N_("Suppress")),
-)
-WIN_BACK_STAGES = _words(
-    Word("mail_1", Tone.ACTIVE, N_("Due: first mail")),
-    Word("mail_2", Tone.ACTIVE, N_("Due: second mail")),
-    Word("mail_3", Tone.ACTIVE, N_("Due: third mail")),
-    Word("wait", Tone.ACTIVE, N_("Have time to answer")),
-    Word("won_back", Tone.GOOD, N_("Won back")),
-    Word("given_up", Tone.QUIET, N_("Gave no sign of life")),
-)
-HYGIENE_PRESETS = _words(
-    Word("quiet_for_a_year", Tone.QUIET, N_("No click for half a year, nothing bought for a year")),
-    Word("quiet_for_a_quarter", Tone.QUIET, N_("No open for two months, nothing bought for three")),
-    Word("daily", Tone.QUIET, N_("Nothing for two months (daily mail)")),
-    Word("mid", Tone.QUIET, N_("Nothing for four months (two or three mails a week)")),
-    Word("weekly", Tone.QUIET, N_("Nothing for half a year (weekly mail)")),
-    Word("monthly", Tone.QUIET, N_("Nothing for nine months (monthly mail)")),
-)
-SOFT_BOUNCE_POLICIES = _words(
-    Word("seven_in_a_row", Tone.QUIET, N_("7 in a row, 15 for active contacts")),
-    Word("three_over_14_days", Tone.QUIET, N_("3 over at least 14 days")),
-    Word("fifteen_in_a_row", Tone.QUIET, N_("15 in a row")),
 )
 
 DONE = Texts(

@@ -104,6 +104,17 @@ class DeliveryWorker:
         policy = ShapingPolicy(limits, shaping_rules(deliver))
         return StoredShaping(application.database, application.clock, random.SystemRandom(), identity, policy)
 
+    @property
+    def composer(self) -> StoredComposer:
+        """What makes messages at the moment they are sent."""
+        application = self.application
+        return StoredComposer(
+            application.token_keys,
+            application.feedback_keys,
+            StoredMessages(application.database),
+            honeypots=application.settings.track.honeypots,
+        )
+
     def engine(self, executor: Executor, *, is_shaped: bool = True) -> DeliveryEngine:
         """An engine; ``executor`` composes and signs. Not shaped, the configured limits are fixed."""
         application, deliver = self.application, self._deliver
@@ -112,14 +123,13 @@ class DeliveryWorker:
             messages_per_connection=deliver.messages_per_connection,
             batch=deliver.batch,
         )
-        messages = StoredMessages(application.database)
         feedback_keys = application.feedback_keys
         connector = TestMailboxConnector(
             self._connector(policy), application.database, application.clock, feedback_keys.values()
         )
         ports = EnginePorts(
             queue=self.queue,
-            composer=StoredComposer(application.token_keys, feedback_keys, messages),
+            composer=self.composer,
             keys=application.stored_keys,
             connector=connector,
             clock=application.clock,

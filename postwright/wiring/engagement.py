@@ -26,7 +26,7 @@ from postwright.track.desk import TrackDesk
 from postwright.track.recipient_desk import RecipientDesk
 from postwright.track.visitors import LOOPBACK, Visitors
 from postwright.wiring.core import Core
-from tracking.verdicts import Networks
+from tracking.verdicts import Networks, shipped_networks
 from tracking.verdicts.networks import NetworksSyntaxError
 
 _NO_CACHE = CachePolicy(longest_ttl=timedelta(0), longest_negative_ttl=timedelta(0), failure_ttl=timedelta(0))
@@ -44,8 +44,8 @@ class EngagementServices(Core):
     @cached_property
     def tracking_criteria(self) -> Criteria:
         """By what opens and clicks are judged."""
-        file = self.settings.track.networks_file
-        return Criteria() if file is None else Criteria(networks=_networks(file))
+        file, honeypots = self.settings.track.networks_file, self.settings.track.honeypots
+        return Criteria(networks=shipped_networks() if file is None else _networks(file), honeypots=honeypots)
 
     @cached_property
     def verdicts(self) -> Verdicts:

@@ -21,6 +21,8 @@ from postwright.services.failure_notices import FailureNotices
 from postwright.services.image_facts import ImageLooks
 from postwright.services.immediate_release import ImmediateRelease
 from postwright.services.incoming_mail import IncomingMail
+from postwright.services.link_facts import LinkLooks
+from postwright.services.mail_looks import MailLooks
 from postwright.services.message_intake import MessageIntake
 from postwright.services.preflight import PreflightCheck, PreflightPolicy
 from postwright.services.proofs import Proofs
@@ -52,7 +54,8 @@ class SendingServices(DomainServices, AudienceServices, EngagementServices, Warm
         policy = SecondOpinionPolicy(
             opinions.spamassassin_place, opinions.rspamd_url, opinions.rspamd_password, opinions.timeout
         )
-        checks = TemplateChecks(self.database, self.clock, self.settings.track.public_port, policy, self._image_looks)
+        track, looks = self.settings.track, MailLooks(self._image_looks, self._link_looks)
+        checks = TemplateChecks(self.database, self.clock, track.public_port, policy, looks, honeypots=track.honeypots)
         proofs = Proofs(self.database, self.message_intake, self.submissions)
         return Templates(self.database, self.clock, checks, proofs)
 
@@ -63,6 +66,8 @@ class SendingServices(DomainServices, AudienceServices, EngagementServices, Warm
             self.platform_name,
             self.settings.preflight.risk_that_blocks,
             self._image_looks,
+            self.settings.track.honeypots,
+            self._link_looks,
         )
 
     @cached_property
@@ -70,6 +75,11 @@ class SendingServices(DomainServices, AudienceServices, EngagementServices, Warm
         # The sandbox has no web of its own, and asks nothing of the real one.
         wanted = self.settings.preflight.fetch_images and not self.is_sandbox
         return ImageLooks(self.outbound_http, self.clock) if wanted else None
+
+    @cached_property
+    def _link_looks(self) -> LinkLooks | None:
+        wanted = self.settings.preflight.fetch_links and not self.is_sandbox
+        return LinkLooks(self.outbound_http, self.clock) if wanted else None
 
     @cached_property
     def campaigns(self) -> Campaigns:

@@ -5,11 +5,12 @@ from rendering.lint.client_data import ClientPolicy, ClientTableError, default_p
 from rendering.lint.composed import LintFacts, compose_for_lint
 from rendering.lint.finding import Finding, Severity
 from rendering.lint.image_files import read_image
+from rendering.lint.liveness import link_addresses
 from rendering.lint.marking import mark_components
 from rendering.lint.measures import Measures, image_addresses, measure
 from rendering.lint.run import lint
 from rendering.lint.sizes import GMAIL_CLIP_OCTETS, GMAIL_STYLE_OCTETS
-from rendering.lint.subject import ImageFact, LintSubject, SenderFacts, StreamKind
+from rendering.lint.subject import ImageFact, LinkFact, LintSubject, Liveness, SenderFacts, StreamKind
 from rendering.lint.table import RULES, rules_as_markdown
 
 __all__ = [
@@ -21,8 +22,10 @@ __all__ = [
     "ClientTableError",
     "Finding",
     "ImageFact",
+    "LinkFact",
     "LintFacts",
     "LintSubject",
+    "Liveness",
     "Measures",
     "Rule",
     "SenderFacts",
@@ -31,6 +34,7 @@ __all__ = [
     "compose_for_lint",
     "default_policy",
     "image_addresses",
+    "link_addresses",
     "lint",
     "mark_components",
     "measure",

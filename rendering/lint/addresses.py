@@ -59,6 +59,22 @@ def _targets(case: Case) -> Iterator[_Target]:
         yield _target(element, address)
 
 
+def page_links(case: Case) -> Iterator[tuple[Element, str, str]]:
+    """The links to pages on the web: element, address, host. Left out are those that other rules tell of already: to be
+    filled in, broken, to an IP address, with a name before the host.
+    """
+    for target in _targets(case):
+        is_page = target.scheme in {"http", "https"} and target.host and not target.fault
+        has_user = "@" in urlsplit(target.address).netloc if is_page else False
+        if is_page and not has_user and target.host not in _PLACEHOLDER_HOSTS and not _is_ip(target.host):
+            yield target.element, target.address, target.host
+
+
+def is_shortener(host: str) -> bool:
+    """Whether a host is there to redirect."""
+    return host.removeprefix("www.") in _SHORTENERS
+
+
 def _target(element: Element, address: str) -> _Target:
     return _Target(element, address, *_parsed(address))
 
@@ -182,7 +198,7 @@ def _not_https(case: Case) -> Iterator[Hit]:
 
 def _shortener(case: Case) -> Iterator[Hit]:
     for target in _targets(case):
-        if target.host.removeprefix("www.") in _SHORTENERS:
+        if is_shortener(target.host):
             yield Hit(say("a link goes through the shortener %(host)s", host=target.host), target.element)
 
 

@@ -8,10 +8,10 @@ from html import escape
 from types import MappingProxyType
 
 from mailtypes.errors import Span
-from rendering.links import Link
+from rendering.links import Link, Tracking
 from rendering.lint.client_data import ClientPolicy, default_policy
 from rendering.lint.marking import mark_components
-from rendering.lint.subject import ImageFact, LintSubject, SenderFacts
+from rendering.lint.subject import ImageFact, LinkFact, LintSubject, SenderFacts
 from rendering.merge import Merge
 from rendering.segments import Addresses, MessageUrls
 from rendering.source import TemplateSyntaxError
@@ -32,6 +32,7 @@ class LintFacts:
     today: date | None = None
     clients: ClientPolicy = field(default_factory=default_policy)
     header_octets: int = 0
+    links: Mapping[str, LinkFact] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def compose_for_lint(
@@ -60,6 +61,8 @@ def compose_for_lint(
         html_octets=layout.html_size(values, urls),
         message_octets=facts.header_octets + len(layout.render(values, urls)),
         images=facts.images,
+        links=facts.links,
+        fixed_links=frozenset(link.url for link in template.links if link.tracking is not Tracking.DYNAMIC),
         sender=replace(facts.sender, unsubscribe_url=urls.unsubscribe_url, preferences_url=urls.preferences_url),
         locale=facts.locale,
         today=facts.today,
@@ -79,7 +82,7 @@ def _readable(template: Template, data: Mapping[str, object], urls: MessageUrls)
 def _html(template: Template, data: Mapping[str, object], urls: MessageUrls) -> str:
     """The HTML with the author's addresses."""
     key, values = template.fill(data)
-    readable = replace(urls, link_url=lambda number: f"{_STAND_IN}{number}", pixel_url=None)
+    readable = replace(urls, link_url=lambda number: f"{_STAND_IN}{number}", pixel_url=None, honeypot_url=None)
     part = template.compile_html(key)
     return _with_written(part.text(values.values, Addresses(readable, part.link_numbers)), template.links)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
 
@@ -30,6 +31,28 @@ class ImageFact:
     fault: str = ""
 
 
+class Liveness(StrEnum):
+    """Whether a link leads to a page."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFact:
+    """What is known of the address of a link; ``cause`` says why it is dead, or why it could not be found out.
+
+    ``leads_to`` is where redirects end, ``moved_to`` where those lead that are there for good (301 and 308 alone, from
+    the first on); both without query and fragment, and empty where there are none.
+    """
+
+    liveness: Liveness
+    cause: str = ""
+    leads_to: str = ""
+    moved_to: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class SenderFacts:
     """What the sender says of itself and of this mail.
@@ -53,8 +76,10 @@ class LintSubject:
     ``html`` is the HTML as a recipient would get it, style sheets inlined, with the author's own link addresses;
     where it was compiled from a source marked by ``mark_components``, ``places`` are what that gave. ``source`` is the
     template as written (empty: the HTML is its own source). ``html_octets`` and ``message_octets`` are the sizes as
-    sent: after merge, links, pixel, footer and transfer encoding. ``images`` are by address as in ``src``. ``locale``
-    is a language tag such as ``he-IL``. ``today`` dates the tests of mail clients; their age is not told without it.
+    sent: after merge, links, pixel, footer and transfer encoding. ``images`` are by address as in ``src``, ``links`` by
+    address as in ``href`` but without a fragment. ``fixed_links`` are the web addresses that stand in the template as
+    they are, without merge values. ``locale`` is a language tag such as ``he-IL``. ``today`` dates the tests of mail
+    clients; their age is not told without it.
     """
 
     html: str
@@ -67,6 +92,8 @@ class LintSubject:
     html_octets: int | None = None
     message_octets: int | None = None
     images: Mapping[str, ImageFact] = field(default_factory=lambda: MappingProxyType({}))
+    links: Mapping[str, LinkFact] = field(default_factory=lambda: MappingProxyType({}))
+    fixed_links: frozenset[str] = frozenset()
     sender: SenderFacts = field(default_factory=SenderFacts)
     locale: str = ""
     today: date | None = None

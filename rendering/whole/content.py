@@ -6,12 +6,14 @@ gives static octets at the even places and slots at the odd ones; content withou
 ====================  =====================================================================================
 ``L<number>m``/``p``  the recipient's address for that link, in markup / in plain text
 ``P``                 the open-tracking image, or nothing
+``H``                 the link that no reader sees, or nothing
 ``Um`` / ``Up``       the recipient's unsubscribe address, in markup / in plain text
 ``Fm`` / ``Fp``       the address of the recipient's preference page, in markup / in plain text
 ``B<blob id>``        the octets of that blob in base64, in lines of 76 characters (RFC 2045 section 6.8)
 ====================  =====================================================================================
 
-``L``, ``P``, ``U`` and ``F`` stand in quoted-printable only, where pieces and values join without knowing each other.
+``L``, ``P``, ``H``, ``U`` and ``F`` stand in quoted-printable only, where pieces and values join without knowing each
+other.
 """
 
 import re
@@ -22,6 +24,7 @@ from functools import lru_cache
 from rendering.segments import (
     Addresses,
     AddressSlot,
+    HoneypotSlot,
     LinkSlot,
     MessageUrls,
     PixelSlot,
@@ -32,7 +35,7 @@ from rendering.transfer import base64_lines
 
 _DELIMITER = b"\x00"
 _TOKEN = re.compile(
-    rb"(?:L(?P<link>[1-9]\d{0,9})|(?P<page>[UF]))(?P<place>[mp])\Z|(?P<pixel>P)\Z|B(?P<blob>\d{1,19})\Z"
+    rb"(?:L(?P<link>[1-9]\d{0,9})|(?P<page>[UF]))(?P<place>[mp])\Z|(?P<pixel>P)\Z|(?P<honeypot>H)\Z|B(?P<blob>\d{1,19})\Z"
 )
 
 
@@ -97,6 +100,8 @@ def address_token(slot: AddressSlot) -> bytes:
     """A slot for an address, with its delimiters."""
     if isinstance(slot, PixelSlot):
         return b"\x00P\x00"
+    if isinstance(slot, HoneypotSlot):
+        return b"\x00H\x00"
     place = b"m" if slot.markup else b"p"
     if isinstance(slot, LinkSlot):
         return b"\x00L%d%b\x00" % (slot.number, place)
@@ -122,6 +127,8 @@ def _slot(token: bytes) -> AddressSlot | int:
         return int(match["blob"])
     if match["pixel"]:
         return PixelSlot()
+    if match["honeypot"]:
+        return HoneypotSlot()
     markup = match["place"] == b"m"
     if match["link"]:
         return LinkSlot(int(match["link"]), markup)

@@ -11,7 +11,7 @@ from rendering.markers import MarkerKind, Markers
 from rendering.markup import Attribute, Comment, Tag, Text, scan
 from rendering.merge import ADDRESS_FIELDS, UNSUBSCRIBE_FIELD
 from rendering.plain_text import html_to_text, is_web_address, shown_address
-from rendering.segments import LinkSlot, Piece, PixelSlot, PreferencesSlot, UnsubscribeSlot
+from rendering.segments import HoneypotSlot, LinkSlot, Piece, PixelSlot, PreferencesSlot, UnsubscribeSlot
 from rendering.transfer import base64_lines, base64_size, quoted_printable
 from rendering.whole.content import TrackingWish, address_token
 
@@ -69,21 +69,25 @@ class NumberedLinks:
 
 @dataclass(frozen=True, slots=True)
 class Slotting:
-    """Which slots a text gets; ``pages`` has the placeholders of the ``ADDRESS_FIELDS`` replaced."""
+    """Which slots a text gets; ``pages`` has the placeholders of the ``ADDRESS_FIELDS`` replaced.
+
+    ``honeypot``: one for the link that no reader sees, where there are tracked links for it to tell of.
+    """
 
     clicks: bool
     pixel: bool
     pages: bool
+    honeypot: bool
 
     @classmethod
     def of_draft(cls, wish: TrackingWish) -> "Slotting":
         """For texts that are written for Postwright."""
-        return cls(wish.clicks, wish.opens, True)
+        return cls(wish.clicks, wish.opens, True, wish.clicks)
 
     @classmethod
     def of_received(cls, wish: TrackingWish, *, pixel: bool) -> "Slotting":
         """For texts that any mail program wrote."""
-        return cls(wish.clicks, wish.opens and pixel, False)
+        return cls(wish.clicks, wish.opens and pixel, False, wish.clicks and pixel)
 
 
 def html_pieces(html: str, slotting: Slotting, links: NumberedLinks) -> list[Piece]:
@@ -102,6 +106,8 @@ def html_pieces(html: str, slotting: Slotting, links: NumberedLinks) -> list[Pie
             edits += _link_edits(html, item, slotting, links)
     if slotting.pixel:
         edits.append((body_end, body_end, [PixelSlot()]))
+    if slotting.honeypot and links.urls:
+        edits.append((body_end, body_end, [HoneypotSlot()]))
     return _cut(html, edits)
 
 
@@ -251,5 +257,5 @@ def _page_slot(field_name: str, *, markup: bool) -> UnsubscribeSlot | Preference
 
 
 def _token(slot: Piece) -> bytes:
-    assert isinstance(slot, LinkSlot | UnsubscribeSlot | PreferencesSlot | PixelSlot)
+    assert isinstance(slot, LinkSlot | UnsubscribeSlot | PreferencesSlot | PixelSlot | HoneypotSlot)
     return address_token(slot)

@@ -68,7 +68,8 @@ async def test_keys_have_limits_and_are_rotated(world: Any) -> None:
     new = await world.admin.good("POST", f"/v1/api-keys/{made['id']}/rotate", json={"overlap_hours": 2})
     assert new["key"] != made["key"]
     assert {name: new[name] for name in ("name", "rate_limit", "daily_quota", "domains", "expires_at")} == {
-        "name": "shop", "rate_limit": 5, "daily_quota": 100, "domains": ["news.acme.test"], "expires_at": None
+        "name": "shop", "rate_limit": 5, "daily_quota": 100, "domains": ["news.acme.test"],
+        "expires_at": made["expires_at"],
     }  # fmt: skip
     world.keys |= {"old": made["key"], "new": new["key"]}
     assert (await world.client("old")("GET", "/v1/domains")).status_code == 200
@@ -144,11 +145,13 @@ async def test_a_lifted_suppression_leaves_a_trace(world: Any, keys: dict[str, s
     path = f"/v1/suppressions/{made['id']}"
     assert (await world.client("send")("DELETE", path)).status_code == 403
     assert (await world.client("other")("DELETE", path)).status_code == 404
-    assert (await world.admin("DELETE", path)).status_code == 204
+    bare = await world.admin("DELETE", path)
+    assert (bare.status_code, bare.json()["errors"][0]["code"]) == (422, "note_needed")
+    assert (await world.admin("DELETE", f"{path}?note=a+slip")).status_code == 204
     await world.events_shown()
     (event,) = (await world.admin.good("GET", "/v1/events?kind=suppression_lifted"))["data"]
     assert event["data"].pop("by").startswith("pw_live_")
-    assert event["data"] == {"address": "a@b.test", "scope": "all", "reason": "typo"}
+    assert event["data"] == {"address": "a@b.test", "scope": "all", "reason": "typo", "note": "a slip"}
     assert json.dumps(await world.admin.all_of("/v1/suppressions", 10)) == "[]"
 
 

@@ -84,3 +84,20 @@ async def test_segments_stay_within_their_workspace_and_scope(world: Any, keys: 
     reader = world.client("read")
     assert (await reader("POST", "/v1/segments", json={"name": "x", "tree": {"all": []}})).status_code == 403
     assert (await reader.good("GET", f"/v1/segments/{made['id']}"))["name"] == "Mine"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"audience": {"list": "nowhere"}},
+        {"audience": {"any": [NEWS, {"not": {"tag": "nobody's"}}]}},
+        {"without": [{"list": "nowhere"}]},
+        {"list": None, "audience": {"list": "nowhere"}},
+    ],
+)
+async def test_an_audience_of_what_is_not_there_is_refused_when_it_is_written(world: Any, change: Any) -> None:
+    """It would be blocked when it is sent, which may be at night."""
+    draft = await world.draft()
+    answer = await world.admin("POST", "/v1/campaigns", json=draft | change)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "audience"), answer.text
+    await world.admin.good("POST", "/v1/campaigns", json=draft | {"audience": NEWS})

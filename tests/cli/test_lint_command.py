@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from mailtypes.questions import HttpAnswer, HttpFetch, HttpFetched, Unanswered
 from postwright.cli.app import app
-from postwright.outbound_http import OutboundHttp
+from postwright.outbound_http import HttpHead, NoHead, OutboundHttp
 
 END = '<mj-text><a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text></mj-column></mj-section></mj-body></mjml>'
 HEAD = "<mjml><mj-body><mj-section><mj-column>\n"
@@ -87,3 +87,29 @@ def test_images_are_fetched_only_where_that_is_asked_for(letter: Path, monkeypat
     assert (code, len(asked)) == (0, 2)
     assert "answers with 404" in out
     assert "slow.png: nothing is known of this image: timeout" in out
+
+
+def test_links_are_asked_for_only_where_that_is_asked_for_and_never_with_a_reader_in_them(
+    letter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    async def glance(_: OutboundHttp, url: str, method: str = "HEAD") -> HttpHead | NoHead:
+        asked.append((method, url.rpartition("/")[2]))
+        return {"gone": HttpHead(404), "moved": HttpHead(301, "https://new.test/x"), "x": HttpHead(200)}.get(
+            url.rpartition("/")[2], NoHead("timeout")
+        )
+
+    monkeypatch.setattr(OutboundHttp, "glance", glance)
+    monkeypatch.chdir(letter.parent)
+    names = ("gone", "moved", "slow", "{{ contact.code }}")
+    links = "".join(f'\n<mj-text><a href="https://acme.test/{name}">Read on</a></mj-text>' for name in names)
+    letter.write_text(GOOD.replace("\n<mj-text><a", f"{links}\n<mj-text><a"), "utf-8")
+    lint(letter)
+    assert asked == []
+    code, out = lint(letter, "--fetch")
+    assert code == 0
+    assert sorted(asked) == [("HEAD", "gone"), ("HEAD", "moved"), ("HEAD", "slow"), ("HEAD", "x")]
+    assert f"{letter}:3:10: warning: the link https://acme.test/gone is dead" in out
+    assert f"{letter}:4:10: advice: the link https://acme.test/moved has moved for good to https://new.test/x" in out
+    assert f"{letter}:5:10: advice: whether the link https://acme.test/slow leads anywhere is unknown: timeout" in out

@@ -25,7 +25,7 @@ from hygiene.dormancy import (
     rhythm_of,
     scaled,
 )
-from hygiene.segments.facts import ActivityFacts, ContactFacts
+from hygiene.segments.facts import ActivityFacts, ContactFacts, Known
 from hygiene.segments.matching import matches
 from hygiene.segments.parse import as_document, parse
 from hygiene.segments.tree import ActivityKind
@@ -78,6 +78,42 @@ def test_who_is_silent_in_every_way_is_dormant(rule: DormancyRule) -> None:
 def test_one_sign_of_life_is_enough(changes: dict[str, int], failed: Condition) -> None:
     verdict = judged(**changes)
     assert (verdict.standing, verdict.failed) == (ACTIVE, (failed,))
+
+
+WITHDRAWN = {"last_opened_at": None, "last_clicked_at": None, "known": Known.NOTHING}
+
+
+@pytest.mark.parametrize("rule", PRESETS.values(), ids=PRESETS)
+def test_who_withdrew_is_unknown_and_never_dormant(rule: DormancyRule) -> None:
+    verdict = judged(rule, **WITHDRAWN)
+    assert verdict.standing is UNKNOWN
+    assert verdict.cause == "opens and clicks of this contact are not kept"
+    assert set(verdict.held) <= {Condition.NO_ACTION}
+    assert verdict.failed == ()
+
+
+def test_other_evidence_counts_of_who_withdrew() -> None:
+    assert judged(**WITHDRAWN, last_action_at=ago(100)).failed == (Condition.NO_ACTION,)
+    assert judged(**WITHDRAWN, last_action_at=ago(20)).standing is ACTIVE
+    assert judged(**WITHDRAWN, received_since_clicked=2, received_since_opened=2).standing is ACTIVE
+    assert judged(**WITHDRAWN, joined_at=ago(10)).standing is PROTECTED
+
+
+def test_the_day_of_the_last_open_tells_and_its_absence_does_not() -> None:
+    assert judged(known=Known.LAST_OPEN, last_clicked_at=None).standing is DORMANT
+    assert judged(known=Known.LAST_OPEN, last_clicked_at=None, last_opened_at=ago(100)).standing is ACTIVE
+    assert judged(known=Known.LAST_OPEN, last_clicked_at=None, last_opened_at=None).standing is UNKNOWN
+
+
+def test_who_agreed_lately_is_known_for_as_long() -> None:
+    never = {"last_opened_at": None, "last_clicked_at": None}
+    assert judged(**never, known_since=ago(179)).standing is UNKNOWN
+    assert judged(**never, known_since=ago(180)).standing is DORMANT
+    assert judged(**never, known_since=ago(179)).held == (
+        Condition.ENOUGH_MAILS,
+        Condition.NO_OPEN,
+        Condition.NO_ACTION,
+    )
 
 
 @pytest.mark.parametrize("field", ["last_opened_at", "last_clicked_at", "last_action_at"])
@@ -173,6 +209,8 @@ engagements = st.builds(
     received_since_opened=st.integers(0, 12),
     received_since_clicked=st.integers(0, 12),
     last_action_at=moments,
+    known=st.sampled_from([Known.ALL, Known.ALL, Known.NOTHING]),
+    known_since=st.none() | moments,
 )
 waits = st.none() | st.integers(1, 400)
 rules = st.sampled_from(list(PRESETS.values())) | st.builds(
@@ -205,6 +243,8 @@ def test_the_segment_is_exactly_the_dormant(engagement: Engagement, rule: Dorman
         "b.test",
         created_at=engagement.joined_at or 0,
         tags=tags,
+        tracking="off" if engagement.known is Known.NOTHING else None,
+        tracked_since=engagement.known_since,
         activity=ActivityFacts(
             last_at={kind: at for kind, at in last.items() if at is not None},
             received_since={

@@ -91,6 +91,19 @@ async def test_who_does_not_answer_holds_nobody_up() -> None:
     assert set(seen.unknown.values()) == {"there was no time left"}
 
 
+async def test_who_did_not_answer_in_time_is_not_waited_for_again_for_a_while() -> None:
+    terms, clock = ImageTerms(whole=timedelta(milliseconds=50), at_once=2), ManualClock()
+    web = Web(good=fetched())
+    looks = ImageLooks(web, clock, terms)
+    first = await looks.look([url("good"), *map(url, ("never", "nor", "other"))])
+    asked = len(web.asked)
+    assert await looks.look([url("good"), *map(url, ("never", "nor", "other"))]) == first
+    assert len(web.asked) == asked
+    clock.advance(terms.unknown_kept)
+    await looks.look([url("never")])
+    assert len(web.asked) == asked + 1
+
+
 async def test_memory_is_bounded() -> None:
     web = Web(**{f"n{number}": fetched() for number in range(5)})
     looks = ImageLooks(web, ManualClock(), ImageTerms(remembered=3))

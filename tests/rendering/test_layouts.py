@@ -5,6 +5,7 @@ import email
 import email.policy
 import html
 import re
+from dataclasses import replace
 from email.message import EmailMessage
 from html.parser import HTMLParser
 
@@ -258,6 +259,25 @@ def test_the_pixel_stands_before_the_end_of_the_body_or_not_at_all(html_template
     with_pixel = layout.html(values, MessageUrls(str, "https://t.test/u", "https://t.test/p?a=1&b=2"))
     assert re.search(r'<img src="https://t.test/p\?a=1&amp;b=2"[^>]*alt=""[^>]*></body>', with_pixel)
     assert "<img" not in layout.html(values, MessageUrls(str, "https://t.test/u"))
+
+
+def test_the_link_that_no_reader_sees_is_counted_and_stands_in_neither_text_nor_mail_without_links(
+    html_template,
+) -> None:
+    off = MessageUrls(lambda n: f"https://t.test/{n}", "https://t.test/u", "https://t.test/p")
+    on = replace(off, honeypot_url="https://t.test/h?a=1&b=2")
+    layouts = []
+    for text in ('<a href="https://acme.test/">{{ v }} קנו עכשיו</a>', "{{ v }}"):
+        key, values = (template := html_template(f"<html><body><p>{text}</p></body></html>")).fill({})
+        layouts.append((template.compile(key), values))
+    (linked, values), (bare, none) = layouts
+    assert re.search(r'<a href="https://t.test/h\?a=1&amp;b=2" tabindex="-1"[^>]*></a></body>', linked.html(values, on))
+    assert linked.html_size(values, on) - linked.html_size(values, off) > len("https://t.test/h?a=1&amp;b=2")
+    assert len(linked.render(values, on)) - len(linked.render(values, off)) > len("https://t.test/h?a=1&amp;b=2")
+    assert bare.html(none, on) == bare.html(none, off)
+    message = email.message_from_bytes(linked.content_headers + b"\r\n" + linked.render(values, on))
+    plain, html = (part.get_payload(decode=True) for part in message.walk() if not part.is_multipart())
+    assert (b"t.test/h" in plain, html.count(b"t.test/h")) == (False, 1)
 
 
 def test_an_address_made_for_a_message_cannot_break_out(html_template) -> None:

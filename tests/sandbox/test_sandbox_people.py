@@ -18,6 +18,7 @@ PIXEL = pixel_url(BASE, make(TokenKind.PIXEL, 7, 0, KEYS))
 LINKS = tuple(click_url(BASE, make(TokenKind.CLICK, 7, number, KEYS)) for number in range(1, 5))
 PAGE = unsubscribe_url(BASE, make(TokenKind.UNSUBSCRIBE, 7, 0, KEYS))
 OTHER_PAGE = preferences_url(BASE, make(TokenKind.PREFERENCES, 7, 0, KEYS))
+HIDDEN = click_url(BASE, make(TokenKind.CLICK, 7, 65_535, KEYS))
 SENT = 1_700_000_000 * SECOND
 SIZE = 3_000
 
@@ -99,13 +100,14 @@ def test_a_mail_is_read_by_what_is_linked_in_it() -> None:
     shown = "".join(f'<a href="{one}">x</a>' for one in (LINKS[1], LINKS[0], LINKS[1], "https://www.acme.test/"))
     message.add_alternative(
         f'<p>{shown}<a href="{PAGE}">no</a> <a href="{OTHER_PAGE}?a=1&amp;b=2">p</a><img src="{PIXEL}">'
-        '<img src="https://www.acme.test/a.png"><a href="javascript:x">y</a></p>',
+        '<img src="https://www.acme.test/a.png"><a href="javascript:x">y</a></p>'
+        f'<a href="{HIDDEN}" tabindex="-1" aria-hidden="true" style="display:none"></a>',
         subtype="html",
     )
     mail = read_mail("ada@mailhub.test", "Spring", SENT, message.as_bytes())
     assert mail == Mail(
-        "ada@mailhub.test", "Spring", SENT, PIXEL, (LINKS[1], LINKS[0]), (PAGE, f"{OTHER_PAGE}?a=1&b=2")
-    )
+        "ada@mailhub.test", "Spring", SENT, PIXEL, (LINKS[1], LINKS[0]), (PAGE, f"{OTHER_PAGE}?a=1&b=2", HIDDEN)
+    ), "nobody clicks what nobody sees; gateways do"
     assert read_mail("a@b.test", "", SENT, b"no mail at all") == Mail("a@b.test", "", SENT)
 
 

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from mailtypes.address import AddressSyntaxError
-from postwright.services.accounts import KeyScope, Role
+from postwright.services.account_changes import AccountChanges
+from postwright.services.accounts import Accounts, KeyScope, Role, WorkspaceChoiceError
 from postwright.services.errors import NotFoundError, RefusedError, TooManyTriesError
+from postwright.store import workspaces
 
 PASSWORD = "correct horse battery"
 
@@ -80,31 +82,123 @@ async def test_a_password_has_ten_to_two_hundred_characters(world: Any, length: 
         await add(world, address="nobody")
 
 
-async def test_tries_are_limited_by_address_from_wherever_they_come(world: Any) -> None:
+async def test_tries_of_many_networks_slow_each_other_and_keep_nobody_out(world: Any) -> None:
     await add(world)
-    for number in range(10):
-        await fail(world, origin=f"192.0.2.{number}")
-    with pytest.raises(TooManyTriesError):
-        await world.accounts.sign_in("ada@acme.test", PASSWORD, "198.51.100.1")
+    waits: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        waits.append(seconds)
+
+    accounts = Accounts(world.database, world.clock, timedelta(hours=1), pause)
+    for number in range(11):
+        with pytest.raises(RefusedError):
+            await accounts.sign_in("ada@acme.test", "wrong password", f"192.0.2.{number}")
+    assert await accounts.sign_in("ada@acme.test", PASSWORD, "198.51.100.1")
+    assert len(waits) == 2, "the eleventh wrong one, and the right one"
+    assert max(waits) <= 5
     world.clock.advance(timedelta(minutes=15, seconds=1))
-    assert await world.accounts.sign_in("ada@acme.test", PASSWORD, "198.51.100.1")
+    await accounts.sign_in("ada@acme.test", PASSWORD, "198.51.100.2")
+    assert len(waits) == 2
 
 
-async def test_tries_are_limited_by_origin_whatever_the_address(world: Any) -> None:
+@pytest.mark.parametrize("others", ["192.0.2.1", "2001:db8:0:1::{}"])
+async def test_one_network_is_barred_for_one_person_and_later_for_all(world: Any, others: str) -> None:
     await add(world)
+    await add(world, address="eli@acme.test")
     for number in range(10):
-        await fail(world, address=f"guess{number}@acme.test")
+        await fail(world, origin=others.format(number))
     with pytest.raises(TooManyTriesError):
-        await world.accounts.sign_in("ada@acme.test", PASSWORD, "192.0.2.1")
-    assert await world.accounts.sign_in("ada@acme.test", PASSWORD, "192.0.2.2")
+        await world.accounts.sign_in("ada@acme.test", PASSWORD, others.format(77))
+    assert await world.accounts.sign_in("eli@acme.test", PASSWORD, others.format(77))
+    for number in range(20):
+        await fail(world, address=f"guess{number}@acme.test", origin=others.format(number))
+    with pytest.raises(TooManyTriesError):
+        await world.accounts.sign_in("eli@acme.test", PASSWORD, others.format(78))
+    assert await world.accounts.sign_in("eli@acme.test", PASSWORD, "2001:db8:0:2::1")
+
+
+async def test_a_known_browser_is_counted_by_itself(world: Any) -> None:
+    """All of a proxy look like one network: whoever was here before is not barred by the others."""
+    await add(world)
+    mark = await world.accounts.mark_of(await world.accounts.sign_in("ada@acme.test", PASSWORD, "192.0.2.1"))
+    for _ in range(10):
+        await fail(world)
+    with pytest.raises(TooManyTriesError):
+        await world.accounts.sign_in("ada@acme.test", PASSWORD, "192.0.2.1", mark="1-" + "0" * 64)
+    assert await world.accounts.sign_in("ada@acme.test", PASSWORD, "192.0.2.1", mark=mark)
+    for _ in range(10):
+        with pytest.raises(RefusedError):
+            await world.accounts.sign_in("ada@acme.test", "wrong password", "192.0.2.9", mark=mark)
+    with pytest.raises(TooManyTriesError):
+        await world.accounts.sign_in("ada@acme.test", PASSWORD, "192.0.2.9", mark=mark)
+    await add(world, password="another password")
+    with pytest.raises(TooManyTriesError):
+        await world.accounts.sign_in("ada@acme.test", "another password", "192.0.2.1", mark=mark)
 
 
 async def test_tries_that_come_together_do_not_slip_past_the_limit(world: Any) -> None:
     await add(world)
-    tries = [world.accounts.sign_in("ada@acme.test", "wrong password", f"192.0.2.{n}") for n in range(25)]
+    tries = [world.accounts.sign_in("ada@acme.test", "wrong password", "192.0.2.1") for _ in range(15)]
     ends = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(end, RefusedError) for end in ends) == 10
-    assert sum(isinstance(end, TooManyTriesError) for end in ends) == 15
+    assert sum(isinstance(end, TooManyTriesError) for end in ends) == 5
+
+
+async def test_who_is_in_two_workspaces_signs_in_to_either(world: Any) -> None:
+    await add(world)
+    second = await world.database.write(
+        lambda connection: workspaces.create_workspace(connection, "second", world.clock.now())
+    )
+    await world.accounts.save_user(second, "ada@acme.test", "the second one", Role.ADMIN)
+
+    async def opened(password: str, **options: Any) -> int:
+        token = await world.accounts.sign_in("ada@acme.test", password, "192.0.2.1", **options)
+        return int((await world.accounts.session(token)).workspace_id)
+
+    assert await opened(PASSWORD) == world.workspace
+    assert await opened("the second one") == second
+    await world.accounts.save_user(second, "ada@acme.test", PASSWORD, Role.ADMIN)
+    with pytest.raises(WorkspaceChoiceError) as caught:
+        await opened(PASSWORD)
+    assert [one for one, _ in caught.value.workspaces] == [world.workspace, second]
+    assert await opened(PASSWORD, workspace_id=second) == second
+    await world.change(f"UPDATE user_account SET disabled_at = 1 WHERE workspace_id = {world.workspace}")
+    assert await opened(PASSWORD) == second
+
+
+async def test_a_link_works_once_and_never_for_who_was_shut_out_meanwhile(world: Any) -> None:
+    changes = AccountChanges(world.database, world.clock, world.accounts)
+    link = await changes.invite(world.workspace, "ada@acme.test", Role.MARKETER)
+    tries = [changes.choose_password(link, f"password number {number}") for number in range(2)]
+    ends = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(end, NotFoundError) for end in ends) == 1
+
+    link = await changes.invite(world.workspace, "eli@acme.test", Role.MARKETER)
+    user_id = int(link.split("-")[0])
+    hash_password = world.accounts.hash_password
+
+    async def hash_slowly(password: str) -> str:
+        await changes.disable(world.workspace, user_id)
+        return str(await hash_password(password))
+
+    world.accounts.hash_password = hash_slowly
+    with pytest.raises(NotFoundError):
+        await changes.choose_password(link, "the password of Eli")
+    (eli,) = [user for user in await world.accounts.users(world.workspace) if user.id == user_id]
+    assert eli.disabled_at is not None
+
+
+async def test_a_password_changes_in_the_workspace_where_one_is(world: Any) -> None:
+    changes = AccountChanges(world.database, world.clock, world.accounts)
+    await add(world)
+    second = await world.database.write(
+        lambda connection: workspaces.create_workspace(connection, "second", world.clock.now())
+    )
+    await world.accounts.save_user(second, "ada@acme.test", "the second one", Role.ADMIN)
+    token = await world.accounts.sign_in("ada@acme.test", "the second one", "192.0.2.1")
+    await changes.change_password(await world.accounts.session(token), "the second one", "a third one", "192.0.2.1")
+    assert await world.accounts.sign_in("ada@acme.test", PASSWORD, "192.0.2.1")
+    assert await world.accounts.sign_in("ada@acme.test", "a third one", "192.0.2.1")
 
 
 async def test_a_right_password_does_not_count_as_a_try(world: Any) -> None:

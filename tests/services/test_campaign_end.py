@@ -1,11 +1,13 @@
 """When a campaign will be out, and what that hangs on."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from mailtypes.clock import DAY, HOUR, SECOND, as_datetime
+from postwright.services import campaign_end
 from postwright.services.campaign_end import CampaignEnds, ExpectedEnd, HangsOn
 from postwright.services.campaign_plan import CampaignPlan, SendWindow
 from postwright.services.warm_up_forecast import WarmUpForecasts
@@ -105,3 +107,26 @@ async def test_what_is_suspended_for_good_has_no_end_and_what_is_deferred_is_tri
     found = await expected(world, campaign)
     assert found is not None
     assert (found.at, found.hangs_on) == (None, HangsOn.SUSPENDED)
+
+
+async def test_many_pages_that_ask_at_once_make_one_look(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = await world.sending(PEOPLE)
+    status = await world.campaigns.status(world.workspace, campaign.id)
+    ends = CampaignEnds(world.database, world.clock, WarmUpForecasts(world.database, world.clock, PLACES))
+    looks: list[int] = []
+    look = campaign_end._look
+
+    def counted(connection: Any, run: Any, now: Any) -> Any:
+        looks.append(run.id)
+        world.clock.advance(timedelta(seconds=4))  # so long it took
+        return look(connection, run=run, now=now)
+
+    monkeypatch.setattr(campaign_end, "_look", counted)
+    found = await asyncio.gather(*(ends.of_run(status.run) for _ in range(8)))
+    assert (len(looks), len(set(found))) == (1, 1)
+    world.clock.advance(timedelta(seconds=39))
+    await ends.of_run(status.run)
+    assert len(looks) == 1
+    world.clock.advance(timedelta(seconds=1))
+    await ends.of_run(status.run)
+    assert len(looks) == 2

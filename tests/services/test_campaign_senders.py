@@ -86,6 +86,17 @@ async def test_under_the_platform_each_goes_out_in_its_name_and_answers_go_home(
     assert from_json(sent_in_the_name_of(campaign, domain, None)) == OTHERS
 
 
+async def test_long_addresses_stay_apart_under_the_platform(world: Any) -> None:
+    others = tuple(CampaignSender(f"{name}.{'l' * 55}@news.acme.test", name) for name in ("dana", "noa", "ziv"))
+    campaign = await world.draft(other_senders=others)
+    domain = await world.sender_domains.get(world.workspace, "news.acme.test")
+    sent = from_json(sent_in_the_name_of(campaign, domain, "mail.host.test"))
+    assert len({one.address for one in sent}) == 3
+    assert sent == from_json(sent_in_the_name_of(campaign, domain, "mail.host.test"))
+    draw = drawing([(one.address, 1.0) for one in sent], seed=7)
+    assert {draw(key) for key in PEOPLE[:100]} == {0, 1, 2}
+
+
 async def test_a_copy_has_them_too(world: Any) -> None:
     campaign = await world.draft(other_senders=OTHERS)
     copied = await world.campaigns.copy(world.workspace, campaign.id, "Once more")

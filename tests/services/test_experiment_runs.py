@@ -155,6 +155,20 @@ async def test_a_person_chooses(world: Any) -> None:
         await tests.choose(world.workspace, 1, 0)
 
 
+async def test_a_cancelled_campaign_asks_nobody_any_more(world: Any) -> None:
+    campaign, tests = await begun(world, on_winner="ask")
+    await deliver(world)
+    await click(world, {0: 0.30, 1: 0.08})
+    world.clock.advance(timedelta(hours=2))
+    await tests.step()
+    await world.campaigns.cancel(world.workspace, campaign.id)
+    with pytest.raises(RefusedError, match="nothing is left to choose"):
+        await tests.choose(world.workspace, 1, 1)
+    await tests.step()
+    found = await world.database.read(lambda c: get_experiment(c, 1))
+    assert (found.state, found.winner) == ("finished", None)
+
+
 async def test_machines_decide_nothing(world: Any) -> None:
     _, tests = await begun(world)
     await deliver(world)

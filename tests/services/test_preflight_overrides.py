@@ -9,12 +9,16 @@ from sqlalchemy import text
 
 from mailtypes.clock import HOUR, Microseconds
 from mailtypes.questions import HttpAnswer, HttpFetch, HttpFetched, Unanswered
+from postwright.outbound_http import HttpHead, NoHead
 from postwright.services.campaign_plan import CampaignPlan
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.experiment_terms import ExperimentDraft, VariantDraft
 from postwright.services.image_facts import ImageLooks
+from postwright.services.link_facts import LinkLooks, LinkTerms
+from postwright.services.mail_looks import MailLooks
 from postwright.services.preflight import PreflightCheck, PreflightPolicy
 from postwright.services.preflight_overrides import OverrideWish
+from postwright.services.template_checks import TemplateChecks
 from postwright.store.templates import TemplateText
 
 HEAD = "<mjml><mj-body><mj-section><mj-column>\n"
@@ -203,3 +207,39 @@ async def test_images_are_looked_at_once_for_all_variants_and_what_is_unknown_is
     assert found.blocking == ()
     silent = (await world.campaigns.preflight(world.workspace, campaign.id)).advisory
     assert {"image.unreachable", "images_unknown"}.isdisjoint(one.code for one in silent)
+
+
+# -- links -------------------------------------------------------------------------------------------------------------
+
+
+async def test_links_are_asked_for_once_for_all_variants_and_what_was_seen_is_known_while_typing(world: Any) -> None:
+    asked: list[str] = []
+
+    class Web:
+        async def glance(self, url: str, method: str = "HEAD") -> HttpHead | NoHead:
+            asked.append(url)
+            return HttpHead(404) if "gone" in url else NoHead("refused")
+
+    names = ("gone", "slow", "{{ contact.email }}")
+    links = "".join(f'<mj-text><a href="https://acme.test/{name}">Read on</a></mj-text>' for name in names)
+    body = GOOD.replace("<mj-text>A", f"{links}<mj-text>A")
+    variants = (
+        VariantDraft("A", subject="A letter about the garden"),
+        VariantDraft("B", subject="Flowers in May, here"),
+    )
+    campaign = await with_variants(world, *variants, body=body)
+    looks = LinkLooks(Web(), world.clock, LinkTerms(pause=timedelta(0)))
+    policy = PreflightPolicy(links=looks)
+    found = await PreflightCheck(world.database, world.clock, policy=policy).check(campaign)
+    told = {one.code: one for one in found.advisory}
+    assert told["link.dead"].place.startswith("line 2, column ")
+    assert "(unknown: 1); of https://acme.test/slow: refused." in told["links_unknown"].sentence
+    assert sorted(asked) == ["https://acme.test/gone", "https://acme.test/slow"]
+    assert found.blocking == ()
+    checks = TemplateChecks(world.database, world.clock, looks=MailLooks(links=looks))
+    checked = await checks.check(world.workspace, TemplateText(body, "mjml", "Garden"))
+    codes = {one.code for one in checked.mail.findings}
+    assert {"link.dead", "link.unreachable"} <= codes
+    assert len(asked) == 2
+    silent = (await world.campaigns.preflight(world.workspace, campaign.id)).advisory
+    assert {"link.dead", "links_unknown"}.isdisjoint(one.code for one in silent)

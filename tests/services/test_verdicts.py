@@ -40,15 +40,6 @@ async def test_a_burst_is_told_after_five_minutes(world: Any) -> None:
     assert '"verdict":"machine","was":"probable"' in happened(world)[3][1]
 
 
-async def test_a_link_that_nobody_sees_leads_nowhere_and_is_told(world: Any) -> None:
-    await world.sending("dana@example.test,Dana,en\n")
-    (delivery,) = await world.leased()
-    assert (
-        await world.engagement.clicked(TokenClaims(TokenKind.CLICK, delivery.id, 65_535), CHROME, is_fetch=True) is None
-    )
-    assert [row[0] for row in world.rows("SELECT rule FROM engagement")] == ["hidden_link"]
-
-
 async def test_links_of_variants_are_told_apart_and_remembered(world: Any) -> None:
     await world.sending("dana@example.test,Dana,en\n")
     (delivery,) = await world.leased()

@@ -5,9 +5,20 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from mailtypes.clock import DAY, HOUR, SECOND
-from postwright.store import blobs, client_runs, idempotency, messages, people, recipients, suppressions
+from postwright.store import (
+    blobs,
+    client_runs,
+    idempotency,
+    messages,
+    people,
+    recipients,
+    retention,
+    suppressions,
+    workspaces,
+)
 from postwright.store.campaigns import FrozenSender, Run
 from postwright.store.client_runs import BulkRecipient, ClientRun
 from postwright.store.idempotency import KeptAnswer
@@ -171,6 +182,68 @@ async def test_an_answer_is_kept_for_a_day(world: Any) -> None:
     assert await world.read(idempotency.find_answers, [place], world.now + DAY) == {}
     await world.write(idempotency.keep_answers, [replace(kept, status=200, created_at=world.now + DAY)])
     assert (await world.read(idempotency.find_answers, [place], world.now + DAY))[place].status == 200
+
+
+async def test_an_answer_that_another_process_has_just_kept_is_not_replaced(world: Any) -> None:
+    key = await world.write(people.add_api_key, world.workspace, "k", ("pw_live_abcd", "0" * 64, "send"), world.now)
+    mine = KeptAnswer(world.workspace, key, "order-1", "f" * 64, 202, "{}", world.now)
+    other = replace(mine, idempotency_key="order-2", created_at=world.now - 2 * DAY)
+    await world.write(idempotency.keep_answers, [mine, other])
+    with pytest.raises(IntegrityError):  # nothing of what was sent twice stays
+        await world.write(idempotency.keep_answers, [replace(mine, body="{2}"), replace(other, created_at=world.now)])
+    found = await world.read(idempotency.find_answers, [(key, "order-1"), (key, "order-2")], world.now)
+    assert list(found.values()) == [mine]
+
+
+async def test_answers_are_told_apart_by_key_and_workspace(world: Any) -> None:
+    second = await world.write(workspaces.create_workspace, "second", world.now)
+    kept = []
+    for number, workspace in enumerate((world.workspace, world.workspace, second)):
+        secret = ("pw_live_abcd", f"{number:064}", "send")
+        key = await world.write(people.add_api_key, workspace, f"k{number}", secret, world.now)
+        kept += [KeptAnswer(workspace, key, name, "f" * 64, 202, f"{key}", world.now) for name in ("a", "ä'\"]")]
+    await world.write(idempotency.keep_answers, kept)
+    places = [(one.key_id, one.idempotency_key) for one in kept]
+    assert await world.read(idempotency.find_answers, [*places, (0, "a")], world.now) == dict(
+        zip(places, kept, strict=True)
+    )
+    again = replace(kept[0], created_at=world.now + DAY)
+    await world.write(idempotency.keep_answers, [again])
+    found = await world.read(idempotency.find_answers, places, world.now + DAY - 1)
+    assert found == dict(zip(places, [again, *kept[1:]], strict=True))
+
+
+async def test_contents_go_once_all_are_settled_the_oldest_first(world: Any) -> None:
+    run = await client_run(world)
+    placements = {run.id: Placement(world.now, world.now + HOUR)}
+    shared = await world.write(blobs.put_blob, world.workspace, b"file", world.now)
+    group = [
+        message(world, run, 1, b"a", "ada", "bob", attachments=(shared,)),
+        message(world, run, 3, b"b", "eve"),
+        message(world, run, 4, b"b", "joe"),
+    ]
+    for later, one in zip((2, 1, 0), group, strict=True):
+        await world.write(messages.store_messages, [one], placements, world.now + later)
+    await world.write(Connection.execute, text("UPDATE delivery SET state = 'delivered' WHERE domain = 'a.test'"))
+    waits = {"id": delivery_id(run.id, 2)}
+    await world.write(Connection.execute, text("UPDATE delivery SET state = 'deferred' WHERE id = :id"), waits)
+
+    async def left() -> list[int]:
+        found = await world.read(messages.get_messages, [one.id for one in group])
+        return [one.id for one in group if found[one.id].blob_id is not None]
+
+    assert await world.write(retention.forget_contents, world.now + 2, limit=1) == 1
+    assert await left() == [group[0].id, group[1].id]
+    assert await world.read(messages.read_content, group[1].id) == b"b", "the other message keeps it"
+    assert await world.write(retention.forget_contents, world.now + HOUR) == 1
+    assert await left() == [group[0].id], "somebody is still on the way"
+    await world.write(Connection.execute, text("UPDATE delivery SET state = 'failed' WHERE id = :id"), waits)
+    assert await world.write(retention.forget_contents, world.now + HOUR) == 1
+    assert await world.write(retention.forget_contents, world.now + HOUR) == 0
+    count = text("SELECT count(*) FROM blob")
+    assert await world.read(lambda connection: connection.execute(count).scalar_one()) == 1
+    await world.write(blobs.release_blob, shared)
+    assert await world.read(lambda connection: connection.execute(count).scalar_one()) == 0
 
 
 async def test_what_was_captured_is_found(world: Any) -> None:

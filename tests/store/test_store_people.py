@@ -1,9 +1,15 @@
 """Who may come in: open sessions and keys only, each in its own workspace."""
 
+import asyncio
+import time
+from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import Connection
+
 from mailtypes.clock import DAY, HOUR
-from postwright.store import people, workspaces
+from postwright.store import account_changes, people, workspaces
+from postwright.store.database import Database
 
 
 async def _user(world: Any, workspace: int = 0, secret: tuple[str, str] = ("hash", "admin")) -> people.User:
@@ -27,8 +33,51 @@ async def test_the_same_address_in_two_workspaces(world: Any) -> None:
     theirs = await _user(world, second)
     assert (await _user(world, second, ("new hash", "viewer"))).id == theirs.id
     assert (await world.read(people.get_user, first.id)).password_hash == "hash"
-    assert (await world.read(people.find_user, "ann@x.test")).id == first.id
-    assert await world.read(people.find_user, "bob@x.test") is None
+    assert [one.id for one in await world.read(people.find_users, "ann@x.test", 8)] == [first.id, theirs.id]
+    assert [one.id for one in await world.read(people.find_users, "ann@x.test", 1)] == [first.id]
+    await world.write(account_changes.set_disabled, first.id, world.now)
+    assert [one.id for one in await world.read(people.find_users, "ann@x.test", 8)] == [theirs.id]
+    assert await world.read(people.find_users, "bob@x.test", 8) == []
+
+
+async def test_a_password_is_replaced_once_and_never_for_who_was_shut_out(world: Any) -> None:
+    user = await _user(world, secret=("link:a:1", "admin"))
+    await world.write(account_changes.set_role, user.id, "viewer")
+    assert await world.write(people.replace_password, user.id, "link:a:1", "first")
+    assert not await world.write(people.replace_password, user.id, "link:a:1", "second")
+    await world.write(account_changes.set_disabled, user.id, world.now)
+    assert not await world.write(people.replace_password, user.id, "first", "third")
+    kept = await world.read(people.get_user, user.id)
+    assert (kept.password_hash, kept.role, kept.disabled_at) == ("first", "viewer", world.now)
+
+
+async def test_two_admins_cannot_take_the_role_from_each_other(
+    world: Any, open_database: Callable[[], Database]
+) -> None:
+    ann = await _user(world)
+    bob_id = await world.write(
+        people.save_user, world.workspace, "Bob@x.test", "bob@x.test", ("hash", "admin"), world.now
+    )
+    invited = ("link:a:1", "admin")
+    await world.write(people.save_user, world.workspace, "Eve@x.test", "eve@x.test", invited, world.now)
+
+    def lower(key: str, user_id: int) -> Callable[[Connection], bool]:
+        def work(connection: Connection) -> bool:
+            stays = account_changes.has_other_admin(connection, world.workspace, key)
+            time.sleep(0.05)  # the other's transaction is in the middle of it, too
+            if stays:
+                account_changes.set_role(connection, user_id, "viewer")
+            return stays
+
+        return work
+
+    one, other = world.database, open_database()
+    done = await asyncio.gather(one.write(lower("ann@x.test", ann.id)), other.write(lower("bob@x.test", bob_id)))
+    assert sorted(done) == [False, True]
+    admins = [one for one in await world.read(people.list_users, world.workspace) if one.role == "admin"]
+    assert len(admins) == 2, "one of them, and who was invited but has not come yet"
+    assert not await world.write(account_changes.has_other_admin, world.workspace, admins[0].address_key)
+    assert await world.write(account_changes.has_other_admin, world.workspace, "nobody@x.test")
 
 
 async def test_a_session_ends_by_time_or_by_hand(world: Any) -> None:

@@ -17,7 +17,7 @@ from hygiene.segments.matching import matches
 from hygiene.segments.parse import as_document, parse
 from hygiene.segments.tree import ActivityKind, ConsentAnswer, ConsentReach
 from mailtypes.clock import DAY, HOUR
-from postwright.store import contact_facts, contact_fields, contacts, segments
+from postwright.store import contact_book, contact_facts, contact_fields, contacts, segments
 from postwright.store.records import table
 
 NOW = 20_000 * DAY + 5 * HOUR
@@ -64,7 +64,8 @@ FIELDS: dict[str, list[Any]] = {
     "member": [True, False, "true", 1, 0],
     "odd.name [0]": ["x", "y"],
 }
-LISTS, TAGS, STREAMS = ["news", "offers"], ["vip", "Bäcker"], ["marketing", "transactional"]
+LISTS, TAGS, STREAMS = ["news", "offers", "quiet"], ["vip", "Bäcker"], ["marketing", "transactional"]
+LIST_TRACKING = {"offers": "full", "quiet": "aggregate"}
 DOMAINS, PROVIDERS = ["a.test", "b.test", "c.test"], ["gmail", "doar"]
 SCOPES = [(ConsentReach.ALL, ""), (ConsentReach.LIST, "news"), (ConsentReach.STREAM, "marketing")]
 
@@ -100,9 +101,11 @@ def _facts(chance: random.Random, number: int) -> tuple[ContactFacts, Activity |
         created_at=NOW - chance.choice([0, DAY, 30 * DAY, 30 * DAY + 1, 400 * DAY]),
         locale=chance.choice([None, "", "he", "en-GB", "EN-gb"]),
         time_zone=chance.choice([None, "Asia/Jerusalem"]),
-        tracking=chance.choice([None, "off", "last_open"]),
+        tracking=chance.choice([None, None, "off", "aggregate", "last_open", "full", "no such mode"]),
         fields={name: value for name in some if (value := chance.choice(FIELDS[name])) is not None},
-        lists=frozenset(name for name in LISTS if chance.random() < 0.5),
+        lists=(lists := frozenset(name for name in LISTS if chance.random() < 0.5)),
+        list_tracking=frozenset(mode for name, mode in LIST_TRACKING.items() if name in lists),
+        tracked_since=chance.choice([None, None, None, NOW - 20 * DAY, NOW - 31 * DAY]),
         tags=frozenset(name for name in TAGS if chance.random() < 0.4),
         consents={
             scope: chance.choice([ConsentAnswer.GIVEN, ConsentAnswer.WITHDRAWN, ConsentAnswer.PENDING])
@@ -156,6 +159,9 @@ def _store(connection: Connection, world: Any, number: int, chance: random.Rando
                 for at, state in said
             ],
         )
+    if facts.tracked_since is not None:
+        agreed = contact_facts.NewConsent(contact_id, "tracking", 0, "given", "page", "Yes", facts.tracked_since)
+        contact_facts.append_consents(connection, world.workspace, [agreed])
     if activity is not None:
         _store_activity(connection, contact_id, world.workspace, activity)
     return facts
@@ -279,7 +285,8 @@ async def test_the_sql_of_a_tree_equals_the_plain_reading(world: Any, seed: int)
 
     def fill(connection: Connection) -> dict[str, ContactFacts]:
         for name in LISTS:
-            contacts.ensure_list(connection, world.workspace, name, NOW)
+            made = contacts.ensure_list(connection, world.workspace, name, NOW)
+            contact_book.set_list_tracking(connection, world.workspace, made.id, LIST_TRACKING.get(name))
         for name in TAGS:
             contact_facts.ensure_tag(connection, world.workspace, name, NOW)
         for name, kind in KINDS.items():

@@ -32,6 +32,14 @@ async def _reason(world: Any, run: campaigns.Run, *, now: int | None = None) -> 
     return found.get(ADDRESS)
 
 
+async def test_two_reasons_at_once_stop_a_delivery_once(world: Any) -> None:
+    run = await world.start([])
+    mine, _ = await world.put(run, ["ready", "ready"])
+    assert await _suppress(world, _new(), _new(Scope.STREAM, run.stream_id), _new(Scope.STREAM, run.stream_id + 1)) == 3
+    assert [event.delivery_id for event in await world.events("suppressed")] == [mine.id]
+    assert await world.states(run) == {"suppressed": 1, "ready": 1}
+
+
 @pytest.mark.parametrize("state", list(DeliveryState))
 async def test_it_takes_effect_at_once_in_every_state(world: Any, state: DeliveryState) -> None:
     run = await world.start([])

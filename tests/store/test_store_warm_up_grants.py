@@ -14,13 +14,18 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from mailtypes.clock import HOUR, Microseconds
-from postwright.store import budgets, leases, warm_up_grants, warm_ups
+from mta.shaping.pace import ChangeKind, Pace, PaceChange
+from postwright.store import budgets, leases, shaping, suspensions, warm_up_grants, warm_up_held_back, warm_ups
 from postwright.store.budgets import Limit
 from postwright.store.database import Database, open_engine, read_url
 from postwright.store.records import table
-from postwright.store.warm_up_grants import Grant, Reach
+from postwright.store.shaping import PaceKey
+from postwright.store.suspensions import By, Suspended
+from postwright.store.warm_up_grants import Grant, LostGrant, Reach
+from postwright.store.warm_up_held_back import Whose, marked_by_provider
 
 _names = count(1)
+_deliveries = table("delivery")
 PLACES = ("192.0.2.7", "192.0.2.8")
 
 
@@ -71,6 +76,71 @@ async def test_a_grant_binds_to_a_place_and_an_hour(world: Any) -> None:
     assert await world.read(warm_up_grants.has_over, world.now + HOUR)
     assert await world.write(warm_up_grants.take_back, world.now + HOUR) == 1
     assert await world.states(run) == {"leased": 2, "held": 2}
+
+
+async def test_who_was_kept_back_untried_is_marked_until_the_next_release(world: Any) -> None:
+    run = await world.prepared(5)
+    place, ends = ("example.test", world.destination), Microseconds(world.now + HOUR)
+    hour = (world.now, ends)
+    await world.write(warm_up_grants.release_granted, run.id, place, Grant(ends, PLACES[0]), world.now, limit=4)
+    rows = list((await world.rows(run)).values())
+    tried = next(one.id for one in rows if one.state == "ready")
+    await world.write(lambda c: c.execute(_deliveries.update().where(_deliveries.c.id == tried).values(attempts=1)))
+    (lost,) = await world.read(warm_up_grants.lost, ends)
+    assert lost == LostGrant(world.destination, PLACES[0], ends)
+    assert await world.write(warm_up_grants.take_back, ends, [lost]) == 4
+
+    async def marked(*span: int, **whose: Any) -> int:
+        found = await world.read(marked_by_provider, Whose(**whose), span)
+        assert set(found) <= {"example"}
+        return int(found.get("example", 0))
+
+    assert await marked(*hour, domain_id=run.domain_id) == 3
+    assert await marked(*hour, egress=PLACES[0]) == 3
+    assert await marked(*hour, egress=PLACES[1]) == 0
+    assert await marked(*hour, domain_id=run.domain_id + 1) == 0
+    assert await marked(ends, ends + HOUR, domain_id=run.domain_id) == 0
+    await world.write(lambda c: c.execute(table("run").update().values(state="paused")))
+    assert await marked(*hour, domain_id=run.domain_id) == 0
+    await world.write(lambda c: c.execute(table("run").update().values(state="sending")))
+    later = Grant(Microseconds(ends + HOUR), PLACES[0])
+    await world.write(warm_up_grants.release_granted, run.id, place, later, ends, limit=2)
+    assert 1 <= await marked(*hour, domain_id=run.domain_id) < 3
+
+
+async def test_a_grant_that_a_decision_has_ended_marks_nobody(world: Any) -> None:
+    run = await world.prepared(2)
+    place, ends = ("example.test", world.destination), Microseconds(world.now + HOUR)
+    await world.write(warm_up_grants.release_granted, run.id, place, Grant(ends), world.now, limit=2)
+    assert await world.write(warm_up_grants.end_grants, Reach(domain_id=run.domain_id), world.now) == 2
+    assert await world.read(warm_up_grants.lost, world.now) == []
+    lost = [LostGrant(world.destination, "", ends), LostGrant(world.destination, "", world.now)]
+    assert await world.write(warm_up_grants.take_back, world.now, lost) == 2
+    assert {one.granted_until for one in (await world.rows(run)).values()} == {None}
+
+
+async def test_the_paces_and_what_people_have_stopped_of_a_destination_and_its_provider(world: Any) -> None:
+    scopes = (f"destination:{world.destination}", "provider:example", "provider:other")
+    pace = Pace(troubled_at=Microseconds(5), evidence="421 4.7.28 rate")
+    for scope in scopes:
+        change = PaceChange(ChangeKind.SLOWED, Pace(), pace, world.now)
+        key = PaceKey(scope, world.workspace, PLACES[0])
+        await world.write(shaping.change_pace, key, lambda _, change=change: change, {}, world.now)
+        for by in By:
+            what = Suspended(world.workspace, scope, PLACES[0])
+            await world.write(suspensions.suspend, what, by, "", world.now + HOUR, world.now)
+    found = await world.read(warm_up_held_back.standing_paces, [world.destination, world.destination + 1])
+    assert [(one.destination_id, one.egress, one.pace) for one in found] == [(world.destination, PLACES[0], pace)] * 2
+    by_people = await world.read(warm_up_held_back.stopped_by_people, [world.destination], world.now)
+    assert by_people == [(world.destination, PLACES[0], world.now + HOUR)] * 2
+    assert await world.read(warm_up_held_back.stopped_by_people, [world.destination], world.now + HOUR) == []
+
+
+async def test_what_is_noted_again_takes_the_place(world: Any) -> None:
+    what = Limit(world.workspace, "noted", 7, 0)
+    for amount in (5, 3):
+        await world.write(budgets.note, what, amount)
+        assert (await world.read(budgets.reserved_of, [what]))[what.key] == amount
 
 
 async def test_a_start_takes_back_what_was_let_out_freely_and_only_of_its_own(world: Any) -> None:

@@ -113,6 +113,29 @@ async def test_mails_that_prove_a_list_healthy_cover_its_old_members(
     assert await keeper.covered() == (0, 2)
 
 
+async def test_of_several_plans_of_a_list_the_last_counts_and_each_list_by_itself(keeper: Keeper) -> None:
+    world = keeper.world
+    for name, people in (("News", ["a", "b"]), ("Others", ["b", "c"])):
+        await world.contact_list(name, people)
+        await keeper.plan(name)
+    world.now = keeper.clock.advance(timedelta(days=1))
+    for name in ("News", "Others"):
+        late = world.contact(f"late for {name}")
+        await world.write(_put, await world.contact_list(name, []), late, keeper.clock.now())
+    assert await keeper.covered() == (3, 5)
+    await keeper.plan("News")
+    assert await keeper.covered() == (4, 5)
+
+
+async def test_several_healthy_lists_cover_their_members_each_by_its_own_figures(keeper: Keeper) -> None:
+    for name, people in (("Proved", ["a", "b"]), ("Too few mails", ["b", "c"]), ("Proved too", ["d", "a"])):
+        await keeper.world.contact_list(name, people)
+    keeper.clock.advance(timedelta(days=31))
+    for name, sent in (("Proved", 2), ("Too few mails", 1), ("Proved too", 3)):
+        await keeper.judged(name, Health.HEALTHY, sent)
+    assert await keeper.covered() == (3, 4)
+
+
 async def test_nobody_on_a_list_that_did_harm_is_covered(keeper: Keeper) -> None:
     await keeper.world.contact_list("News", ["a", "b"])
     await keeper.world.contact_list("Bought", ["b", "c"])

@@ -20,7 +20,7 @@ from tracking.verdicts import (
     read_rules,
     shipped_judge,
 )
-from tracking.verdicts.features import HIDDEN_LINK
+from tracking.verdicts.features import HONEYPOT_LINK
 
 SENT = 1_700_000_000 * SECOND
 JUDGE = shipped_judge()
@@ -39,6 +39,10 @@ def looked(at: float, link: int = 1) -> Fetch:
     return Fetch(FetchKind.LOOK, SENT + int(at * SECOND), A.BROWSER, N.OTHER, link)
 
 
+def caught(at: float, agent: A = A.BROWSER, network: N = N.OTHER) -> Fetch:
+    return Fetch(FetchKind.HONEYPOT, SENT + int(at * SECOND), agent, network, HONEYPOT_LINK)
+
+
 def decisions(*fetches: Fetch, sent_at: int | None = SENT) -> list[Decision | None]:
     return [settled and settled.decision for settled in JUDGE.settle(fetches, sent_at)]
 
@@ -49,7 +53,7 @@ def rules(*fetches: Fetch, sent_at: int | None = SENT) -> list[str | None]:
 
 # rule: fetches whose last one it decides, and fetches that differ in one thing and whose last one it does not decide
 CASES: dict[str, tuple[Sequence[Fetch], Sequence[Fetch]]] = {
-    "hidden_link": ([opened(900), clicked(901, HIDDEN_LINK)], [opened(900), clicked(901, HIDDEN_LINK - 1)]),
+    "honeypot": ([opened(900), caught(901)], [opened(900), clicked(901, HONEYPOT_LINK)]),
     "scanner_named": ([clicked(900, agent=A.TOOL)], [clicked(900, agent=A.OTHER)]),
     "scanner_network": ([opened(900, network=N.SCANNER)], [opened(900, network=N.DATACENTER)]),
     "apple_mail_privacy": ([opened(900, A.APPLE_MAIL_PRIVACY)], [clicked(900, agent=A.APPLE_MAIL_PRIVACY)]),
@@ -115,6 +119,14 @@ def test_the_whole_burst_is_a_machine_and_the_reader_who_comes_later_is_not() ->
     reader = [opened(5_000), clicked(5_020, 2)]
     found = [decision.verdict for decision in decisions(*burst, *reader) if decision]
     assert found == [Verdict.MACHINE] * 7 + [Verdict.HUMAN] * 2
+
+
+def test_whoever_took_the_honeypot_takes_the_clicks_beside_it_along() -> None:
+    fetches = [opened(800), clicked(860, 2), caught(915), clicked(930, 3, A.DESKTOP_CLIENT), clicked(980, 1)]
+    found = decisions(*fetches)
+    assert found[1] == Decision(Verdict.MACHINE, "among_machines")
+    assert found[3] == Decision(Verdict.HUMAN, "person_clicked"), "another program"
+    assert found[4] == Decision(Verdict.HUMAN, "person_clicked"), "more than a minute later"
 
 
 def test_what_nobody_knows_stays_probable() -> None:

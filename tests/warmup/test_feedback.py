@@ -1,6 +1,8 @@
 from datetime import date, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mailtypes.bounce import BounceReason
 from warmup.feedback import (
@@ -75,17 +77,39 @@ def test_small_numbers_prove_nothing(counts: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("granted", "attempts", "deferrals", "held"),
+    ("granted", "answers", "taken_back", "held"),
     [
-        (10_000, 6_009, 9, 4_000),  # stopped nine times, each time at the first answer
-        (10_000, 6_002, 2, 0),  # stray
-        (10_000, 10_050, 50, 0),  # put off and taken later on the same day
-        (0, 500, 20, 0),  # no budget, as with a warm sender
-        (100, 900, 400, 0),
+        (10_000, (6_009, 9), 3_991, 3_991),  # stopped nine times, each time at the first answer
+        (10_000, (6_002, 2), 3_998, 0),  # stray
+        (10_000, (0, 0), 10_000, 10_000),  # suspended all day
+        (10_000, (6_009, 9), 0, 0),  # cancelled, paused, or nobody was there to send
+        (1_000, (1_000, 200), 0, 0),  # all were tried, however many were put off
+        (1_000, (1_200, 200), 200, 0),  # tried later on the same day after all
+        (0, (500, 20), 0, 0),  # no budget, as with a warm sender
+        (500, (150, 20), 2_000, 350),
     ],
 )
-def test_what_was_held_back_after_a_provider_stopped_us(granted: int, attempts: int, deferrals: int, held: int) -> None:
-    assert held_back(granted, attempts, deferrals) == held
+def test_what_was_held_back_after_a_provider_stopped_us(
+    granted: int, answers: tuple[int, int], taken_back: int, held: int
+) -> None:
+    assert held_back(granted, answers, taken_back) == held
+
+
+@given(st.integers(0, 5_000), st.integers(0, 5_000), st.integers(0, 5_000), st.integers(0, 5_000))
+@settings(max_examples=100)
+def test_no_mail_counts_as_put_off_and_as_held_back(granted: int, attempts: int, taken: int, put_off: int) -> None:
+    answers = (attempts, min(put_off, attempts))
+    day = _day(attempts=attempts, deferrals=answers[1], held_back=held_back(granted, answers, taken))
+    tally = tallied(Measure.DEFERRALS, [day])
+    assert tally is not None
+    assert tally.trials <= max(granted, attempts)
+    assert tally.events <= tally.trials
+
+
+def test_a_fifth_put_off_holds_and_does_not_step_back() -> None:
+    """Granted 1,000, tried 1,000, put off 200."""
+    day = _day(attempts=1_000, sent=800, deferrals=200, held_back=held_back(1_000, (1_000, 200), 0))
+    assert _fired(day) == (Action.HOLD, {"deferrals-5"})
 
 
 def test_a_pace_that_stops_at_the_first_deferral_does_not_hide_the_objection() -> None:

@@ -4,17 +4,19 @@ import asyncio
 import io
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from sqlalchemy import Connection
 from sqlalchemy import text as sql
@@ -30,6 +32,7 @@ from mailtypes.questions import DnsAnswer, DnsQuestion, HttpAnswer, HttpFetch
 from mta.delivery import Happening
 from postwright.keyrings import write_new_key
 from postwright.sandbox.mailboxes import Mailboxes, MailboxWriter, ReceivedMessage
+from postwright.services import accounts
 from postwright.services.accounts import Role
 from postwright.services.audiences import AudienceDraft
 from postwright.services.campaign_drafts import CampaignDraft
@@ -57,7 +60,7 @@ from postwright.store.domains import SenderDomain
 from postwright.store.recipients import DeliveryFilter
 from postwright.store.records import table
 from postwright.store.templates import TemplateText
-from postwright.web import WebServices, create_pages, hrefs, not_found_page, static_files
+from postwright.web import WebServices, create_pages, hrefs, static_files
 from postwright.wiring import Application
 from warmup.feedback import ProviderDay
 from warmup.ramp import daily_step
@@ -261,12 +264,12 @@ class Install:
         await writer.close()
 
     def app(self, *, secure: bool = False, mailboxes: bool = True) -> FastAPI:
-        services = self.services(secure=secure, mailboxes=mailboxes)
+        pages = create_pages(self.services(secure=secure, mailboxes=mailboxes))
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        app.include_router(create_pages(services))
+        app.include_router(pages.router)
         app.mount("/static", static_files())
         for status in (404, 405):
-            app.add_exception_handler(status, not_found_page(services))
+            app.add_exception_handler(status, pages.not_found)
         return app
 
     def services(self, *, secure: bool = False, mailboxes: bool = True) -> WebServices:
@@ -396,6 +399,14 @@ class Browser(httpx.AsyncClient):
 
     async def submit(self, path: str, **data: str) -> httpx.Response:
         return await self.post(path, data={"csrf_token": await self.token(), **data})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_hashes() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        hasher = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(accounts, "PasswordHasher", hasher)
+        yield
 
 
 def run_alone(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -103,9 +103,9 @@ def test_values_are_isolated_and_findings_within_findings_are_told() -> None:
         assert "octets" not in told(text)
     assert (
         told(joined([say("Remove it."), say("Give it a value or remove it.")], " "))
-        == "הסירו אותו. תנו לו ערך או הסירו אותו."
+        == "\u200fהסירו אותו. תנו לו ערך או הסירו אותו."
     )
-    assert told("Remove it. Give it a value or remove it.") == "הסירו אותו. תנו לו ערך או הסירו אותו."
+    assert told("Remove it. Give it a value or remove it.") == "\u200fהסירו אותו. תנו לו ערך או הסירו אותו."
 
 
 @pytest.mark.usefixtures("hebrew")

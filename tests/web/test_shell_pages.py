@@ -82,6 +82,8 @@ async def test_every_page_speaks_hebrew(browser: Any, pages: Any) -> None:
         heading = re.search(r"<h1[^>]*>(.*?)</h1>", text, re.DOTALL)
         assert heading is not None, name
         assert re.search(r"[א-ת]", text.partition("<main")[2]), name
+        # Neither how Python writes what it holds, nor a catalogue's header.
+        assert not re.search(r"\[?\{(&#39;|')|Content-Transfer-Encoding: 8bit\\n|Generated-By", text), name
 
 
 async def test_a_destination_is_suspended_and_the_way_back_is_offered(browser: Any, install: Any) -> None:

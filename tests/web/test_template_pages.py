@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -55,6 +56,26 @@ async def test_a_draft_is_checked_and_drawn_without_being_stored(one: str, marke
     assert "Good morning" in page.text
     stored = await install.application.templates.list(install.workspace)
     assert stored[0].version.number == 1
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.MARKETER])
+async def test_an_address_brings_no_text(one: str, install: Any, open_browser: Any, role: Role) -> None:
+    reader = await open_browser(install.app()).sign_in(role)
+    query = urlencode(draft(BODY.replace("Hello", "Pay here"), subject="Overdue", preheader="Now", plain_text="Hurry"))
+    page = (await reader.get(f"{one}?{query}&width=phone")).text
+    frame = (await reader.get(f"{one}/frame?{query}")).text
+    assert "Hello Dana" in frame
+    assert "A letter about the garden" in page
+    for brought in ("Pay here", "Overdue", "Hurry"):
+        assert brought not in page
+        assert brought not in frame
+
+
+async def test_an_address_says_how_the_mail_is_looked_at(one: str, marketer: Any) -> None:
+    await marketer.submit(f"{one}/save", **draft(BODY.replace("Hello", "Good morning")))
+    assert "Good morning Dana" in (await marketer.get(f"{one}/frame?contact=0&width=phone")).text
+    assert "Hello Dana" in (await marketer.get(f"{one}/frame?version=1")).text
+    assert "<mj-" not in (await marketer.get(f"{one}/frame?view=text")).text
 
 
 async def test_what_does_not_compile_is_told_with_its_line(one: str, marketer: Any) -> None:

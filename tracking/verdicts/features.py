@@ -20,17 +20,21 @@ CHAIN: Final = 60 * SECOND
 """How far back a HEAD of the same link is looked for, and how long a walk through the links may take."""
 IMAGE_GRACE: Final = 5 * SECOND
 """A mail program may load the images a moment after the click that opened the mail."""
-HIDDEN_LINK: Final = 65_535
-"""The number of a link that no reader can see; none is put into mail unless somebody turns that on."""
+HONEYPOT_LINK: Final = 65_535
+"""The number of the link that no reader can see; it is in mail where an admin has turned that on."""
 _MOST_LOOKED_AT: Final = 256
 
 
 class FetchKind(StrEnum):
-    """What was fetched: the pixel, a link, or a link by HEAD, which only machines do and which counts as nothing."""
+    """What was fetched: the pixel, a link, a link by HEAD (a look), or the link that no reader sees (the honeypot).
+
+    Only machines fetch the last two. Neither is an event nor counts as anything; they tell of what came beside them.
+    """
 
     OPEN = "open"
     CLICK = "click"
     LOOK = "look"
+    HONEYPOT = "honeypot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,9 @@ class Features:
     ``since_sent`` seconds since the receiving server took the mail, ``None`` where unknown; ``requests_near`` and
     ``links_near`` requests and distinct links of this delivery within ten seconds, this one among them; ``in_order``:
     at least three links were fetched within a minute, each once and in document order; ``head_before``: the same link
-    was looked at by HEAD; ``image_before``: the pixel was fetched before; ``among_machines``:
-    something of the same family and network clicked within a minute and was a machine; ``clicked_by_human``: a person
-    clicked in this mail.
+    was looked at by HEAD; ``image_before``: the pixel was fetched before; ``honeypot``: this is the link that no reader
+    sees; ``among_machines``: something of the same family and network clicked within a minute and was a machine;
+    ``clicked_by_human``: a person clicked in this mail.
     """
 
     kind: FetchKind
@@ -71,7 +75,7 @@ class Features:
     head_before: bool = False
     image_before: bool = False
     recipients_near: int = 1
-    hidden_link: bool = False
+    honeypot: bool = False
     among_machines: bool = False
     clicked_by_human: bool = False
 
@@ -124,7 +128,7 @@ def _derive_one(
         head_before=is_click and any(one.kind is FetchKind.LOOK and one.link == fetch.link for one in before),
         image_before=first_image is not None and first_image <= fetch.at + (IMAGE_GRACE if is_click else -1),
         recipients_near=fetch.recipients_near,
-        hidden_link=is_click and fetch.link == HIDDEN_LINK,
+        honeypot=fetch.kind is FetchKind.HONEYPOT,
     )
 
 

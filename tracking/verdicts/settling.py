@@ -15,6 +15,7 @@ SETTLE_AFTER: Final = 5 * MINUTE
 """How long a verdict stays provisional, in microseconds."""
 WINDOW: Final = SETTLE_AFTER + CHAIN
 """How far around a fetch the others of its delivery are looked at."""
+_CLICKS: Final = frozenset({FetchKind.CLICK, FetchKind.HONEYPOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Judge:
 
 
 def _is_click(one: Settled | None, verdict: Verdict) -> bool:
-    return one is not None and one.features.kind is FetchKind.CLICK and one.decision.verdict is verdict
+    return one is not None and one.features.kind in _CLICKS and one.decision.verdict is verdict
 
 
 def _among_machines(fetches: Sequence[Fetch], settled: Sequence[Settled | None]) -> list[bool]:

@@ -6,6 +6,7 @@ from sqlmodel import Field, SQLModel
 from postwright.store.tables.columns import BIG, big, moment, reference, row_id
 
 _WANTS_NOTICE = "notify IS NOT NULL"
+_IS_KEPT = "blob_id IS NOT NULL"
 
 
 class Template(SQLModel, table=True):
@@ -76,6 +77,10 @@ class Message(SQLModel, table=True):
         UniqueConstraint("workspace_id", "id"),
         Index("ix_message_header", "workspace_id", "header_message_id"),
         Index("ix_message_notify", "id", sqlite_where=text(_WANTS_NOTICE), postgresql_where=text(_WANTS_NOTICE)),
+        # What is past its time is found without a look at what has lost its content already; and a blob that goes is
+        # looked for in everything that may refer to it.
+        Index("ix_message_content", "created_at", sqlite_where=text(_IS_KEPT), postgresql_where=text(_IS_KEPT)),
+        Index("ix_message_blob", "blob_id", sqlite_where=text(_IS_KEPT), postgresql_where=text(_IS_KEPT)),
     )
     id: int = Field(primary_key=True, sa_type=BIG)
     workspace_id: int = reference("workspace.id")
@@ -109,7 +114,10 @@ class MessageAttachment(SQLModel, table=True):
     """A blob that a whole message refers to beside its content."""
 
     __tablename__ = "message_attachment"
-    __table_args__ = (UniqueConstraint("workspace_id", "message_id", "blob_id"),)
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "message_id", "blob_id"),
+        Index("ix_message_attachment_blob", "blob_id"),
+    )
     workspace_id: int = reference("workspace.id")
     message_id: int = Field(primary_key=True, foreign_key="message.id", sa_type=BIG)
     blob_id: int = Field(primary_key=True, foreign_key="blob.id", sa_type=BIG)
@@ -140,7 +148,7 @@ class CapturedMessage(SQLModel, table=True):
     """What a test key sent: the signed message that would have gone out."""
 
     __tablename__ = "captured_message"
-    __table_args__ = (UniqueConstraint("workspace_id", "id"),)
+    __table_args__ = (UniqueConstraint("workspace_id", "id"), Index("ix_captured_message_blob", "blob_id"))
     id: int | None = row_id()
     workspace_id: int = reference("workspace.id")
     delivery_id: int = Field(sa_type=BIG, index=True)

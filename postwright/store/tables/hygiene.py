@@ -22,6 +22,7 @@ class HygienePlan(SQLModel, table=True):
 
     ``state``: making, ready, applying, applied, undoing, undone or discarded. Numbers count the contacts who are
     written to and their mails of the last ninety days; ``removed_...`` is the part of those whom the plan removes.
+    ``unknown``: who cannot be judged, since their opens and clicks are not recorded.
     """
 
     __tablename__ = "hygiene_plan"
@@ -44,6 +45,7 @@ class HygienePlan(SQLModel, table=True):
     removed_bounced: int = big(0)
     removed_opened: int = big(0)
     dormant: int = big(0)
+    unknown: int = big(0)
     doubt: str = ""
     made_at: int = moment()
     applied_at: int | None = optional_moment()

@@ -17,6 +17,7 @@ class ReceivedReport(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("workspace_id", "kind", "organisation", "report_id", "domain"),
         Index("ix_received_report_domain", "workspace_id", "domain", "ends_at"),
+        Index("ix_received_report_blob", "blob_id"),
     )
     id: int | None = row_id()
     workspace_id: int = reference("workspace.id")

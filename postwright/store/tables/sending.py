@@ -160,8 +160,9 @@ class Delivery(SQLModel, table=True):
     ``variant`` below 0: not decided yet. ``priority``: the highest is released first; below 0 is not released.
     ``merge_data`` is frozen JSON. ``lease_until`` is database time. What is due first goes first: transactional mail
     is due from the beginning of time. ``egress`` is the place that it leaves from, or last left from. Where a warm-up
-    counts it, it may leave from there alone and only until ``granted_until``. ``sender`` is the number of whoever it
-    is from: 0 for the run's own, then ``Run.other_senders`` in their order.
+    counts it, it may leave from there alone and only until ``granted_until``; of who is held, below zero, it tells of a
+    grant that a provider kept them from using (``store.warm_up_held_back``). ``sender`` is the number of whoever it is
+    from: 0 for the run's own, then ``Run.other_senders`` in their order.
     """
 
     __tablename__ = "delivery"

@@ -9,7 +9,7 @@ _UNSETTLED, _NEARBY = text("settled_at IS NULL"), text("neighbourhood IS NOT NUL
 
 
 class Engagement(SQLModel, table=True):
-    """One fetch of a pixel or a link; ``kind`` is open, click or look (HEAD), ``features`` JSON.
+    """One fetch of a pixel or a link; ``kind`` is open, click, look (HEAD) or honeypot, ``features`` JSON.
 
     ``address``, ``user_agent`` and ``neighbourhood`` are thrown away when the verdict is settled. Who withdraws consent
     loses these rows; the events that they explain are cut loose from the person then.

@@ -9,7 +9,9 @@ from rendering.lint import (
     RULES,
     Finding,
     ImageFact,
+    LinkFact,
     LintSubject,
+    Liveness,
     SenderFacts,
     Severity,
     lint,
@@ -120,6 +122,11 @@ def fact(code: str, **known: object) -> Bad:
     return Bad(code, changes={"images": {"https://acme.test/forest.jpg": ImageFact(**known)}}, at=IMG)
 
 
+def leads(code: str, liveness: Liveness, href: str = "https://acme.test/more", **known: str) -> Bad:
+    bad = link(href, code)
+    return replace(bad, changes={"links": {href.partition("#")[0]: LinkFact(liveness, **known)}})
+
+
 def line(code: str, at: str | None = None, **changes: object) -> Bad:
     return Bad(code, changes=changes, at=at)
 
@@ -224,6 +231,11 @@ BAD = [
     link("https://acme.test/", "link.no_words", ""),
     link("https://acme.test/", "link.vague_words", "Click here!"),
     link("https://acme.test/", "link.vague_words", "לחצו כאן"),
+    leads("link.dead", Liveness.DEAD, cause="the host answers with 404"),
+    leads("link.dead", Liveness.DEAD, "https://acme.test/more#top", cause="acme.test has no address"),
+    leads("link.unreachable", Liveness.UNKNOWN, cause="the host answers with 503"),
+    leads("link.redirected", Liveness.ALIVE, moved_to="https://acme-walks.test/more"),
+    leads("link.redirected", Liveness.ALIVE, "http://acme.test/more", moved_to="https://acme.test/more"),
     Bad("reading.text_small", (P, P.replace("16px", "13px")), at=P.replace("16px", "13px")),
     Bad("reading.text_small", ("font-size:12px", "font-size:9px"), at='<p style="font-size:9px'),
     Bad("reading.low_contrast", (P, P.replace("333333", "999999")), at='<p style="font-size:16px;color:#999999'),

@@ -1,6 +1,7 @@
 import email
 import email.policy
 import re
+from dataclasses import replace
 from email.header import decode_header, make_header
 from email.utils import getaddresses
 
@@ -196,6 +197,24 @@ def test_the_pixel_stands_before_the_end_of_the_body(draft, read, recipient_urls
     assert body.startswith('<body><p>a</p><!-- </body> --><img src="https://t.acme.test/o/token.gif" width="1"')
     without = MessageUrls(recipient_urls.link_url, recipient_urls.unsubscribe_url)
     assert shown(read(fill(content.octets, without, blob)).get_body(("html",))) == html + "\n"
+
+
+def test_a_link_that_no_reader_sees_goes_with_tracked_links_alone(draft, read, recipient_urls, blob) -> None:
+    urls = replace(recipient_urls, honeypot_url="https://t.acme.test/c/hidden?a=1&b=2")
+    html = '<body><a href="https://acme.test/">Go</a></body>'
+
+    def bodies(octets: bytes) -> tuple[str, str]:
+        message = read(fill(octets, urls, blob))
+        return shown(message.get_body(("html",))), shown(message.get_body(("plain",)))
+
+    tracked = compose_whole(draft(html=html), TrackingWish(clicks=True))
+    body, plain = bodies(tracked.octets)
+    hidden = '<a href="https://t.acme.test/c/hidden?a=1&amp;b=2" tabindex="-1" aria-hidden="true" style="display:none;'
+    assert (body.count(hidden), body.index(hidden) > body.index(">Go</a>"), "hidden" in plain) == (1, True, False)
+    assert "hidden" not in shown(read(fill(tracked.octets, recipient_urls, blob)).get_body(("html",)))
+    untracked = compose_whole(draft(html=html), TrackingWish(opens=True))
+    without_links = compose_whole(draft(html="<body>x</body>"), TrackingWish(opens=True, clicks=True))
+    assert all("hidden" not in bodies(content.octets)[0] for content in (untracked, without_links))
 
 
 def test_many_recipients_and_names_in_any_script(draft, read, recipient_urls, blob) -> None:
