@@ -35,7 +35,7 @@ from rendering.liquid_environment import (
     quick_getter,
 )
 from rendering.liquid_words import said
-from rendering.source import MergeField, MergeValueError, TemplateSyntaxError
+from rendering.source import MergeField, MergeLimitError, MergeValueError, TemplateSyntaxError
 
 UNSUBSCRIBE_FIELD = "unsubscribe_url"
 PREFERENCES_FIELD = "preferences_url"
@@ -274,7 +274,7 @@ class Merge:
         contents = [one for one in map(self.elements.__getitem__, marks) if isinstance(one, Content)]
         if sum(len(one.text) for one in contents) > MAX_CONTENT_CHARACTERS:
             longest = max(contents, key=lambda one: len(one.text))
-            raise MergeValueError(
+            raise MergeLimitError(
                 say(
                     "loops repeat the template's text to more than %(max_characters)s characters",
                     max_characters=f"{MAX_CONTENT_CHARACTERS:,}",
@@ -288,7 +288,7 @@ class Merge:
     def _check_size(self, values: list[str]) -> None:
         if sum(map(len, values)) > _MAX_VALUES_CHARACTERS:
             longest = max(range(len(values)), key=lambda index: len(values[index]))
-            raise MergeValueError(
+            raise MergeLimitError(
                 say(
                     "the merged values are longer than %(max_values_characters)s characters",
                     max_values_characters=_MAX_VALUES_CHARACTERS,
@@ -332,7 +332,7 @@ class Merge:
     def _value_error(self, error: LiquidError) -> MergeValueError:
         span = self._token_span(error)
         limit = isinstance(error, ResourceLimitError)
-        return MergeValueError(
+        return (MergeLimitError if limit else MergeValueError)(
             said(str(error.message)),
             field=self.source[span.start : span.end] if span else self.part,
             source=self.source,

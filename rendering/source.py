@@ -48,6 +48,10 @@ class MergeValueError(InputSyntaxError):
         self.field = field
 
 
+class MergeLimitError(MergeValueError):
+    """Merging would take more work, or make more text, than a mail may."""
+
+
 @dataclass(frozen=True, slots=True)
 class TemplateSource:
     """A template as its author wrote it; every text may hold Liquid.

@@ -12,7 +12,14 @@ from rendering.links import Link, find_links
 from rendering.markers import Markers
 from rendering.merge import Content, Merge, Value, unknown_paths
 from rendering.segments import Part, SlotValues
-from rendering.source import MergeField, MergeValueError, TemplateSource, TemplateSyntaxError, UnknownFieldError
+from rendering.source import (
+    MergeField,
+    MergeLimitError,
+    MergeValueError,
+    TemplateSource,
+    TemplateSyntaxError,
+    UnknownFieldError,
+)
 
 _KEY_SEPARATOR = "\x1f"
 _NOT_IN_HEADERS = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
@@ -82,6 +89,11 @@ class Template:
         """Compile the layout of a contact without any data; ``TemplateSyntaxError`` where an engine refuses it."""
         try:
             key, _ = self.fill({})
+        except MergeLimitError as error:  # what is too much without data is too much with any
+            part = next((merge.part for merge in self._merges() if merge.source == error.source), "body")
+            raise TemplateSyntaxError(
+                error.message, source=error.source, span=error.span, next_step=error.next_step, part=part
+            ) from error
         except MergeValueError:
             return  # it cannot do without data; real contacts will show
         self._tried = key, self.compile(key)

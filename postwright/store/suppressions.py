@@ -125,8 +125,12 @@ def _lasts_longer(one: NewSuppression, other: NewSuppression) -> bool:
 
 def _storing(connection: Connection) -> TextClause:
     columns = ", ".join(_COLUMNS)
-    replaced = ", ".join(
-        f"{name} = excluded.{name}" for name in ("reason", "note", "source_event_id", "expires_at", "created_at")
+    replaced = ", ".join(f"{name} = excluded.{name}" for name in ("note", "expires_at", "created_at"))
+    # What happened weighs more than what somebody decided: who may lift it goes by the reason.
+    replaced += "".join(
+        f", {name} = CASE WHEN excluded.reason = 'manual' AND suppression.expires_at > :now"
+        f" THEN suppression.{name} ELSE excluded.{name} END"
+        for name in ("reason", "source_event_id")
     )
     return text(
         f"INSERT INTO suppression (workspace_id, created_at, {columns})"

@@ -12,6 +12,7 @@ from postwright.services.errors import Problem, RefusedError
 from postwright.store.campaigns import Campaign
 from postwright.web.campaign_form import EMPTY, FIELDS, draft_from, values_of
 from postwright.web.form_numbers import read_number
+from postwright.web.gate import check_may_change
 from postwright.web.hrefs import campaign_href, read_campaign
 from postwright.web.language import gettext
 from postwright.web.site import Site, go_to, visitor_of
@@ -36,7 +37,8 @@ class CampaignEditPages:
             router.add_api_route(f"/campaigns/{{public_id}}/{name}", self._acting(name), methods=["POST"])
 
     async def new(self, request: Request) -> Response:
-        """The empty form."""
+        """The empty form; not for viewers."""
+        check_may_change(visitor_of(request))
         return await self._form(request, None, dict(EMPTY))
 
     async def create(self, request: Request) -> Response:
@@ -49,7 +51,8 @@ class CampaignEditPages:
         return go_to(campaign_href(made))
 
     async def edit(self, request: Request, public_id: str) -> Response:
-        """The form of a draft."""
+        """The form of a draft; not for viewers."""
+        check_may_change(visitor_of(request))
         campaign = await self._campaign(request, public_id)
         return await self._form(request, campaign, values_of(campaign))
 

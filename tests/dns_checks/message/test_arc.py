@@ -101,7 +101,7 @@ def test_white_space_costs_linear_time() -> None:
     started = time.process_time()
     assert run(arc.verify(message), ZONE).result is ArcResult.FAIL
     assert run(arc.verify(message.replace(b"relaxed/relaxed", b"relaxed/simple")), ZONE).result is ArcResult.FAIL
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

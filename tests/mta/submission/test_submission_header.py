@@ -136,7 +136,7 @@ def test_no_author_takes_long(value):
     start = time.process_time()
     with pytest.raises(ContentSyntaxError):
         read(f"From: x{value}\r\n\r\n".encode())
-    assert time.process_time() - start < 0.2
+    assert time.process_time() - start < 1.5
 
 
 @given(

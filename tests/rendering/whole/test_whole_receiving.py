@@ -370,7 +370,7 @@ def test_deep_and_wide_structures_are_bounded() -> None:
     assert all(remarks)
     assert receive_whole(unlike, ALL).octets == unlike
     assert receive_whole(parameters, ALL).octets == parameters
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 20
 
 
 def test_large_messages_are_checked_in_linear_time() -> None:
@@ -378,7 +378,7 @@ def test_large_messages_are_checked_in_linear_time() -> None:
     started = time.process_time()
     assert receive_whole(content, NONE).octets is content
     assert receive_whole(content, ALL).octets == content
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 10
 
 
 def test_header_fields_are_read_unfolded() -> None:
