@@ -6,7 +6,7 @@ a list) fits none and stays as it is.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ _LONGEST = 4_000  # characters of a stored text
 _FEWEST_LETTERS = 8  # of a template that a stored text may be recognised by
 _FEWEST_OF_A_PAGE = 10  # of those that stand in the other catalogues, among words for buttons
 _DEEPEST = 4
+_WORDS_OF_A_NAME = 3  # from so many spaces on a value has to be shorter than what stands around it
 _SENTENCES = re.compile(r"[.!?] [A-Z]")  # what is no value of one sentence, but several of them
 _BETWEEN = ("; ", ". ")
 
@@ -109,31 +110,40 @@ def _recalled(text: str, language: str, depth: int = 0) -> str:
 
 
 def _said_anew(text: str, language: str, depth: int) -> str | None:
-    for form, end in _forms(text):
-        said = _said_by_template(form, language, depth)
-        if said is not None:
-            return said + end
+    known, templates = _known(language)
+    forms = _forms(text)
+    for form, end in forms:
+        if form in known:
+            return gettext(form) + end
+    for template in templates:
+        for form, end in forms:
+            values = template.values_in(form)
+            if values is None:
+                continue
+            told_values = {name: _recalled_value(value, language, depth + 1) for name, value in values.items()}
+            if _are_values(template, values, told_values):
+                return gettext(template.text) % told_values + end
     return None
 
 
-def _forms(text: str) -> Iterator[tuple[str, str]]:
+def _forms(text: str) -> list[tuple[str, str]]:
     """The text as a template may have it: at the beginning of a line it has got a capital, and at the end a stop."""
     small = text[:1].lower() + text[1:]
-    yield from ((text, ""), (small, ""))
-    if text.endswith("."):
-        yield from ((text[:-1], "."), (small[:-1], "."))
+    forms = [(text, ""), (small, "")]
+    return [(text[:-1], "."), (small[:-1], "."), *forms] if text.endswith(".") else forms
 
 
-def _said_by_template(text: str, language: str, depth: int) -> str | None:
-    known, templates = _known(language)
-    if text in known:
-        return gettext(text)
-    for template in templates:
-        values = template.values_in(text)
-        if values is not None and not any(_SENTENCES.search(value) for value in values.values()):
-            told_values = {name: _recalled_value(value, language, depth + 1) for name, value in values.items()}
-            return gettext(template.text) % told_values
-    return None
+def _are_values(template: _Template, values: Mapping[str, str], told_values: Mapping[str, str]) -> bool:
+    """Whether that is what stood in the template's places, and not the rest of another sentence."""
+    for name, before in zip(template.names, template.literals, strict=False):
+        value = values[name]
+        if _SENTENCES.search(value):
+            return False
+        is_told = _POP_ISOLATE not in told_values[name][-1:]
+        is_long = value.count(" ") >= _WORDS_OF_A_NAME and len(value) > template.letters
+        if is_long and not is_told and not before.endswith(": "):  # behind a colon anybody may say anything
+            return False
+    return True
 
 
 def _recalled_value(value: str, language: str, depth: int) -> str:

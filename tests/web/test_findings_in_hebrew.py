@@ -94,6 +94,19 @@ def test_what_was_stored_is_told_with_all_its_values(templates: list[str]) -> No
 
 
 @pytest.mark.usefixtures("hebrew")
+def test_no_sentence_is_half_told() -> None:
+    """What was stored is said anew as a whole or not at all: the nearest template wins, not the first that fits."""
+    told_whole = told("there is no @ in the address. Write it as name@example.com.")
+    assert "in the address" not in told_whole
+    assert "name@example.com" in told_whole
+    strange = "There is no way that anybody could have known of this."
+    assert told(strange) == strange
+    assert "\u2068their hosts are down for the whole day\u2069" in told(
+        "Suspended: their hosts are down for the whole day"
+    )
+
+
+@pytest.mark.usefixtures("hebrew")
 def test_values_are_isolated_and_findings_within_findings_are_told() -> None:
     inner = say("the record is longer than %(max_octets)s octets", max_octets=4096)
     outer = say("The MTA-STS record at %(name)s is not valid: %(message)s.", name="_mta-sts.acme.test", message=inner)
