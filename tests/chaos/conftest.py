@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,13 +32,15 @@ class Theatre:
     stage: Stage
     examples: Path
     postgres_url: str | None = None
+    jobs: list[MainJob] = field(default_factory=list)
 
     @property
     def database(self) -> Path:
         return self.stage.folder / "data" / "postwright.db"
 
     def job(self) -> MainJob:
-        return MainJob(self.stage, self.examples)
+        self.jobs.append(MainJob(self.stage, self.examples))
+        return self.jobs[-1]
 
     def tree(self) -> Mapping[str, psutil.Process]:
         """``supervisor`` and the roles that run."""
@@ -136,6 +138,7 @@ def theatre(
 ) -> Iterator[Callable[[int, random.Random, str], Theatre]]:
     """``theatre(rows, chance, "sqlite" or "postgresql")``."""
     stages: list[Stage] = []
+    theatres: list[Theatre] = []
     urls: list[str] = []
 
     def set_up(rows: int, chance: random.Random, database: str = "sqlite") -> Theatre:
@@ -144,9 +147,12 @@ def theatre(
             urls.append(request.getfixturevalue("postgres").create())
             monkeypatch.setenv("POSTWRIGHT_DATABASE__URL", urls[-1])
         stages.append(Stage.set_up(tmp_path / "stage", free_ports(1)[0], PACE))
-        return Theatre(stages[-1], examples, urls[-1] if urls else None)
+        theatres.append(Theatre(stages[-1], examples, urls[-1] if urls else None))
+        return theatres[-1]
 
     yield set_up
+    for job in (job for one in theatres for job in one.jobs):
+        job.close()
     for stage in stages:
         stage.__exit__()
     for url in urls:
