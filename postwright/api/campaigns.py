@@ -61,7 +61,9 @@ class CampaignSummary(Answer):
     other_senders: Sequence[SenderShown]
     subject: str
     starts_at: Moment | None
-    blocked_by: str = Field(description="Why a scheduled campaign did not begin at its time.")
+    blocked_by: str = Field(
+        description="Why a scheduled campaign did not begin at its time, or one under way paused itself."
+    )
     is_archived: bool
     has_experiment: bool
     created_at: Moment

@@ -27,6 +27,7 @@ from postwright.api.representations import (
     optional_moment,
     outward,
 )
+from postwright.services.contact_lists import ContactLists
 from postwright.services.contact_timeline import ContactTimeline, TimelineEntry
 from postwright.services.contacts import (
     MOST_AT_ONCE,
@@ -272,20 +273,20 @@ async def export_contacts(caller: Reader, query: Annotated[ExportWanted, Query()
 
 async def list_tags(caller: Reader) -> TagList:
     """All tags by name, with their numbers of contacts."""
-    found = await contacts_of(caller).tags(caller.workspace_id)
+    found = await lists_of(caller).tags(caller.workspace_id)
     rows = [TagShown(name=tag.name, contacts=count, created_at=moment(tag.created_at)) for tag, count in found]
     return TagList(data=rows)
 
 
 async def create_tag(wanted: TagWanted, caller: Sender) -> TagList:
     """Make a tag that nobody carries yet; all tags are answered."""
-    await contacts_of(caller).make_tag(caller.workspace_id, wanted.name)
+    await lists_of(caller).make_tag(caller.workspace_id, wanted.name)
     return await list_tags(caller)
 
 
 async def delete_tag(name: str, caller: Sender) -> Response:
     """Delete a tag; whoever carried it does not any more."""
-    await contacts_of(caller).delete_tag(caller.workspace_id, name)
+    await lists_of(caller).delete_tag(caller.workspace_id, name)
     return Response(status_code=204)
 
 
@@ -324,6 +325,11 @@ def contacts_of(caller: Caller) -> Contacts:
     """The contacts service; it judges addresses as the imports do."""
     services = caller.services
     return Contacts(services.database, services.clock, test_environment=services.imports.test_environment)
+
+
+def lists_of(caller: Caller) -> ContactLists:
+    """The lists and tags of contacts."""
+    return ContactLists(caller.services.database, caller.services.clock)
 
 
 def contact_shown(one: FullContact) -> ContactShown:

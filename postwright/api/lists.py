@@ -7,7 +7,7 @@ from pydantic import Field
 
 from hygiene.segments.tree import OnList
 from postwright.api.callers import Caller, Reader, Sender
-from postwright.api.contacts import ContactShown, contact_shown, contacts_of
+from postwright.api.contacts import ContactShown, contact_shown, contacts_of, lists_of
 from postwright.api.cursors import make_page, read_cursor
 from postwright.api.parameters import PageQuery
 from postwright.api.representations import LIST, Answer, Moment, Page, Text, Wanted, inward, moment, outward, page_of
@@ -42,7 +42,7 @@ async def list_lists(caller: Reader, query: PageQuery) -> Page[ListShown]:
     """All lists with their numbers of contacts, in the order in which they were made."""
     (after,) = read_cursor("lists", query.cursor)
     found = await caller.services.references.lists(caller.workspace_id)
-    tracking = await contacts_of(caller).list_tracking(caller.workspace_id)
+    tracking = await lists_of(caller).list_tracking(caller.workspace_id)
     rows = page_of(found, lambda item: item[0].id, after, query.limit)
     return make_page(
         "lists", rows, query.limit, lambda item: _shown(item, tracking), lambda item: (item[0].id,), query.cursor
@@ -66,13 +66,13 @@ async def get_list(list_id: str, caller: Reader) -> ListShown:
 async def change_list(list_id: str, wanted: ListChange, caller: Sender) -> ListShown:
     """Give a list another name or tracking. A list that segments name keeps its name."""
     row_id = inward(LIST, list_id)
-    await contacts_of(caller).change_list(caller.workspace_id, row_id, name=wanted.name, tracking=wanted.tracking)
+    await lists_of(caller).change_list(caller.workspace_id, row_id, name=wanted.name, tracking=wanted.tracking)
     return await _list(caller, row_id)
 
 
 async def delete_list(list_id: str, caller: Sender) -> Response:
     """Delete a list; its contacts stay. One that campaigns, imports, segments or suppressions name is not deleted."""
-    await contacts_of(caller).delete_list(caller.workspace_id, inward(LIST, list_id))
+    await lists_of(caller).delete_list(caller.workspace_id, inward(LIST, list_id))
     return Response(status_code=204)
 
 
@@ -103,7 +103,7 @@ def add_list_routes(router: APIRouter) -> None:
 
 async def _list(caller: Caller, list_id: int) -> ListShown:
     found = await caller.services.references.list_with_count(caller.workspace_id, list_id)
-    return _shown(found, await contacts_of(caller).list_tracking(caller.workspace_id))
+    return _shown(found, await lists_of(caller).list_tracking(caller.workspace_id))
 
 
 def _shown(item: tuple[ContactList, int], tracking: dict[int, str]) -> ListShown:

@@ -15,10 +15,10 @@ from postwright.services.campaign_drafts import LONGEST_NAME, NAME_RULE, Campaig
 from postwright.services.campaign_plan import CampaignPlan
 from postwright.services.campaign_start import CampaignStart
 from postwright.services.delivery_queue import PAUSED
-from postwright.services.errors import NotFoundError, Problem, RefusedError
+from postwright.services.errors import NotFoundError, RefusedError
 from postwright.services.preflight import Preflight
 from postwright.services.preflight_overrides import OverrideWish, new_overrides
-from postwright.services.second_looks import SecondLooks
+from postwright.services.second_looks import SecondLooks, cause_of
 from postwright.services.state_words import state_word
 from postwright.services.template_texts import check_text
 from postwright.store import campaigns, events, overrides, recipients
@@ -238,8 +238,8 @@ class Campaigns:
                 begun += 1
             except RefusedError as error:
                 await self._block(campaign, " ".join(problem.sentence for problem in error.problems))
-            except InputSyntaxError as error:  # its segment, tag or list is gone or has another name
-                await self._block(campaign, Problem.of(error, "audience").sentence)
+            except InputSyntaxError as error:
+                await self._block(campaign, cause_of(error))
         return begun
 
     async def _block(self, campaign: Campaign, cause: str) -> None:

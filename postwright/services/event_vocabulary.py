@@ -131,7 +131,7 @@ _ALL: Final = (
     EventKind(
         "campaign_blocked",
         _R,
-        "A campaign could not begin when its time had come.",
+        "A campaign could not begin when its time had come, or paused itself since its audience cannot be read.",
         {**CAMPAIGN, "cause": "why"},
     ),
     EventKind("run_started", _R, "Sending began.", CAMPAIGN),

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-from mailtypes.clock import Clock, Microseconds, microseconds
+from mailtypes.clock import Clock
 from mailtypes.questions import HttpAnswer, HttpFetch, Unanswered
 from postwright.outbound_http import TOO_LONG
+from postwright.services.remembered import Remembered
 from rendering.lint import ImageFact, read_image
 
 _NOT_NOW = frozenset({408, 425, 429})
@@ -56,24 +57,23 @@ class ImageLooks:
 
     def __init__(self, http: Fetcher, clock: Clock, terms: ImageTerms | None = None) -> None:
         self._http = http
-        self._clock = clock
         self._terms = terms or ImageTerms()
-        self._kept: dict[str, tuple[Microseconds, ImageFact | str]] = {}
+        self._memory: Remembered[ImageFact | str] = Remembered(clock, self._terms.remembered)
 
     async def look(self, addresses: Sequence[str]) -> ImagesSeen:
         """Fetch what is not known yet of images at https addresses; the others are left out."""
         wanted = [one for one in dict.fromkeys(addresses) if one.lower().startswith("https://")]
         unknown = dict.fromkeys(wanted[self._terms.most :], f"more than {self._terms.most} images")
         wanted = wanted[: self._terms.most]
-        missing = [one for one in wanted if self._known(one) is None]
+        missing = [one for one in wanted if self._memory.find(one) is None]
         if missing:
             await self._fetch_all(missing)
             for one in missing:  # what was cut off would be waited for again at every look
-                if self._known(one) is None:
+                if self._memory.find(one) is None:
                     self._keep(one, _NO_TIME)
         facts: dict[str, ImageFact] = {}
         for address in wanted:
-            found = self._known(address)
+            found = self._memory.find(address)
             if isinstance(found, ImageFact):
                 facts[address] = found
             else:
@@ -82,16 +82,7 @@ class ImageLooks:
 
     def known(self) -> Mapping[str, ImageFact]:
         """Everything that was seen within the terms, by address; nothing is fetched."""
-        now = self._clock.now()
-        return {
-            address: found
-            for address, (until, found) in self._kept.items()
-            if isinstance(found, ImageFact) and until > now
-        }
-
-    def _known(self, address: str) -> ImageFact | str | None:
-        until, found = self._kept.get(address, (0, ""))
-        return found if until > self._clock.now() else None
+        return {address: found for address, found in self._memory.known().items() if isinstance(found, ImageFact)}
 
     async def _fetch_all(self, addresses: Sequence[str]) -> None:
         left = _Left(self._terms.all_octets)
@@ -126,12 +117,8 @@ class ImageLooks:
         return read_image(answer.body) or ImageFact(fault=_what(answer.content_type))
 
     def _keep(self, address: str, found: ImageFact | str) -> None:
-        while len(self._kept) >= self._terms.remembered:
-            self._kept.pop(next(iter(self._kept)))
-        terms = self._terms
-        lasting = terms.kept if isinstance(found, ImageFact) else terms.unknown_kept
-        self._kept.pop(address, None)
-        self._kept[address] = (Microseconds(self._clock.now() + microseconds(lasting)), found)
+        is_seen = isinstance(found, ImageFact)
+        self._memory.keep(address, found, self._terms.kept if is_seen else self._terms.unknown_kept)
 
 
 @dataclass(slots=True)

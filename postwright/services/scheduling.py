@@ -15,17 +15,17 @@ from sqlalchemy import Connection
 from dns_checks.mx import RouteResult
 from mailtypes.clock import MINUTE, Clock, Microseconds, as_datetime
 from mailtypes.errors import InputSyntaxError, StorageError
-from mailtypes.saying import joined, say
+from mailtypes.saying import say
 from mta.delivery import Happening
 from postwright.services.campaign_plan import CampaignPlan
 from postwright.services.campaign_senders import drawing, shares_of
 from postwright.services.delivery_queue import PAUSED
 from postwright.services.destinations import end_suspensions, suspended_domains
 from postwright.services.domain_watch import DomainWatch
-from postwright.services.errors import Problem
 from postwright.services.imports import ContactImports
 from postwright.services.refusals import of_expiry, of_route
 from postwright.services.routing import WITHHELD, Router
+from postwright.services.second_looks import cause_of
 from postwright.services.warm_up_release import WarmUpRelease
 from postwright.store import (
     campaigns,
@@ -152,7 +152,10 @@ class Scheduler:
         try:
             return await self._prepare(run)
         except InputSyntaxError as error:
-            await self._database.write(partial(_pause, run=run, cause=_cause(error), now=self._clock.now()))
+            if run.campaign_id is None:  # it has no audience; this is a fault of ours
+                raise
+            pause = partial(_pause, run=run, campaign_id=run.campaign_id, cause=cause_of(error), now=self._clock.now())
+            await self._database.write(pause)
             return 0
 
     async def _prepare(self, run: Run) -> int:
@@ -277,17 +280,13 @@ async def _apart(part: str, work: Awaitable[_Done], nothing: _Done) -> _Done:
         return nothing
 
 
-def _cause(error: InputSyntaxError) -> str:
-    return joined([text for text in (Problem.of(error, "audience").sentence, error.next_step) if text], " ")
-
-
-def _pause(connection: Connection, *, run: Run, cause: str, now: Microseconds) -> None:
+def _pause(connection: Connection, *, run: Run, campaign_id: int, cause: str, now: Microseconds) -> None:
     """Pause a run that cannot go on by itself, and tell why; resuming tries again."""
-    if run.campaign_id is None or not campaigns.move_run(connection, run.id, ("preparing",), "paused", now):
+    if not campaigns.move_run(connection, run.id, ("preparing",), "paused", now):
         return
-    campaigns.move_campaign(connection, run.campaign_id, ("sending",), "paused")
-    campaigns.set_campaign_fields(connection, run.campaign_id, blocked_by=cause)
-    campaign = campaigns.get_campaign(connection, run.workspace_id, run.campaign_id)
+    campaigns.move_campaign(connection, campaign_id, ("sending",), "paused")
+    campaigns.set_campaign_fields(connection, campaign_id, blocked_by=cause)
+    campaign = campaigns.get_campaign(connection, run.workspace_id, campaign_id)
     data = {"campaign": campaign.name if campaign else "", "cause": cause}
     kinds = ("campaign_blocked", "run_paused")
     events.append(connection, [events.NewEvent(run.workspace_id, kind, now, run.id, data=data) for kind in kinds], now)

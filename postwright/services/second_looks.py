@@ -10,12 +10,20 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from mailtypes.clock import MINUTE, Clock
+from mailtypes.errors import InputSyntaxError
+from mailtypes.saying import joined
+from postwright.services.errors import Problem
 from postwright.services.preflight import Preflight
 from postwright.store.campaigns import Campaign
 
 _EVERY: Final = MINUTE
 _MOST: Final = 1000
 _log = logging.getLogger(__name__)
+
+
+def cause_of(error: InputSyntaxError) -> str:
+    """Why an audience cannot be read any more (its segment, tag or list is gone or has another name): as it is kept."""
+    return joined([text for text in (Problem.of(error, "audience").sentence, error.next_step) if text], ". ")
 
 
 class Checker(Protocol):
@@ -68,12 +76,14 @@ class SecondLooks:
     async def _has_changed(self, campaign: Campaign) -> bool:
         async with self._turn:
             try:
-                checked = await self._start.check(campaign)
+                cause = " ".join(problem.sentence for problem in (await self._start.check(campaign)).blocking)
+            except InputSyntaxError as error:
+                cause = cause_of(error)
             except Exception:
                 # The step that tries to begin it meets the same, and knows what to do.
                 _log.exception("could not look again at campaign %s", campaign.id)
                 return True
-        return " ".join(problem.sentence for problem in checked.blocking) != campaign.blocked_by
+        return cause != campaign.blocked_by
 
     def _make_room(self) -> None:
         idle = [key for key, one in self._seconds.items() if one.task is None or one.task.done()]

@@ -7,7 +7,6 @@ loops run, in the children.
 import asyncio
 import ctypes
 import gc
-import logging
 import os
 import signal
 import sys
@@ -19,7 +18,6 @@ from typing import NoReturn
 
 from setproctitle import setproctitle
 
-_LOG = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 _M_ARENA_MAX, _ARENAS = -8, 2  # mallopt(3)
 _HIGHEST_FD = 1 << 20

@@ -71,6 +71,7 @@ def _web_services(application: Application) -> WebServices:
         reports=application.reports,
         imports=application.imports,
         contacts=application.contacts,
+        contact_lists=application.contact_lists,
         contact_timeline=application.contact_timeline,
         contact_fields=application.contact_fields,
         segments=application.segments,

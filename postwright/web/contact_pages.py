@@ -74,7 +74,7 @@ class ContactPages:
 
     async def _table(self, request: Request, after: int = 0, problems: tuple[Problem, ...] = ()) -> Response:
         workspace_id, asked = visitor_of(request).workspace_id, request.query_params
-        lists = [item.name for item, _ in await self._contacts.lists(workspace_id)]
+        lists = [item.name for item, _ in await self._site.services.contact_lists.lists(workspace_id)]
         segments = [one.name for one in await self._site.services.segments.page(workspace_id, limit=1000)]
         query, search = _query(asked), asked.get("find", "")[:100].strip()
         try:
@@ -131,7 +131,7 @@ class ContactPages:
             "fields": [(name, _written(value), kinds.get(name)) for name, value in one.fields.items()],
             "timeline": [_item(entry) for entry in entries],
             "tracking": [(value, _TRACKING[value]) for value in ("", *TRACKING)],
-            "all_tags": [tag.name for tag, _ in await self._contacts.tags(workspace_id)],
+            "all_tags": [tag.name for tag, _ in await self._site.services.contact_lists.tags(workspace_id)],
             "problems": problems,
         }
         return self._site.page(request, "contact", context, status=409 if problems else 200)

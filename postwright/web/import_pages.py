@@ -93,7 +93,7 @@ class ImportPages:
             "problems": problems,
             "max_upload": self._site.services.max_upload,
             "jobs": await self._imports.jobs(workspace_id, limit=_JOBS),
-            "lists": [item.name for item, _ in await self._site.services.contacts.lists(workspace_id)],
+            "lists": [item.name for item, _ in await self._site.services.contact_lists.lists(workspace_id)],
         }
         return self._site.page(request, "imports", context, status=409 if problems else 200)
 

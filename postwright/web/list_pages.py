@@ -40,7 +40,7 @@ class ListPages:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._contacts = site.services.contacts
+        self._contact_lists = site.services.contact_lists
         self._fields = site.services.contact_fields
 
     def add_to(self, router: APIRouter) -> None:
@@ -62,8 +62,8 @@ class ListPages:
     async def _lists(self, request: Request, problems: tuple[Problem, ...] = (), name: str = "") -> Response:
         workspace_id = visitor_of(request).workspace_id
         context = {
-            "lists": await self._contacts.lists(workspace_id),
-            "chosen": await self._contacts.list_tracking(workspace_id),
+            "lists": await self._contact_lists.lists(workspace_id),
+            "chosen": await self._contact_lists.list_tracking(workspace_id),
             "tracking": [(value, _TRACKING[value]) for value in ("", *TRACKING)],
             "name": name,
             "problems": problems,
@@ -84,7 +84,7 @@ class ListPages:
         form = request.state.form
         name, tracking = str(form.get("name", ""))[:300], str(form.get("tracking", ""))
         try:
-            await self._contacts.change_list(
+            await self._contact_lists.change_list(
                 visitor_of(request).workspace_id, read_list(public_id), name=name, tracking=tracking
             )
         except RefusedError as error:
@@ -94,7 +94,7 @@ class ListPages:
     async def delete_list(self, request: Request, public_id: str) -> Response:
         """Delete a list that nothing uses."""
         try:
-            await self._contacts.delete_list(visitor_of(request).workspace_id, read_list(public_id))
+            await self._contact_lists.delete_list(visitor_of(request).workspace_id, read_list(public_id))
         except RefusedError as error:
             return await self._lists(request, error.problems)
         return go_to("/contacts/lists?done=list_gone")
@@ -107,7 +107,7 @@ class ListPages:
         workspace_id = visitor_of(request).workspace_id
         context = {
             "fields": await self._fields.definitions(workspace_id),
-            "tags": await self._contacts.tags(workspace_id),
+            "tags": await self._contact_lists.tags(workspace_id),
             "kinds": [(kind.value, KINDS[kind.value]) for kind in FieldKind],
             "kind_names": KINDS,
             "typed": {name: str((form or {}).get(name, "")) for name in ("name", "kind", "choices", "tag")},
@@ -142,12 +142,12 @@ class ListPages:
         """Make a tag."""
         form = request.state.form
         try:
-            await self._contacts.make_tag(visitor_of(request).workspace_id, str(form.get("tag", "")))
+            await self._contact_lists.make_tag(visitor_of(request).workspace_id, str(form.get("tag", "")))
         except RefusedError as error:
             return await self._show_fields(request, error.problems, form)
         return go_to("/contacts/fields?done=tag")
 
     async def delete_tag(self, request: Request) -> Response:
         """Delete a tag."""
-        await self._contacts.delete_tag(visitor_of(request).workspace_id, str(request.state.form.get("tag", "")))
+        await self._contact_lists.delete_tag(visitor_of(request).workspace_id, str(request.state.form.get("tag", "")))
         return go_to("/contacts/fields?done=tag_gone")

@@ -89,7 +89,7 @@ def _value(value: str) -> str:
     said = _said(value)
     if not said or said != value or isinstance(value, Saying):
         return said
-    return f"{_FIRST_STRONG_ISOLATE}{said}{_POP_ISOLATE}"
+    return _isolated(said)
 
 
 @lru_cache(maxsize=4096)
@@ -139,16 +139,20 @@ def _are_values(template: _Template, values: Mapping[str, str], told_values: Map
         value = values[name]
         if _SENTENCES.search(value):
             return False
-        is_told = _POP_ISOLATE not in told_values[name][-1:]
+        is_unknown = told_values[name] == _isolated(value)
         is_long = value.count(" ") >= _WORDS_OF_A_NAME and len(value) > template.letters
-        if is_long and not is_told and not before.endswith(": "):  # behind a colon anybody may say anything
+        if is_long and is_unknown and not before.endswith(": "):  # behind a colon anybody may say anything
             return False
     return True
 
 
 def _recalled_value(value: str, language: str, depth: int) -> str:
     said = _recalled(value, language, depth)
-    return said if said != value or not value else f"{_FIRST_STRONG_ISOLATE}{value}{_POP_ISOLATE}"
+    return said if said != value or not value else _isolated(value)
+
+
+def _isolated(value: str) -> str:
+    return f"{_FIRST_STRONG_ISOLATE}{value}{_POP_ISOLATE}"
 
 
 @cache

@@ -162,7 +162,7 @@ class SegmentPages:
         form = as_form(tree)
         counted, sentence, problem = await self._counted(request, tree)
         shown = [] if counted is None else await self._segments.contacts(workspace_id, parse(tree), limit=_SHOWN)
-        contacts, fields = self._site.services.contacts, self._site.services.contact_fields
+        lists, fields = self._site.services.contact_lists, self._site.services.contact_fields
         context = {
             "segment": segment,
             "name": name,
@@ -176,8 +176,8 @@ class SegmentPages:
             "problem": problem,
             "shown": shown,
             "names": sorted(
-                {item.name for item, _ in await contacts.lists(workspace_id)}
-                | {tag.name for tag, _ in await contacts.tags(workspace_id)}
+                {item.name for item, _ in await lists.lists(workspace_id)}
+                | {tag.name for tag, _ in await lists.tags(workspace_id)}
                 | {one.name for one in await fields.definitions(workspace_id)}
             ),
             "problems": problems,

@@ -11,6 +11,7 @@ from postwright.services.campaign_end import CampaignEnds
 from postwright.services.campaigns import Campaigns
 from postwright.services.comparison import CampaignComparisons
 from postwright.services.contact_fields import ContactFields
+from postwright.services.contact_lists import ContactLists
 from postwright.services.contact_timeline import ContactTimeline
 from postwright.services.contacts import Contacts
 from postwright.services.destinations import Destinations
@@ -55,6 +56,7 @@ class WebServices:
     reports: Reports
     imports: ContactImports
     contacts: Contacts
+    contact_lists: ContactLists
     contact_timeline: ContactTimeline
     contact_fields: ContactFields
     segments: Segments

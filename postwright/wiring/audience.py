@@ -7,6 +7,7 @@ from functools import cached_property
 from dns_checks.cache import CachePolicy
 from postwright.services.activity_rules import ActivityRules
 from postwright.services.contact_fields import ContactFields
+from postwright.services.contact_lists import ContactLists
 from postwright.services.contact_timeline import ContactTimeline
 from postwright.services.contacts import Contacts
 from postwright.services.hygiene_plans import HygienePlans
@@ -33,6 +34,11 @@ class AudienceServices(Core):
     def contacts(self) -> Contacts:
         """Contacts, one by one and many at once."""
         return Contacts(self.database, self.clock, test_environment=self.is_sandbox)
+
+    @cached_property
+    def contact_lists(self) -> ContactLists:
+        """The lists that contacts are on, and their tags."""
+        return ContactLists(self.database, self.clock)
 
     @cached_property
     def contact_timeline(self) -> ContactTimeline:

@@ -9,7 +9,7 @@ from mailtypes.clock import SECOND
 from mailtypes.errors import StorageError
 from postwright.services.audiences import AudienceDraft
 from postwright.services.campaign_plan import CampaignPlan
-from postwright.services.contacts import Contacts
+from postwright.services.contact_lists import ContactLists
 from postwright.services.routing import Router
 from postwright.services.scheduling import Scheduler, SideWork
 from postwright.services.segments import Segments
@@ -54,13 +54,13 @@ async def tagged_campaign(world: Any) -> Any:
 async def test_the_run_pauses_itself_and_nobody_else_waits(world: Any, gone: str) -> None:
     await world.verified()
     await world.imported(PEOPLE)
-    contacts = Contacts(world.database, world.clock)
-    await contacts.make_tag(world.workspace, "vip")
+    lists = ContactLists(world.database, world.clock)
+    await lists.make_tag(world.workspace, "vip")
     campaign = await tagged_campaign(world)
     if gone == "tag":
-        await contacts.delete_tag(world.workspace, "vip")
+        await lists.delete_tag(world.workspace, "vip")
     else:
-        await contacts.change_list(world.workspace, await world.list_id(), name="Growers")
+        await lists.change_list(world.workspace, await world.list_id(), name="Growers")
     await world.campaigns.resume(world.workspace, campaign.id)
     other = await world.draft(name="Another's", list_name="Others")
     await world.campaigns.send(world.workspace, other.id)
@@ -74,9 +74,9 @@ async def test_the_run_pauses_itself_and_nobody_else_waits(world: Any, gone: str
     assert len(kinds) == 1
 
     if gone == "tag":
-        await contacts.make_tag(world.workspace, "vip")
+        await lists.make_tag(world.workspace, "vip")
     else:
-        await contacts.change_list(world.workspace, await world.list_id("Growers"), name="Gardeners")
+        await lists.change_list(world.workspace, await world.list_id("Growers"), name="Gardeners")
     await world.campaigns.resume(world.workspace, campaign.id)
     for _ in range(3):
         await world.scheduler.step()

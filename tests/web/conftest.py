@@ -291,6 +291,7 @@ class Install:
             reports=application.reports,
             imports=application.imports,
             contacts=application.contacts,
+            contact_lists=application.contact_lists,
             contact_timeline=application.contact_timeline,
             contact_fields=application.contact_fields,
             segments=application.segments,
