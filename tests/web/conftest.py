@@ -3,7 +3,10 @@
 import asyncio
 import io
 import json
+import os
 import shutil
+import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,10 +15,11 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import pytest
+import uvicorn
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from sqlalchemy import Connection
@@ -64,6 +68,14 @@ from postwright.web import WebServices, create_pages, hrefs, static_files
 from postwright.wiring import Application
 from warmup.feedback import ProviderDay
 from warmup.ramp import daily_step
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser as ChromiumBrowser
+
+CHROMIUM = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 
 T = TypeVar("T")
 PASSWORD = "correct horse battery"
@@ -467,6 +479,72 @@ async def install(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 def install_in() -> type[Install]:
     """For tests that open an install on an event loop of their own."""
     return Install
+
+
+class Served:
+    """An install behind uvicorn on a free loopback port, in a thread with an event loop of its own.
+
+    ``prepare`` is done before the pages are made; ``addresses`` are those of a filled install.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        prepare: Callable[[Install], Coroutine[Any, Any, None]] | None = None,
+        addresses: Mapping[str, str] | None = None,
+    ) -> None:
+        self.addresses = addresses or {}
+        self._folder, self._prepare = folder, prepare
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    def __enter__(self) -> "Served":
+        self._thread.start()
+        assert self._ready.wait(60)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def run(self, work: Callable[[Install], Coroutine[Any, Any, T]]) -> T:
+        """Do what the other roles of Postwright, or the world, do meanwhile; playwright has the loop of this thread."""
+        return asyncio.run_coroutine_threadsafe(work(self.install), self._loop).result(60)
+
+    async def _serve(self) -> None:
+        self._loop, self.install = asyncio.get_running_loop(), Install(self._folder, workspace=1)
+        if self._prepare is not None:
+            await self._prepare(self.install)
+        listener = socket.create_server(("127.0.0.1", 0))  # it listens already, so nobody has to wait for uvicorn
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self._server = uvicorn.Server(uvicorn.Config(self.install.app(), log_level="warning", lifespan="off"))
+        self._ready.set()
+        await self._server.serve([listener])
+        await self.install.close()
+
+
+@pytest.fixture(scope="session")
+def serve() -> type[Served]:
+    """For tests that need a real browser: ``with serve(folder) as server``."""
+    return Served
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator["ChromiumBrowser"]:
+    """Debian's Chromium, which speaks to nobody but us. By module: playwright's loop is in the way of others."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - half a second that few tests of the room need
+
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is missing: nobody would see the pages")
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -1,67 +1,40 @@
 """The pages of contacts in a real browser: the count that follows the builder, an import by hand and eye."""
 
-import asyncio
-import os
 import shutil
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
-ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
 
 @pytest.fixture(scope="module")
-def url(install_in: Any, tmp_path_factory: pytest.TempPathFactory, full: tuple[Path, Any]) -> Iterator[str]:
-    """The address of a filled install behind uvicorn, in a thread with an event loop of its own."""
+def url(serve: Any, tmp_path_factory: pytest.TempPathFactory, full: tuple[Path, Any]) -> Iterator[str]:
+    """The address of a filled install."""
     folder = tmp_path_factory.mktemp("served") / "install"
     shutil.copytree(full[0], folder)
-    listener = socket.create_server(("127.0.0.1", 0))
-    servers: list[uvicorn.Server] = []
-    ready = threading.Event()
-
-    async def serve() -> None:
-        install = install_in(folder)
-        servers.append(uvicorn.Server(uvicorn.Config(install.app(), log_level="warning", lifespan="off")))
-        ready.set()
-        await servers[0].serve([listener])
-        await install.close()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert ready.wait(30)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    servers[0].should_exit = True
-    thread.join(30)
+    with serve(folder) as server:
+        yield server.url
 
 
 @pytest.fixture
-def page(url: str, install_in: Any) -> Iterator[Page]:
+def page(chromium: Browser, url: str, install_in: Any) -> Iterator[Page]:
     """A page that is signed in as a marketer; nothing may be complained of."""
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing: nobody would see the pages")
-        pytest.skip("chromium is not installed")
     complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        page = browser.new_context(base_url=url).new_page()
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto("/campaigns")
-        page.get_by_label("Address").fill("marketer@main.test")
-        page.get_by_label("Password").fill(install_in.password)
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("heading", name="Campaigns", level=1)).to_be_visible()
-        yield page
-        browser.close()
+    context = chromium.new_context(base_url=url)
+    page = context.new_page()
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto("/campaigns")
+    page.get_by_label("Address").fill("marketer@main.test")
+    page.get_by_label("Password").fill(install_in.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Campaigns", level=1)).to_be_visible()
+    yield page
+    context.close()
     assert complaints == []
 
 

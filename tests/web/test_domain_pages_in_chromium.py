@@ -1,27 +1,18 @@
 """One sender domain in a real browser: a draft is tried, a key is rotated, a report is uploaded, a logo is shown."""
 
-import asyncio
-import os
 import shutil
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from mailtypes.clock import DAY
 from mailtypes.questions import HttpFetched
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 NAME = "news.acme.test"
 HERE = f"/domains/{NAME}"
 LOGO = Path(__file__).parents[1] / "dns_checks" / "bimi" / "svg" / "good_shapes.svg"
@@ -34,68 +25,28 @@ REPORT = """<feedback><report_metadata><org_name>Mailhub</org_name><report_id>r-
 </spf></auth_results></record></feedback>"""
 
 
-class Served:
-    """An install with one verified domain behind uvicorn on a free loopback port, on an event loop of its own."""
-
-    def __init__(self, install_in: Any, folder: Path) -> None:
-        self._install = install_in(folder, workspace=1)
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-        self.password = install_in.password
-        self.now = self._install.application.clock.now()
-        self.url = ""
-
-    def start(self) -> None:
-        self._thread.start()
-        assert self._ready.wait(30)
-
-    async def _serve(self) -> None:
-        install = self._install.live("")
-        domains = install.application.sender_domains
-        domain = await domains.add(1, NAME)
-        install.live(
-            await install.zone_of(domain) + BIMI,
-            {"https://acme.test/logo.svg": HttpFetched(200, "image/svg+xml", LOGO.read_bytes())},
-        )
-        await domains.verify(1, NAME)
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(install.app(), log_level="warning", lifespan="off"))
-        self._ready.set()
-        await self._server.serve([listener])
-        await install.close()
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(30)
-        assert not self._thread.is_alive()
+async def with_a_domain(install: Any) -> None:
+    install.live("")
+    domains = install.application.sender_domains
+    domain = await domains.add(1, NAME)
+    install.live(
+        await install.zone_of(domain) + BIMI,
+        {"https://acme.test/logo.svg": HttpFetched(200, "image/svg+xml", LOGO.read_bytes())},
+    )
+    await domains.verify(1, NAME)
 
 
 @pytest.fixture(scope="module")
-def served(install_in: Any, tmp_path_factory: pytest.TempPathFactory, begun: Path) -> Iterator[Served]:
+def served(serve: Any, tmp_path_factory: pytest.TempPathFactory, begun: Path) -> Iterator[Any]:
+    """An install with one verified domain."""
     folder = tmp_path_factory.mktemp("domain") / "install"
     shutil.copytree(begun, folder)
-    server = Served(install_in, folder)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing: nobody would see the pages")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with serve(folder, prepare=with_a_domain) as server:
+        yield server
 
 
 @pytest.fixture
-def page(chromium: Browser, served: Served) -> Iterator[Page]:
+def page(chromium: Browser, served: Any) -> Iterator[Page]:
     """A page that is signed in as an admin; at its end nobody has complained on the console (a 409 is no complaint)."""
     context = chromium.new_context(base_url=served.url)
     page, complaints = context.new_page(), list[str]()
@@ -103,7 +54,7 @@ def page(chromium: Browser, served: Served) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(HERE)
     page.get_by_label("Address").fill("admin@main.test")
-    page.get_by_label("Password").fill(served.password)
+    page.get_by_label("Password").fill(served.install.password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name=NAME, level=1)).to_be_visible()
     yield page
@@ -147,10 +98,10 @@ def test_a_rotation_is_started_once(page: Page) -> None:
     expect(page.get_by_role("note")).to_contain_text("pw2 and pw2-ed25519 wait to take over")
 
 
-def test_a_report_is_uploaded_and_a_broken_one_is_kept(page: Page, served: Served) -> None:
+def test_a_report_is_uploaded_and_a_broken_one_is_kept(page: Page, served: Any) -> None:
     page.get_by_role("link", name="DMARC and reports").click()
     expect(page.get_by_role("heading", name="No aggregate report in these 28 days")).to_be_visible()
-    end = served.now // DAY * 86_400 - 1
+    end = served.install.application.clock.now() // DAY * 86_400 - 1
     report = REPORT.format(begin=end - 86_399, end=end).encode()
     for content, name in ((report, "mailhub.xml"), (b"no report", "broken.xml")):
         file = {"name": name, "mimeType": "text/xml", "buffer": content}
@@ -165,7 +116,7 @@ def test_a_report_is_uploaded_and_a_broken_one_is_kept(page: Page, served: Serve
     expect(page.get_by_role("region", name="Could not be read")).to_contain_text("broken.xml")
 
 
-def test_the_logo_is_drawn_at_its_sizes_and_shut_in(page: Page, served: Served) -> None:
+def test_the_logo_is_drawn_at_its_sizes_and_shut_in(page: Page, served: Any) -> None:
     page.get_by_role("link", name="Logo").click()
     pictures = page.locator(".logos img")
     expect(pictures).to_have_count(16)

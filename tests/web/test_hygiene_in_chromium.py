@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.web.test_visitors_in_chromium import _enter, chromium, site  # noqa: F401  the last two are fixtures
+from tests.web.test_visitors_in_chromium import _enter, site  # noqa: F401  the last is a fixture
 
 pytestmark = pytest.mark.browser
 
 
 def test_a_plan_is_applied_and_undone(
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     site: tuple[str, Any],  # noqa: F811
     install_in: Any,
 ) -> None:
@@ -28,7 +28,7 @@ def test_a_plan_is_applied_and_undone(
 
 @pytest.mark.parametrize("language", ["en", "he"])
 def test_what_was_done_is_taken_back(
-    chromium: Browser,  # noqa: F811
+    chromium: Browser,
     site: tuple[str, Any],  # noqa: F811
     install_in: Any,
     language: str,

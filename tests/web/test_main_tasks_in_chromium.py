@@ -1,78 +1,39 @@
 """The main task of each role from sign-in to its result, in both languages: what the product is bought for."""
 
-import asyncio
-import os
 import shutil
-import socket
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from mta.delivery import Happening
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 LETTERS = 9
 
 
-class Served:
-    """An install with a verified domain and an empty DNS around it, behind uvicorn in a thread with its own loop."""
+async def publish(install: Any) -> None:
+    """Put what all sender domains ask for into the DNS."""
+    install.live("\n".join([await install.zone_of(one) for one in await install.application.sender_domains.list(1)]))
 
-    def __init__(self, install_in: Any, folder: Path) -> None:
-        self._install_in, self._folder = install_in, folder
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-        self._thread.start()
-        assert self._ready.wait(30)
 
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.install = self._install_in(self._folder, workspace=1).live("")
-        await self.install.domain()
-        await publish(self.install)
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(self.install.app(), log_level="warning", lifespan="off"))
-        self._ready.set()
-        await self._server.serve([listener])
-        await self.install.close()
-
-    def run(self, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
-        """Do what the other roles of Postwright, or the world, do meanwhile."""
-        return asyncio.run_coroutine_threadsafe(work(self.install), self._loop).result(60)
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(30)
+async def with_a_domain(install: Any) -> None:
+    install.live("")
+    await install.domain()
+    await publish(install)
 
 
 @pytest.fixture(scope="module")
-def served(install_in: Any, tmp_path_factory: pytest.TempPathFactory, begun: Path) -> Iterator[Served]:
+def served(serve: Any, tmp_path_factory: pytest.TempPathFactory, begun: Path) -> Iterator[Any]:
+    """An install with a verified domain and a DNS around it."""
     folder = tmp_path_factory.mktemp("tasks") / "install"
     shutil.copytree(begun, folder)
-    server = Served(install_in, folder)
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing: nobody would see the pages")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with serve(folder, prepare=with_a_domain) as server:
+        yield server
 
 
 @pytest.fixture(params=["en", "he"])
@@ -81,7 +42,7 @@ def language(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def enter(chromium: Browser, served: Served, language: str) -> Iterator[Callable[[str], Page]]:
+def enter(chromium: Browser, served: Any, language: str) -> Iterator[Callable[[str], Page]]:
     """Sign in as somebody with that role."""
     # The pages' policy lets no script in that is not theirs; axe is one, so the policy is switched off here.
     context = chromium.new_context(base_url=served.url, bypass_csp=True)
@@ -100,18 +61,13 @@ def enter(chromium: Browser, served: Served, language: str) -> Iterator[Callable
     context.close()
 
 
-async def publish(install: Any) -> None:
-    """Put what all sender domains ask for into the DNS."""
-    install.live("\n".join([await install.zone_of(one) for one in await install.application.sender_domains.list(1)]))
-
-
 def nothing_serious(page: Page) -> None:
     faults = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     assert [one["help"] for one in faults if one["impact"] in {"serious", "critical"}] == []
 
 
 def test_an_admin_adds_a_domain_publishes_its_records_and_verifies_it(
-    enter: Callable[[str], Page], served: Served, language: str
+    enter: Callable[[str], Page], served: Any, language: str
 ) -> None:
     name = f"{language}.acme.test"
     page = enter("admin")
@@ -130,7 +86,7 @@ def test_an_admin_adds_a_domain_publishes_its_records_and_verifies_it(
 
 
 def test_a_marketer_brings_contacts_writes_a_letter_sends_it_and_reads_the_report(
-    enter: Callable[[str], Page], served: Served, language: str, tmp_path: Path
+    enter: Callable[[str], Page], served: Any, language: str, tmp_path: Path
 ) -> None:
     readers, letter = f"Readers {language}", f"spring-{language}"
     file = tmp_path / "people.csv"

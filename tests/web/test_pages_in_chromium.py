@@ -1,28 +1,18 @@
 """The pages in a real browser: progress that moves, mails in their frame, nothing that the policy has to stop."""
 
-import asyncio
-import os
 import shutil
-import socket
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from mta.delivery import Happening
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = [
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 WATCH_POLICY = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => {
@@ -31,74 +21,13 @@ document.addEventListener("securitypolicyviolation", (event) => {
 """
 
 
-@dataclass
-class Served:
-    """An install behind uvicorn on a free loopback port, in a thread with an event loop of its own."""
-
-    install_in: Any
-    folder: Path
-    addresses: dict[str, str]
-    url: str = ""
-
-    def start(self) -> None:
-        ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)))
-        self._thread.start()
-        assert ready.wait(30)
-
-    async def _serve(self, ready: threading.Event) -> None:
-        install = self.install_in(self.folder)
-        listener = socket.create_server(("127.0.0.1", 0))  # it listens already, so nobody has to wait for uvicorn
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(install.app(), log_level="warning", lifespan="off"))
-        ready.set()
-        await self._server.serve([listener])
-        await install.close()
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-
-    def run(self, work: Any) -> Any:
-        """Do something to the database as another process would; on a thread, since playwright has a loop here."""
-        found: list[Any] = []
-
-        async def do() -> None:
-            install = self.install_in(self.folder, workspace=1)
-            try:
-                found.append(await work(install))
-            finally:
-                await install.close()
-
-        thread = threading.Thread(target=lambda: asyncio.run(do()))
-        thread.start()
-        thread.join(60)
-        return found[0]
-
-
 @pytest.fixture(scope="module")
-def served(install_in: Any, tmp_path_factory: pytest.TempPathFactory, full: tuple[Path, Any]) -> Iterator[Served]:
+def served(serve: Any, tmp_path_factory: pytest.TempPathFactory, full: tuple[Path, Any]) -> Iterator[Any]:
     source, addresses = full
     folder = tmp_path_factory.mktemp("served") / "install"
     shutil.copytree(source, folder)
-    server = Served(install_in, folder, addresses)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing: nobody would see the pages")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with serve(folder, addresses=addresses) as server:
+        yield server
 
 
 @pytest.fixture
@@ -107,7 +36,7 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
-def page(chromium: Browser, served: Served, complaints: list[str]) -> Iterator[Page]:
+def page(chromium: Browser, served: Any, complaints: list[str]) -> Iterator[Page]:
     """A page that is signed in as a marketer, with every complaint of the console kept."""
     context = chromium.new_context(base_url=served.url)
     context.add_init_script(WATCH_POLICY)
@@ -122,14 +51,14 @@ def page(chromium: Browser, served: Served, complaints: list[str]) -> Iterator[P
     page.on("request", lambda request: complaints.append(request.url) if _is_outside(request.url, served) else None)
     page.goto("/campaigns")
     page.get_by_label("Address").fill("marketer@main.test")
-    page.get_by_label("Password").fill(served.install_in.password)
+    page.get_by_label("Password").fill(served.install.password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Campaigns", level=1)).to_be_visible()
     yield page
     context.close()
 
 
-def _is_outside(url: str, served: Served) -> bool:
+def _is_outside(url: str, served: Any) -> bool:
     return not url.startswith((served.url, "data:"))
 
 
@@ -137,7 +66,7 @@ def test_signing_in_leads_back_to_the_page_that_was_asked_for(page: Page) -> Non
     assert page.url.endswith("/campaigns")
 
 
-def test_no_page_troubles_the_console_or_the_policy(page: Page, served: Served, complaints: list[str]) -> None:
+def test_no_page_troubles_the_console_or_the_policy(page: Page, served: Any, complaints: list[str]) -> None:
     for name, address in served.addresses.items():
         if address.startswith(("/settings/", "/webhooks")):  # an admin's, and refused here
             continue
@@ -150,7 +79,7 @@ def test_no_page_troubles_the_console_or_the_policy(page: Page, served: Served, 
     assert [one for one in complaints if one not in expected] == []
 
 
-def test_every_page_fits_a_phone(page: Page, served: Served) -> None:
+def test_every_page_fits_a_phone(page: Page, served: Any) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     for name, address in served.addresses.items():
         page.goto(address)
@@ -158,7 +87,7 @@ def test_every_page_fits_a_phone(page: Page, served: Served) -> None:
         assert overflow <= 0, f"{name} is {overflow} px too wide"
 
 
-def test_progress_moves_and_the_page_notices_the_end(page: Page, served: Served, complaints: list[str]) -> None:
+def test_progress_moves_and_the_page_notices_the_end(page: Page, served: Any, complaints: list[str]) -> None:
     page.goto(served.addresses["running"])
     settled = page.locator('[data-live="settled"]')
     before = int(settled.inner_text().replace(",", ""))
@@ -177,7 +106,7 @@ def test_progress_moves_and_the_page_notices_the_end(page: Page, served: Served,
     assert complaints == []
 
 
-def test_cancel_asks_in_place_and_can_be_left_with_escape(page: Page, served: Served) -> None:
+def test_cancel_asks_in_place_and_can_be_left_with_escape(page: Page, served: Any) -> None:
     page.goto(served.addresses["running"])
     page.get_by_text("Cancel…").click()
     final = page.get_by_role("button", name="Cancel for good")
@@ -186,11 +115,11 @@ def test_cancel_asks_in_place_and_can_be_left_with_escape(page: Page, served: Se
     expect(final).to_be_hidden()
 
 
-def test_hebrew_mail_runs_from_right_to_left(page: Page, served: Served, complaints: list[str]) -> None:
+def test_hebrew_mail_runs_from_right_to_left(page: Page, served: Any, complaints: list[str]) -> None:
     page.goto("/sandbox")
-    page.get_by_role("link", name=served.install_in.hebrew_subject).click()
+    page.get_by_role("link", name=served.install.hebrew_subject).click()
     heading = page.get_by_role("heading", level=1)
-    expect(heading).to_have_text(served.install_in.hebrew_subject)
+    expect(heading).to_have_text(served.install.hebrew_subject)
     assert heading.evaluate("element => getComputedStyle(element).direction") == "rtl"
     frame = page.frame_locator("iframe")
     expect(frame.locator("#greeting")).to_be_visible()
@@ -200,7 +129,7 @@ def test_hebrew_mail_runs_from_right_to_left(page: Page, served: Served, complai
     assert complaints == []
 
 
-def test_hostile_mail_can_do_nothing(page: Page, served: Served) -> None:
+def test_hostile_mail_can_do_nothing(page: Page, served: Any) -> None:
     outside: list[str] = []
 
     def on_failure(request: Request) -> None:
@@ -242,7 +171,7 @@ def test_copy_puts_the_record_on_the_clipboard(page: Page) -> None:
     expect(page.get_by_text("Copied")).to_be_visible()
 
 
-def test_right_to_left_is_the_same_sheet_mirrored(page: Page, served: Served) -> None:
+def test_right_to_left_is_the_same_sheet_mirrored(page: Page, served: Any) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
     page.goto(served.addresses["finished"])
     before = page.locator(".rail").bounding_box()
@@ -255,7 +184,7 @@ def test_right_to_left_is_the_same_sheet_mirrored(page: Page, served: Served) ->
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 
-def test_everything_is_there_without_scripts(chromium: Browser, page: Page, served: Served) -> None:
+def test_everything_is_there_without_scripts(chromium: Browser, page: Page, served: Any) -> None:
     context = chromium.new_context(base_url=served.url, java_script_enabled=False)
     context.add_cookies(page.context.cookies())
     plain = context.new_page()

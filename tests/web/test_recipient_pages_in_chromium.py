@@ -2,15 +2,13 @@
 
 import asyncio
 import os
-import shutil
 import threading
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from mailtypes.clock import ManualClock
 from postwright.services.confirmations import LinkMeans
@@ -26,20 +24,6 @@ from tests.services.conftest import World, make_cheap
 from tracking.tokens import TokenClaims, TokenKind
 
 pytestmark = pytest.mark.browser
-ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing: nobody would see the pages")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 async def _pages(folder: Path) -> dict[str, Page]:

@@ -1,23 +1,17 @@
 """The page of a template in a real browser: what is typed is checked, findings lead to places, the mail is inert."""
 
-import asyncio
-import os
 import shutil
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from postwright.store.templates import TemplateText
 from postwright.web.hrefs import template_href
 
 pytestmark = pytest.mark.browser
-ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 BODY = """<mjml><mj-body><mj-section><mj-column>
 <mj-text>Hello {{ contact.first_name | default: "you" }}</mj-text>
 <mj-image src="https://www.acme.test/a.png" width="300px" />
@@ -25,62 +19,26 @@ BODY = """<mjml><mj-body><mj-section><mj-column>
 <mj-text><a href="{{ unsubscribe_url }}">Unsubscribe</a></mj-text></mj-column></mj-section></mj-body></mjml>"""
 
 
-class Served:
-    """An install with one template behind uvicorn on loopback, in a thread with a loop of its own."""
-
-    def __init__(self, install_in: Any, folder: Path) -> None:
-        self._install_in, self._folder = install_in, folder
-        self.url = self.address = ""
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-        self._thread.start()
-        assert self._ready.wait(30)
-
-    async def _serve(self) -> None:
-        install = self._install_in(self._folder, workspace=1)
-        text = TemplateText(BODY, "mjml", "A letter about the garden")
-        stored = await install.application.templates.save(1, "letter", text)
-        self.address = template_href(stored.template)
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(install.app(), log_level="warning", lifespan="off"))
-        self._ready.set()
-        await self._server.serve([listener])
-        await install.close()
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(30)
-
-
 @pytest.fixture(scope="module")
-def served(install_in: Any, tmp_path_factory: pytest.TempPathFactory, begun: Path) -> Iterator[Served]:
+def served(serve: Any, tmp_path_factory: pytest.TempPathFactory, begun: Path) -> Iterator[tuple[str, str]]:
+    """An install with one template: where it is, and the address of the template's page."""
     folder = tmp_path_factory.mktemp("served") / "install"
     shutil.copytree(begun, folder)
-    server = Served(install_in, folder)
-    yield server
-    server.stop()
 
+    async def save(install: Any) -> str:
+        text = TemplateText(BODY, "mjml", "A letter about the garden")
+        return template_href((await install.application.templates.save(1, "letter", text)).template)
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing: nobody would see the page")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with serve(folder) as server:
+        yield server.url, server.run(save)
 
 
 @pytest.fixture
-def page(chromium: Browser, served: Served, install_in: Any) -> Iterator[Page]:
+def page(chromium: Browser, served: tuple[str, str], install_in: Any) -> Iterator[Page]:
     """The template's page, seen by a marketer."""
-    context = chromium.new_context(base_url=served.url, viewport={"width": 1440, "height": 900})
+    context = chromium.new_context(base_url=served[0], viewport={"width": 1440, "height": 900})
     page = context.new_page()
-    page.goto(served.address)
+    page.goto(served[1])
     page.get_by_label("Address").fill("marketer@main.test")
     page.get_by_label("Password").fill(install_in.password)
     page.get_by_label("Password").press("Enter")

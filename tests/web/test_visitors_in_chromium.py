@@ -1,62 +1,28 @@
 """Every page as people meet it: axe finds nothing serious, and the tasks of each role go from sign-in to result."""
 
-import os
 import shutil
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 GRAVE = {"serious", "critical"}
 SKIPPED = {"hostile-mail", "mail"}
 """Their frame holds somebody else's mail, which is not ours to mend."""
 
 
 @pytest.fixture(scope="module")
-def site(
-    install_in: Any, tmp_path_factory: pytest.TempPathFactory, full: tuple[Path, Any]
-) -> Iterator[tuple[str, Any]]:
-    import asyncio  # noqa: PLC0415
-
+def site(serve: Any, tmp_path_factory: pytest.TempPathFactory, full: tuple[Path, Any]) -> Iterator[tuple[str, Any]]:
     source, addresses = full
     folder = tmp_path_factory.mktemp("axe") / "install"
     shutil.copytree(source, folder)
-    listener = socket.create_server(("127.0.0.1", 0))
-    servers: list[uvicorn.Server] = []
-
-    async def serve() -> None:
-        install = install_in(folder)
-        servers.append(uvicorn.Server(uvicorn.Config(install.app(), log_level="warning", lifespan="off")))
-        await servers[0].serve([listener])
-        await install.close()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}", addresses
-    servers[0].should_exit = True
-    thread.join(30)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is missing: nobody would see the pages")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with serve(folder) as server:
+        yield server.url, addresses
 
 
 @pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("he", "dark")])
