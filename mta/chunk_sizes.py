@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 _FIRST_GUESS = 1024 * 1024  # octets; until the first messages are seen, few are made at once
 _WEIGHT = 0.25
+_TOGETHER = 8  # signatures that are made at once (dns_checks.dkim.multi_buffer)
 
 
 class ChunkSizes:
@@ -18,9 +19,13 @@ class ChunkSizes:
         self._mean: float | None = None
 
     def size(self, connections: int) -> int:
-        """How many messages the next chunk of one of so many connections may have; at least one."""
+        """How many messages the next chunk of one of so many connections may have; at least one.
+
+        Signatures are made eight at a time, so more than eight are a multiple of that.
+        """
         fits = self._octets / (2 * max(connections, 1) * (self._mean or _FIRST_GUESS))
-        return max(1, min(self._longest, int(fits)))
+        size = max(1, min(self._longest, int(fits)))
+        return size - size % _TOGETHER if size > _TOGETHER else size
 
     def note(self, octets: Sequence[int]) -> None:
         """Note how large the messages of a chunk have turned out."""

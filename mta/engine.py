@@ -57,7 +57,7 @@ class EnginePolicy:
 
     connection: ConnectionPolicy = field(default_factory=ConnectionPolicy)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    chunk: int = 25
+    chunk: int = 24
     prepared: int = 16 * 1024 * 1024
     total_connections: int = 200
     idle_time: timedelta = timedelta(seconds=10)

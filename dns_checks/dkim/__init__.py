@@ -5,9 +5,7 @@ from dns_checks.dkim.sign import (
     Signer,
     SigningRequest,
     UnsignableMessageError,
-    body_digest,
     sign,
-    sign_all,
 )
 from dns_checks.dkim.verify import DkimResult, DkimVerdict, VerifyPolicy, verify
 
@@ -19,8 +17,6 @@ __all__ = [
     "SigningRequest",
     "UnsignableMessageError",
     "VerifyPolicy",
-    "body_digest",
     "sign",
-    "sign_all",
     "verify",
 ]

@@ -2,8 +2,7 @@
 
 A ``Signer`` prepares what depends on key and policy alone: field names, the folded ``h=`` tag for each shape of
 header that it has met, the first part of the DKIM-Signature field in both forms. Per message remain one pass over
-the header, one hash of the body, one of some 2 KB, and the RSA or Ed25519 operation, which OpenSSL does without
-the interpreter's lock.
+the header, one hash of the body and one of some 2 KB; the RSA or Ed25519 operation is for ``sealing``.
 """
 
 import base64
@@ -12,23 +11,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
 
 from dns_checks.dkim.canonical import is_relaxed_body, relaxed_body
 from dns_checks.dkim.keys import ADVISED_RSA_BITS, MIN_RSA_BITS, PrivateKey
+from dns_checks.dkim.sealing import SealingKey, UnsealedField, seal_all
 from mailtypes.clock import SECOND, Microseconds
 from mailtypes.domain import DomainName
 from mailtypes.errors import InputSyntaxError, Span
 
 _MAX_LINE = 76  # below the 78 of RFC 5322 section 2.1.1
-_BASE64_LINE = 72
 _MAX_SHAPES = 128
 _PIECE = 1984  # a multiple of SHA-256's block, below the 2,048 octets from which hashlib lets go of the lock
 _HASHED_IN_PIECES = 128 * 1024
-_PADDING = PKCS1v15()
-_HASH = SHA256()
 # RFC 5322 section 2.2: a field holds printable ASCII, space and tab, and line ends where it is folded.
 _ASCII_HEADER = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _UTF8_HEADER = _ASCII_HEADER + bytes(range(0x80, 0x100))
@@ -132,7 +127,8 @@ class Signer:
         selector = DomainName.parse(f"{request.selector}._domainkey.{request.domain.ascii}")
         self.key_name = selector.ascii
         self._request = request
-        self._key = key
+        self._is_rsa = isinstance(key, RSAPrivateKey)
+        self._key = SealingKey(key)
         self._policy = request.policy
         names = [*request.policy.oversigned, *request.policy.signed]
         self._names = tuple((name.lower().encode(), name.encode()) for name in names)
@@ -149,12 +145,13 @@ class Signer:
         RSA and Ed25519 are deterministic: the same message, key and second give the same field.
         """
         end = _check_message(message)
-        return self.sign_header(message[:end], _body_digest(message, end + 4), now)
+        return seal_all([self.unsealed(message[:end], _body_digest(message, end + 4), now)])[0]
 
-    def sign_header(self, header: bytes, body_digest: bytes, now: Microseconds) -> bytes:
-        """As ``sign``, from the header (without the empty line) and what ``body_digest`` gave for the body.
+    def unsealed(self, header: bytes, body_digest: bytes, now: Microseconds) -> UnsealedField:
+        """The field but for its signature, from the header (without the empty line) and the hash of the relaxed body.
 
-        For several signatures on one message, and for whoever puts bodies together from parts that are checked.
+        For several signatures on one message, and for many messages whose signatures are made together.
+        Raises ``UnsignableMessageError``.
         """
         _check_header(header, self._allowed, utf8=self._policy.allow_utf8_headers)
         fields = self._relaxed_fields(header)
@@ -163,7 +160,7 @@ class Signer:
                 "the message has no From field, or more than one",
                 next_step="RFC 5322 section 3.6 wants exactly one From field.",
             )
-        return self._seal(fields, base64.b64encode(body_digest), now)
+        return self._unsealed(fields, base64.b64encode(body_digest), now)
 
     def _relaxed_fields(self, header: bytes) -> dict[bytes, list[bytes]]:
         """The covered fields in relaxed form, by name in lower case, in the order of the message."""
@@ -180,7 +177,7 @@ class Signer:
                 fields.setdefault(lower, []).append(lower + b":" + b" ".join(value.split()))
         return fields
 
-    def _seal(self, fields: Mapping[bytes, list[bytes]], body_hash: bytes, now: Microseconds) -> bytes:
+    def _unsealed(self, fields: Mapping[bytes, list[bytes]], body_hash: bytes, now: Microseconds) -> UnsealedField:
         counts = tuple([len(fields[lower]) if lower in fields else 0 for lower, _ in self._names])
         shape = self._shapes.get(counts) or self._add_shape(counts)
         seconds = now // SECOND
@@ -188,14 +185,8 @@ class Signer:
         # From the bottom up where a name occurs more than once (RFC 6376 section 5.4.2).
         lines = [field for lower, _ in self._names for field in reversed(fields.get(lower, ()))]
         lines.append(b"%b %b; bh=%b; b=" % (shape.canonical, times, body_hash))
-        value = base64.b64encode(self._sign_octets(b"\r\n".join(lines)))
-        folded = b"\r\n ".join([value[at : at + _BASE64_LINE] for at in range(0, len(value), _BASE64_LINE)])
-        return b"%b\r\n %b;\r\n bh=%b;\r\n b=%b\r\n" % (shape.raw, times, body_hash, folded)
-
-    def _sign_octets(self, octets: bytes) -> bytes:
-        if isinstance(self._key, RSAPrivateKey):
-            return self._key.sign(octets, _PADDING, _HASH)
-        return self._key.sign(sha256(octets).digest())  # RFC 8463 section 3: Ed25519 over the SHA-256 hash
+        head = b"%b\r\n %b;\r\n bh=%b;\r\n b=" % (shape.raw, times, body_hash)
+        return UnsealedField(self._key, head, _digest(b"\r\n".join(lines)))
 
     def _add_shape(self, counts: tuple[int, ...]) -> _Shape:
         shape = self._make_shape(counts)
@@ -207,7 +198,7 @@ class Signer:
         listed = []
         for number, (count, (_, name)) in enumerate(zip(counts, self._names, strict=True)):
             listed += [name] * (count + (1 if number < self._oversigned else 0))
-        algorithm = b"rsa-sha256" if isinstance(self._key, RSAPrivateKey) else b"ed25519-sha256"
+        algorithm = b"rsa-sha256" if self._is_rsa else b"ed25519-sha256"
         tokens = [
             b"v=1;",
             b"a=%b;" % algorithm,
@@ -224,15 +215,15 @@ class Signer:
         return _Shape(raw, canonical)
 
 
-def sign_all(signers: Sequence[Signer], message: bytes, now: Microseconds) -> bytes:
+def unsealed_all(signers: Sequence[Signer], message: bytes, now: Microseconds) -> list[UnsealedField]:
     """One field for each signer, in their order: an RSA and an Ed25519 signature side by side (RFC 8463 section 5)."""
     end = _check_message(message)
     digest = _body_digest(message, end + 4)
-    return b"".join([signer.sign_header(message[:end], digest, now) for signer in signers])
+    return [signer.unsealed(message[:end], digest, now) for signer in signers]
 
 
-def sign_canonical(signers: Sequence[Signer], header: bytes, body: bytes, now: Microseconds) -> bytes:
-    """As ``sign_all`` for a body that its maker knows to be in relaxed form and in CRLF lines; it is only hashed.
+def unsealed_canonical(signers: Sequence[Signer], header: bytes, body: bytes, now: Microseconds) -> list[UnsealedField]:
+    """As ``unsealed_all`` for a body that its maker knows to be in relaxed form and in CRLF lines; it is only hashed.
 
     ``header`` ends with the CRLF of its last field; it is checked as always.
     """
@@ -240,7 +231,7 @@ def sign_canonical(signers: Sequence[Signer], header: bytes, body: bytes, now: M
         raise _no_field(header[-40:])
     _check_line_ends(header)
     digest = _digest(body)
-    return b"".join([signer.sign_header(header[:-2], digest, now) for signer in signers])
+    return [signer.unsealed(header[:-2], digest, now) for signer in signers]
 
 
 def _digest(body: bytes) -> bytes:
@@ -254,12 +245,6 @@ def _digest(body: bytes) -> bytes:
     for at in range(0, len(body), _PIECE):
         digest.update(view[at : at + _PIECE])
     return digest.digest()
-
-
-def body_digest(body: bytes) -> bytes:
-    """SHA-256 of a body in relaxed form; refuses bare CR, bare LF and NUL with ``UnsignableMessageError``."""
-    _check_line_ends(body)
-    return _body_digest(body, 0)
 
 
 def _check_identity(identity: str, domain: DomainName) -> None:

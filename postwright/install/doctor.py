@@ -12,6 +12,7 @@ from socket import AF_INET, AF_INET6, SOCK_STREAM, socket
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from dns_checks.dkim.multi_buffer import Unavailable, find_multi_buffer
 from dns_checks.mx import HostResult, resolve_host
 from mailtypes.clock import SECOND, Clock
 from mailtypes.errors import PostwrightError
@@ -46,7 +47,9 @@ class Check:
 async def examine(settings: Settings, clock: Clock) -> list[Check]:
     """Run every check; one that fails never hides the others."""
     application = Application(settings, clock)
-    checks: list[Callable[[Application], Awaitable[Check]]] = [_keys, _schema, _clock, _disk, _egress, _dns, _ehlo]
+    checks: list[Callable[[Application], Awaitable[Check]]] = [
+        _keys, _schema, _clock, _disk, _egress, _dns, _ehlo, _signing,
+    ]  # fmt: skip
     try:
         return [await _guarded(check, application) for check in checks]
     finally:
@@ -150,3 +153,11 @@ async def _ehlo(application: Application) -> Check:
                 "Publish an address record for it, and a PTR record back.",
             )
     return Check("ehlo", CheckState.GOOD, "Every EHLO name resolves to its address.")
+
+
+async def _signing(_: Application) -> Check:
+    """How fast RSA signatures are made; slower is no fault."""
+    found = find_multi_buffer()
+    if isinstance(found, Unavailable):
+        return Check("signing", CheckState.GOOD, f"RSA signatures are made one by one: {found.cause}.")
+    return Check("signing", CheckState.GOOD, "RSA signatures are made eight at a time.")

@@ -86,7 +86,7 @@ def test_doctor_tells_good_bad_and_unknown(
     found = postwright("doctor", "--json")
     assert states(found) == {
         "keys": "good", "database": "good", "clock": "good", "disk": "good", "egress": "good",
-        "dns": "unknown", "ehlo": "unknown",
+        "dns": "unknown", "ehlo": "unknown", "signing": "good",
     }  # fmt: skip
     assert found.code == 2
     (tmp_path / "keys/master.key").chmod(0o644)
@@ -107,7 +107,7 @@ def test_doctor_tells_good_bad_and_unknown(
 
 def test_doctor_in_words(postwright: Command) -> None:
     found = postwright("doctor")
-    assert (found.code, len(found.out.splitlines())) == (2, 7)
+    assert (found.code, len(found.out.splitlines())) == (2, 8)
 
 
 def test_domains(postwright: Command, monkeypatch: pytest.MonkeyPatch) -> None:
