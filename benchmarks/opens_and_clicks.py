@@ -45,7 +45,7 @@ from postwright.store import campaigns
 from postwright.store.database import read_url
 from postwright.store.public_ids import delivery_id
 from postwright.track.journal import HEADER_OCTETS, decode
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 from tracking.tokens import TokenKind, make
 
 _ROOT = Path(__file__).resolve().parent.parent

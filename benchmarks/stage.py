@@ -21,7 +21,7 @@ from postwright.store import campaigns, contacts, domains
 from postwright.store.campaigns import Run
 from postwright.store.contacts import NewContact
 from postwright.store.templates import TemplateText
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 SENDER = "news.acme.test"
 _CHUNK = 5000

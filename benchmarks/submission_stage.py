@@ -20,7 +20,7 @@ from postwright.sandbox.ports import free_ports
 from postwright.services.accounts import KeyScope
 from postwright.settings import CONFIG_VARIABLE, Settings, read_settings
 from postwright.store.templates import TemplateText
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 _ROOT = Path(__file__).resolve().parent.parent
 _HOST = "127.0.0.1"

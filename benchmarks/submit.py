@@ -28,7 +28,7 @@ from sqlalchemy import create_engine, text
 from submission_stage import Install, make_install, served
 
 from postwright.store.database import read_url
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 _CONNECTIONS = (1, 10, 50)
 _SIZES = (5_000, 30_000)

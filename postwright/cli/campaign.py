@@ -22,7 +22,7 @@ from postwright.services.preflight import Preflight
 from postwright.store.campaigns import Campaign
 from postwright.store.contacts import list_lists
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 app = typer.Typer(help="Campaigns: one mail to many, at its time, tested.", no_args_is_help=True, add_completion=False)
 campaign_overrides.add_to(app)

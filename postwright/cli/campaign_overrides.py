@@ -19,7 +19,7 @@ from postwright.store.audit_log import NewAuditEntry
 from postwright.store.campaigns import Campaign
 from postwright.store.overrides import PreflightOverride
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 _NAME = typer.Argument(help="The campaign's name.")
 _AS = typer.Option(None, "--as", help="Who does it; the account on this machine by default.")

@@ -94,7 +94,7 @@ def domain(
 
 def _probe(ground: Ground) -> StartTlsProbe:
     # It brings the whole application along, which no other check has to wait for.
-    from postwright.wiring import probe_policy  # noqa: PLC0415
+    from postwright.wiring.probing import probe_policy  # noqa: PLC0415
 
     return StartTlsProbe(ground.asker, probe_policy(read_settings()), SystemClock())
 

@@ -15,7 +15,7 @@ from postwright.store import contacts
 from postwright.store.erasure import Erasure
 from postwright.store.sign_ups import Form
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 form = typer.Typer(help="Sign-up forms, with a mail that asks to confirm.", no_args_is_help=True, add_completion=False)
 person = typer.Typer(help="One person's rights: export and erasure.", no_args_is_help=True, add_completion=False)

@@ -23,7 +23,7 @@ from postwright.services.segments import read_tree
 from postwright.store.contact_book import ContactQuery
 from postwright.store.imports import ImportJob, Refusal
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 _SHOWN = 20
 _MOST_ROWS = 1_000_000

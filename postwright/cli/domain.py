@@ -19,7 +19,7 @@ from postwright.services.publication import DomainChanges, tls_policy_of
 from postwright.services.sender_domains import audit_document
 from postwright.store.domains import DkimKey, SenderDomain
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 app = typer.Typer(help="Domains that mail is sent from.", no_args_is_help=True, add_completion=False)
 app.add_typer(domain_reports.app, name="report")

@@ -19,7 +19,7 @@ from postwright.services.reports import UNREAD, TakenReport
 from postwright.store.public_ids import public_id
 from postwright.store.reports import ReceivedReport
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 app = typer.Typer(help="Reports on mail in our names: DMARC and TLS.", no_args_is_help=True, add_completion=False)
 _KIND = "rep"

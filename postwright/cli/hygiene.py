@@ -19,7 +19,7 @@ from postwright.services.list_health import ListVerdict
 from postwright.services.segments import Segments, read_tree
 from postwright.store.hygiene import Step
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 app = typer.Typer(help="Lists that stay clean.", no_args_is_help=True, add_completion=False)
 _PLAN = typer.Argument(help="The number of the plan.")

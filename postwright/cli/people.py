@@ -15,7 +15,7 @@ from postwright.services.errors import RefusedError
 from postwright.store.people import ApiKey
 from postwright.store.public_ids import public_id, read_public_id
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 users = typer.Typer(help="People who sign in.", no_args_is_help=True, add_completion=False)
 keys = typer.Typer(help="Keys of API clients.", no_args_is_help=True, add_completion=False)

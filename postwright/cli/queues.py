@@ -20,7 +20,7 @@ from postwright.services.destinations import (
 )
 from postwright.services.errors import NotFoundError, RefusedError
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 T = TypeVar("T")
 app = typer.Typer(

@@ -13,7 +13,7 @@ from postwright.cli.session import print_table, run
 from postwright.services.segments import Segments, read_tree
 from postwright.store.contacts import Contact
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 app = typer.Typer(help="Segments: filters over contacts.", no_args_is_help=True, add_completion=False)
 _NAME = typer.Argument(None, help="The name of a stored segment.")

@@ -13,7 +13,7 @@ from postwright.cli.printing import console
 from postwright.settings import read_settings
 from postwright.store import schema
 from postwright.store.workspaces import Workspace, find_workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 T = TypeVar("T")
 DEFAULT_WORKSPACE = "main"

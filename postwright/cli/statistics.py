@@ -16,7 +16,7 @@ from postwright.store.contacts import find_list
 from postwright.store.public_ids import PublicIdSyntaxError, read_public_id
 from postwright.store.statistics import RunFilter
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 app = typer.Typer(
     help="Statistics: counts and rates, with their definitions.", no_args_is_help=True, add_completion=False

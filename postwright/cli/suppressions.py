@@ -15,7 +15,7 @@ from postwright.services.suppression_files import FileForm
 from postwright.services.suppression_list import ImportedSuppressions, Reach
 from postwright.store.suppressions import Scope, Suppression, SuppressionFilter
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 app = typer.Typer(help="Addresses that may not be written to.", no_args_is_help=True, add_completion=False)
 _SHOWN = 20

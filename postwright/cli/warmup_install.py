@@ -15,7 +15,7 @@ from postwright.services.warm_up_charts import history_chart
 from postwright.services.warm_up_plans import plan_document
 from postwright.services.warm_ups import Order, RampStatus, Start, WarmUpHistory, WarmUpStatus
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 from warmup.plans import read_table
 
 _BY = "command line"

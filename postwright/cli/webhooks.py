@@ -14,7 +14,7 @@ from postwright.services.webhook_endpoints import EndpointChanges, EndpointStatu
 from postwright.store.public_ids import PublicIdSyntaxError, read_public_id
 from postwright.store.webhooks import ENDPOINT_PREFIX, Delivery
 from postwright.store.workspaces import Workspace
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 T = TypeVar("T")
 app = typer.Typer(help="Webhooks: endpoints that are told of events.", no_args_is_help=True, add_completion=False)

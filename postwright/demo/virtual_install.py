@@ -24,7 +24,8 @@ from postwright.sandbox.people import People
 from postwright.sandbox.reading import Readers
 from postwright.sandbox.running import Sandbox
 from postwright.settings import read_settings
-from postwright.wiring import Application, DeliveryWorker, egress_units
+from postwright.wiring.application import Application
+from postwright.wiring.delivery import DeliveryWorker, egress_units
 
 TICK = timedelta(minutes=30)
 # Nobody renews leases while the clock stands, and the database's own clock goes on.

@@ -20,7 +20,7 @@ from mailtypes.questions import DnsQuestion, RecordType, Unanswered
 from postwright.settings import Settings
 from postwright.store import schema
 from postwright.store.database import TIME_SQL
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 _MIN_FREE = 1 << 30
 _MAX_CLOCK_DIFFERENCE = 2 * SECOND

@@ -12,7 +12,7 @@ from postwright.api.limits import RateLimits
 from postwright.sandbox.layout import SandboxLayout
 from postwright.sandbox.mailboxes import Mailboxes
 from postwright.web import WebServices, create_pages, static_files
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 
 def create_app(application: Application) -> FastAPI:

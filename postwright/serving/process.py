@@ -10,10 +10,11 @@ from functools import partial
 
 import uvloop
 
-from postwright.serving.roles import Role, run_role
+from mailtypes.clock import SystemClock
+from postwright.serving.roles import Role, open_roles, run_role
 from postwright.settings import Settings
 from postwright.store.workspaces import PooledSource, list_workspaces, set_egress_sources
-from postwright.wiring import Application
+from postwright.wiring.foundation import Foundation
 
 
 def run_roles(settings: Settings, roles: Sequence[Role], *, follow_parent: bool = False) -> None:
@@ -28,16 +29,16 @@ def run_roles(settings: Settings, roles: Sequence[Role], *, follow_parent: bool 
 
 async def _run(settings: Settings, roles: Sequence[Role], follow_parent: bool) -> None:
     stop = stop_event(follow_parent=follow_parent)
-    application = Application.open(settings)
+    foundation, works = open_roles(settings, roles)
     try:
         async with asyncio.TaskGroup() as group:
-            for role in roles:
-                group.create_task(run_role(role, application, stop))
+            for role, work in zip(roles, works, strict=True):
+                group.create_task(run_role(role, work, stop))
     except BaseExceptionGroup as failures:
         # People are told of an error, not of the tasks that it came through.
         raise _first(failures) from failures
     finally:
-        await application.close()
+        await foundation.close()
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -68,15 +69,15 @@ async def prepare(settings: Settings) -> None:
     from postwright.store import schema  # noqa: PLC0415
 
     await asyncio.to_thread(schema.upgrade, settings.database.url)
-    application = Application.open(settings)
+    foundation = Foundation(settings, SystemClock())
     deliver = settings.deliver
     sources = [PooledSource(str(egress.ip), egress.ehlo, egress.pool) for egress in deliver.egress]
     setting = partial(set_egress_sources, sources=sources, pools=deliver.pools)
     try:
-        for workspace in await application.database.read(list_workspaces):
-            await application.database.write(partial(setting, workspace_id=workspace.id))
+        for workspace in await foundation.database.read(list_workspaces):
+            await foundation.database.write(partial(setting, workspace_id=workspace.id))
     finally:
-        await application.close()
+        await foundation.close()
 
 
 def configure_logging(level: str) -> None:

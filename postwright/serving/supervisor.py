@@ -42,6 +42,9 @@ def supervise(settings: Settings, guard: Guard, *, follow_parent: bool = False) 
 
     Each process reads the settings anew when it begins. Call it from a process with one thread.
     """
+    # Once, for all children to share; a process of one role does without.
+    from postwright.serving import application_roles  # noqa: F401, PLC0415
+
     configure_logging(settings.log_level)
     if status := run_apart("postwright: prepare", lambda: guard(lambda: asyncio.run(prepare(settings)))):
         return status

@@ -28,7 +28,7 @@ from postwright.services.shaping import ShapingIdentity, ShapingPolicy, StoredSh
 from postwright.services.test_mailbox import TestMailboxConnector
 from postwright.services.whole_messages import StoredMessages
 from postwright.settings import DEFAULT_POOL, DeliverSettings, Settings
-from postwright.wiring.application import Application
+from postwright.wiring.foundation import Foundation
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _check_pools(streams: Mapping[str, str], pools: set[str]) -> None:
 class DeliveryWorker:
     """Queue, pace and engine for one place that mail leaves from."""
 
-    application: Application
+    foundation: Foundation
     unit: EgressUnit
 
     @cached_property
@@ -81,58 +81,58 @@ class DeliveryWorker:
 
     @property
     def _deliver(self) -> DeliverSettings:
-        return self.application.settings.deliver
+        return self.foundation.settings.deliver
 
     @cached_property
     def queue(self) -> StoredQueue:
         """The queue as this worker sees it; ``keep_leases`` has to run beside the engine."""
-        application = self.application
-        pools = {unit.pool for unit in egress_units(application.settings)}
+        foundation = self.foundation
+        pools = {unit.pool for unit in egress_units(foundation.settings)}
         pool = self.unit.pool if len(pools) > 1 else None
         identity = WorkerIdentity(self._name, self._deliver.lease, self.unit.name, pool)
-        runs = FrozenRuns(application.database, application.settings.track.public_port)
+        runs = FrozenRuns(foundation.database, foundation.settings.track.public_port)
         chance = random.SystemRandom()
-        keys = application.stored_keys
-        return StoredQueue(application.database, runs, keys, application.feedback_keys, chance, identity)
+        keys = foundation.stored_keys
+        return StoredQueue(foundation.database, runs, keys, foundation.feedback_keys, chance, identity)
 
     @cached_property
     def shaping(self) -> StoredShaping:
         """The pace of destinations as this worker shares it; ``keep`` has to run beside the engine."""
-        deliver, application = self._deliver, self.application
+        deliver, foundation = self._deliver, self.foundation
         limits = Limits(deliver.connections_per_destination, deliver.messages_per_connection)
         identity = ShapingIdentity(self._name, self.unit.name, deliver.lease)
         policy = ShapingPolicy(limits, shaping_rules(deliver))
-        return StoredShaping(application.database, application.clock, random.SystemRandom(), identity, policy)
+        return StoredShaping(foundation.database, foundation.clock, random.SystemRandom(), identity, policy)
 
     @property
     def composer(self) -> StoredComposer:
         """What makes messages at the moment they are sent."""
-        application = self.application
+        foundation = self.foundation
         return StoredComposer(
-            application.token_keys,
-            application.feedback_keys,
-            StoredMessages(application.database),
-            honeypots=application.settings.track.honeypots,
+            foundation.token_keys,
+            foundation.feedback_keys,
+            StoredMessages(foundation.database),
+            honeypots=foundation.settings.track.honeypots,
         )
 
     def engine(self, executor: Executor, *, is_shaped: bool = True) -> DeliveryEngine:
         """An engine; ``executor`` composes and signs. Not shaped, the configured limits are fixed."""
-        application, deliver = self.application, self._deliver
+        foundation, deliver = self.foundation, self._deliver
         policy = ConnectionPolicy(
             connections=deliver.connections_per_destination,
             messages_per_connection=deliver.messages_per_connection,
             batch=deliver.batch,
         )
-        feedback_keys = application.feedback_keys
+        feedback_keys = foundation.feedback_keys
         connector = TestMailboxConnector(
-            self._connector(policy), application.database, application.clock, feedback_keys.values()
+            self._connector(policy), foundation.database, foundation.clock, feedback_keys.values()
         )
         ports = EnginePorts(
             queue=self.queue,
             composer=self.composer,
-            keys=application.stored_keys,
+            keys=foundation.stored_keys,
             connector=connector,
-            clock=application.clock,
+            clock=foundation.clock,
             random=random.SystemRandom(),
             shaping=self.shaping if is_shaped else None,
         )
@@ -142,7 +142,7 @@ class DeliveryWorker:
         deliver = self._deliver
         context = ssl.create_default_context() if deliver.verify_tls else opportunistic_context()
         return OrderedHostConnector(
-            HostAddressResolver(self.application.resolver, deliver.smtp_port),
+            HostAddressResolver(self.foundation.resolver, deliver.smtp_port),
             SessionTerms(self.unit.source, policy, context),
             allow_private=deliver.allow_private_destinations,
         )

@@ -17,7 +17,7 @@ from postwright.services.domain_watch import DomainWatch
 from postwright.services.name_servers import EachNameServer, OneNameServer
 from postwright.services.reports import Reports
 from postwright.services.sender_domains import AuditMeans, PublicHosts, SenderDomains
-from postwright.services.signing_keys import KeyRotation, StoredKeys
+from postwright.services.signing_keys import KeyRotation
 from postwright.starttls_probe import StartTlsProbe
 from postwright.wiring.core import Core
 from postwright.wiring.probing import probe_policy
@@ -79,11 +79,6 @@ class DomainServices(Core):
     def _at_name_server(self, address: str) -> Resolver:
         timeout = self.settings.dns.timeout.total_seconds()
         return Resolver([address], timeout=timeout, clock=self.clock, policy=ResolverPolicy(cache=_NO_CACHE))
-
-    @cached_property
-    def stored_keys(self) -> StoredKeys:
-        """The signing keys."""
-        return StoredKeys(self.database, self.master_keys, self.clock, self.platform_name)
 
 
 def _certificates(file: Path) -> tuple[x509.Certificate, ...]:

@@ -16,7 +16,7 @@ from postwright.install.initialise import initialise
 from postwright.services.accounts import KeyScope
 from postwright.serving.http import create_app
 from postwright.settings import read_settings
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 _WRITER = """
 import asyncio, resource, sys

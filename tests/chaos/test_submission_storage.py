@@ -19,7 +19,7 @@ from postwright.services.accounts import KeyScope
 from postwright.serving.http import create_app
 from postwright.settings import read_settings
 from postwright.store import domains
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 SENDER = "orders@news.acme.test"
 FILLER = "The parcel has left the orchard.\n" * 300

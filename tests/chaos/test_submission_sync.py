@@ -24,7 +24,7 @@ from postwright.sandbox.ports import free_ports
 from postwright.services.accounts import KeyScope
 from postwright.settings import CONFIG_VARIABLE, read_settings
 from postwright.store import domains
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 MESSAGES = 5  # the first one writes other things as well: that the key was used, the day's run
 CONFIG = """\

@@ -11,7 +11,7 @@ from mailtypes.clock import SystemClock
 from postwright.services.warm_up_states import begin_ramp
 from postwright.settings import read_settings
 from postwright.store import contacts, domains, warm_ups, workspaces
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guides" / "warm-up.md"

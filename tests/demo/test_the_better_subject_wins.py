@@ -30,7 +30,7 @@ from postwright.sandbox.mailboxes import Mailboxes
 from postwright.sandbox.people import Appeal
 from postwright.serving.http import create_app
 from postwright.settings import CONFIG_VARIABLE, read_settings
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PEOPLE = 260

@@ -14,7 +14,7 @@ import pytest
 
 from mailtypes.errors import ConfigurationError
 from postwright.serving import forking, supervisor
-from postwright.serving.roles import _shared_listener
+from postwright.serving.web_roles import _shared_listener
 from postwright.settings import Settings
 
 PREFIX = "postwright: "

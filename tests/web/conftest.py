@@ -65,7 +65,7 @@ from postwright.store.recipients import DeliveryFilter
 from postwright.store.records import table
 from postwright.store.templates import TemplateText
 from postwright.web import WebServices, create_pages, hrefs, static_files
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 from warmup.feedback import ProviderDay
 from warmup.ramp import daily_step
 

@@ -8,7 +8,7 @@ from mailtypes.clock import ManualClock
 from postwright.keyrings import write_new_key
 from postwright.services.mail_checks import sample_urls
 from postwright.settings import DatabaseSettings, DeliverSettings, EgressSettings, KeySettings, Settings, TrackSettings
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 from postwright.wiring.delivery import DeliveryWorker, egress_units
 
 

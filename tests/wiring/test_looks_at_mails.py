@@ -6,7 +6,7 @@ import pytest
 
 from mailtypes.clock import ManualClock
 from postwright.settings import DatabaseSettings, PreflightSettings, SandboxSettings, Settings
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 
 @pytest.mark.parametrize(

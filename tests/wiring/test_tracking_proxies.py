@@ -7,7 +7,7 @@ import pytest
 from mailtypes.clock import ManualClock
 from postwright.keyrings import write_new_key
 from postwright.settings import DatabaseSettings, KeySettings, Settings, TrackSettings
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 
 
 @pytest.mark.parametrize(("peer", "believed"), [("127.0.0.1", True), ("172.16.0.9", True), ("203.0.113.9", False)])

@@ -45,7 +45,7 @@ from postwright.settings import (
 from postwright.store import contacts, workspaces
 from postwright.store.campaigns import Campaign
 from postwright.store.templates import TemplateText
-from postwright.wiring import Application
+from postwright.wiring.application import Application
 from postwright.wiring.delivery import DeliveryWorker, egress_units
 from tests.services.conftest import _empty_database, make_cheap
 from tests.web.conftest import settings_in
