@@ -38,12 +38,16 @@ class FailureNotices:
         self._looked_at = Microseconds(0)
 
     async def step(self) -> int:
-        """Write the notices that are due, every few seconds where none are left; how many messages were settled."""
+        """Write the notices that are due, every few seconds where none are left.
+
+        Returns how many messages were settled, 0 where there are no more of them now.
+        """
         now = self._clock.now()
         if now < self._looked_at + _LOOK_EVERY:
             return 0
         settled, failed = await self._database.read(_settled)
-        if len(settled) < _AT_ONCE:
+        is_all = len(settled) < _AT_ONCE
+        if is_all:
             self._looked_at = now
         # Nearly all mail arrives, and all that did is done with in one go.
         arrived = [message.id for message in settled if message.id not in failed]
@@ -52,7 +56,7 @@ class FailureNotices:
         for message in settled:
             if message.id in failed:
                 await self._tell(message, failed[message.id])
-        return len(settled)
+        return 0 if is_all else len(settled)
 
     async def _tell(self, message: Message, failed: list[SettledRecipient]) -> None:
         assert message.notify is not None

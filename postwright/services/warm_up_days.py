@@ -70,7 +70,7 @@ class WarmUpDays:
         self._next_sweep = Microseconds(0)
 
     async def step(self) -> int:
-        """Do what is due; how much was done."""
+        """Do what is due; returns how much was done, 0 where nothing is left to do now."""
         now = self._clock.now()
         rhythms = await self._rhythms()
         done = await self._count(rhythms)
@@ -89,10 +89,12 @@ class WarmUpDays:
         return {one.subject: stored_plan(one.plan).rhythm for one in active}
 
     async def _count(self, rhythms: dict[str, Rhythm]) -> int:
+        """Count what has come in; 0 unless there is more of it: a few events every now and then make no step follow."""
+
         def day_of(subject: str, moment: Microseconds) -> date:
             return rhythms.get(subject, _UTC).day_of(moment)
 
-        counted = 0
+        more = 0
         for workspace in await self._database.read(workspaces.list_workspaces):
             # Asked first, since a write every tick would keep an idle machine's disk busy.
             if not await self._database.read(partial(provider_days.needs_roll_up, workspace_id=workspace.id)):
@@ -100,10 +102,11 @@ class WarmUpDays:
             work = partial(provider_days.roll_up, workspace_id=workspace.id, day_of=day_of, limit=_BATCH)
             for _ in range(_MOST_BATCHES):
                 found = await self._database.write(work)
-                counted += found
                 if found < _BATCH:
                     break
-        return counted
+            else:
+                more += found
+        return more
 
     async def _take_back(self, now: Microseconds) -> int:
         taken = 0

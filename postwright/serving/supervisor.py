@@ -94,7 +94,7 @@ async def _keep(child: _Child, forks: Forks, stop: asyncio.Event) -> int:
     Where it has run before, somebody is changing them; the other roles go on meanwhile.
     """
     loop = asyncio.get_running_loop()
-    pause, has_run = _FIRST_PAUSE, False
+    pause, has_run = 0.0, False
     while not stop.is_set():
         begun = loop.time()
         outcome = await _run_once(child, forks, stop)
@@ -106,7 +106,7 @@ async def _keep(child: _Child, forks: Forks, stop: asyncio.Event) -> int:
             _LOG.critical("role %s cannot begin with these settings (it said why); ending all roles", child.name)
             stop.set()
             return os.EX_CONFIG
-        pause = _FIRST_PAUSE if is_steady else min(pause * 2, _LONGEST_PAUSE)
+        pause = _FIRST_PAUSE if is_steady or not pause else min(pause * 2, _LONGEST_PAUSE)
         words = outcome if isinstance(outcome, str) else f"ended with status {outcome}"
         _LOG.error("role %s %s; beginning it again in %.1f s", child.name, words, pause)
         try:
