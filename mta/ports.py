@@ -112,6 +112,10 @@ class ComposedMessage:
 class Composer(Protocol):
     """Makes a recipient's message at the moment it is sent."""
 
+    def fetch(self, deliveries: Sequence[Delivery]) -> None:
+        """Fetch together what the messages of a chunk need, in the worker thread that composes each of them next."""
+        ...
+
     def compose(self, delivery: Delivery, now: Microseconds) -> bytes | ComposedMessage:
         """The whole message with CRLF line ends, not yet signed; the same octets for the same delivery.
 

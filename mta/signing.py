@@ -100,6 +100,7 @@ class ChunkPreparer:
         of the keys is away) raise; an unforeseen failure is logged and may pass with the next attempt. Signatures
         come last, all together: several at a time are quicker than one after another.
         """
+        self._composer.fetch(deliveries)
         signers: dict[tuple[DomainName, int], tuple[Signer, ...]] = {}
         drafts = [_guarded(one, partial(self._draft, one, now, signers)) for one in deliveries]
         fields = [field for draft in drafts if isinstance(draft, _Unsealed) for field in draft.fields]

@@ -1,7 +1,7 @@
 """Makes a recipient's message at the moment it is sent: the port ``mta.ports.Composer`` over frozen runs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -48,6 +48,10 @@ def _second(second: int) -> datetime:
 class WholeMessages(Protocol):
     """Where the content of whole messages is; called in worker threads."""
 
+    def fetch(self, message_ids: Sequence[int]) -> None:
+        """Read contents together that ``content`` will be asked for next."""
+        ...
+
     def content(self, message_id: int) -> bytes | None:
         """The stored content of a message, ``None`` where it is gone."""
         ...
@@ -67,6 +71,11 @@ class StoredComposer:
         self._honeypots = honeypots
         self._feedback_keys = feedback_keys
         self._messages = messages
+
+    def fetch(self, deliveries: Sequence[Delivery]) -> None:
+        """Read the stored messages of a chunk together."""
+        ids = [item.payload.lease.message_id for item in deliveries if isinstance(item.payload, Payload)]
+        self._messages.fetch([message_id for message_id in ids if message_id])
 
     def compose(self, delivery: Delivery, now: Microseconds) -> bytes | ComposedMessage:
         """The message, not yet signed; ``CompositionError`` names the field that cannot be merged."""

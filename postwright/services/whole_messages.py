@@ -1,6 +1,7 @@
 """The content of whole messages for the composer: the port ``services.composition.WholeMessages`` over the store."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import partial
 from threading import Lock
 
@@ -8,6 +9,9 @@ from postwright.store import blobs, messages
 from postwright.store.database import Database
 
 _KEPT_OCTETS = 32 * 1024 * 1024
+_LARGEST_KEPT = _KEPT_OCTETS // 4
+_FETCHED_OCTETS = 256 * 1024
+"""What is larger is read by itself: a chunk of such messages shall not lie in memory before it is its turn."""
 
 
 class StoredMessages:
@@ -18,6 +22,14 @@ class StoredMessages:
         self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._octets = 0
         self._lock = Lock()
+
+    def fetch(self, message_ids: Sequence[int]) -> None:
+        """Read contents together: a query for each message costs more than composing it."""
+        unknown = {one for one in message_ids if self._find(("message", one)) is None}
+        if len(unknown) > 1:
+            work = partial(messages.read_contents, message_ids=sorted(unknown), largest=_FETCHED_OCTETS)
+            for message_id, content in self._database.read_in_thread(work).items():
+                self._keep(("message", message_id), content)
 
     def content(self, message_id: int) -> bytes | None:
         """The stored content of a message."""
@@ -42,7 +54,7 @@ class StoredMessages:
             return self._kept.get(place)
 
     def _keep(self, place: tuple[str, int], octets: bytes | None) -> None:
-        if octets is None or len(octets) > _KEPT_OCTETS // 4:
+        if octets is None or len(octets) > _LARGEST_KEPT:
             return
         with self._lock:
             self._octets += len(octets) - len(self._kept.pop(place, b""))

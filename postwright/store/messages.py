@@ -285,6 +285,16 @@ def read_content(connection: Connection, message_id: int) -> bytes | None:
     return None if found is None else bytes(found)
 
 
+def read_contents(connection: Connection, message_ids: Sequence[int], largest: int) -> dict[int, bytes]:
+    """The stored contents of messages by id; those of more than ``largest`` octets, or that are gone, are left out."""
+    rows = connection.execute(
+        select(_message.c.id, _blob.c.content)
+        .select_from(_message.join(_blob, _message.c.blob_id == _blob.c.id))
+        .where(_message.c.id.in_(message_ids), func.length(_blob.c.content) <= largest)
+    )
+    return {int(row[0]): bytes(row[1]) for row in rows}
+
+
 def link_target(connection: Connection, message_id: int, number: int) -> str | None:
     """Where a tracked link of a message leads."""
     found = connection.execute(

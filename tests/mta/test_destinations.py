@@ -1,7 +1,7 @@
 """Which destination and provider a domain's hosts are; every rule of the data is held to its examples."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mta.destinations import ProviderRule, provider_by_name, provider_of, provider_rules, site_of
@@ -99,6 +99,7 @@ _LABEL = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=63
 _HOST = st.lists(_LABEL, min_size=1, max_size=4).map(".".join)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(_HOST, min_size=1, max_size=10), min_size=1, max_size=5))
 def test_any_set_of_hosts_has_a_bounded_site_and_a_provider_and_says_so_twice(groups: list[list[str]]) -> None:
     found = site_of(groups)

@@ -34,6 +34,9 @@ class PlainComposer:
     def __init__(self):
         self.dated = {}
 
+    def fetch(self, deliveries):
+        """It has all it needs."""
+
     def compose(self, delivery, now):
         self.dated.setdefault(delivery.id, []).append(
             now if delivery.first_attempt_at is None else delivery.first_attempt_at

@@ -89,6 +89,11 @@ async def test_messages_with_one_content_share_a_blob(world: Any) -> None:
     found = await world.read(messages.get_messages, [one.id for one in group])
     assert found[group[0].id].blob_id == found[group[2].id].blob_id != found[group[1].id].blob_id
     assert await world.read(messages.read_content, group[1].id) == b"other"
+    ids = [one.id for one in group] + [1 << 40]
+    assert await world.read(messages.read_contents, ids, 5) == dict(
+        zip(ids[:3], [b"same", b"other", b"same"], strict=True)
+    )
+    assert await world.read(messages.read_contents, ids, 4) == {group[0].id: b"same", group[2].id: b"same"}
     assert await world.read(messages.link_target, group[0].id, 1) == "https://a.test/"
     rows = await world.read(recipients.deliveries_of_message, world.workspace, run.id, group[0].id)
     assert [row.address for row in rows] == ["ada@a.test", "bob@a.test"]
