@@ -489,6 +489,7 @@ class ContactChangeBody(TypedDict):
     locale: NotRequired[str | None]
     time_zone: NotRequired[str | None]
     tracking: NotRequired[Literal["", "off", "aggregate", "last_open", "full"] | None]
+    tracking_wording: NotRequired[str]
 
 
 class ContactShown(TypedDict):
@@ -2913,12 +2914,18 @@ class Client(ClientBase):
         return answer
 
     def change_contact(self, contact_id: str, body: ContactChangeBody) -> ContactShown:
-        """Change fields, language, time zone or tracking."""
+        """Change fields, language, time zone or tracking.
+
+        More tracking than before is kept as a consent given now, by this key; none any more as one withdrawn.
+        """
         answer: ContactShown = self._call("PATCH", f"/v1/contacts/{in_path(contact_id)}", body=body).json()
         return answer
 
     def archive_contact(self, contact_id: str) -> ContactShown:
-        """Archive a contact, who gets no campaigns any more and is in no segment. Nothing is forgotten."""
+        """Archive a contact, who gets no campaigns any more, queued ones included, and is in no segment.
+
+        Nothing is forgotten.
+        """
         answer: ContactShown = self._call("POST", f"/v1/contacts/{in_path(contact_id)}/archive").json()
         return answer
 

@@ -1,13 +1,15 @@
 """What a chart is to show, without a word on how it is drawn: series, marks, titles, units, colours of themes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
 X = date | datetime | float | str
 _MOST_POINTS = 10_000
+NARROW_WIDTH = 320
+"""Points: what a phone shows beside the margins of a page, so that its drawing is hardly made smaller."""
 
 
 class Theme(StrEnum):
@@ -97,7 +99,10 @@ class ChartError(ValueError):
 class ChartSpec:
     """A chart. ``x_unit`` names the zone where x is a time. Colours follow ``theme``.
 
-    ``size`` is in points; a PNG has two pixels for each. Raises ``ChartError`` for series that do not fit together.
+    Moments with a zone are drawn at the distances that they truly have, and told by that zone's clock; those without
+    are drawn as they are. ``size`` is in points; a PNG has two pixels for each. A ``narrow`` chart is for a phone:
+    ``NARROW_WIDTH`` wide and as high as it needs to be, whatever ``size`` says. Raises ``ChartError`` for series that
+    do not fit together.
     """
 
     title: str
@@ -111,6 +116,7 @@ class ChartSpec:
     logarithmic: bool = False
     percent: bool = False
     description: str = field(default="", kw_only=True)
+    narrow: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.series or not all(len(one.x) for one in self.series):
@@ -123,6 +129,11 @@ class ChartSpec:
                 raise ChartError(f"'{one.label}': as many values as places, at most {_MOST_POINTS:,}")
         if not all(100 <= side <= 4_000 for side in self.size):
             raise ChartError("a chart measures 100 to 4,000 points")
+
+
+def narrowed(spec: ChartSpec) -> ChartSpec:
+    """The same chart for a phone."""
+    return replace(spec, narrow=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,11 @@ class HttpSettings(Section):
     public_url: str = Field("http://127.0.0.1:8025", description="How people reach it; https in production.")
     session_lifetime: Duration = Field(timedelta(hours=12), description="How long a browser stays signed in.")
     max_upload: int = Field(64 * 1024 * 1024, gt=0, description="The largest import file, in bytes.")
+    trusted_proxies: tuple[Network, ...] = Field(
+        (),
+        description="Addresses and networks of proxies in front that are believed about whom they ask for"
+        " (X-Forwarded-For): for the limits of signing in, and in the audit log. One on this machine is named, too.",
+    )
 
 
 class ApiSettings(Section):
@@ -261,7 +266,7 @@ class PreflightSettings(Section):
     fetch_links: bool = Field(
         False,
         description="Ask whether the links of a campaign's mails lead anywhere before it is sent, public addresses"
-        " only: at most 50 a mail, within ten seconds, by HEAD, and by GET where a host does not know HEAD. Links with"
+        " only: at most 50 a mail, within ten seconds, by HEAD, and by GET where HEAD finds no page. Links with"
         " merge values in them are never asked for. Off, since asking for an address can do what it is there for.",
     )
 

@@ -38,6 +38,7 @@ from postwright.services.contacts import (
 )
 from postwright.services.errors import RefusedError
 from postwright.services.segments import Segments, read_tree
+from postwright.services.tracking_consents import SaidBy
 from postwright.store.contact_book import ContactChange, ContactQuery
 
 CONTACT = Kind("con", "contact")
@@ -86,6 +87,11 @@ class ContactChangeBody(Wanted):
     locale: Text | None = Field(None, max_length=40)
     time_zone: Text | None = Field(None, max_length=80)
     tracking: Literal["", "off", "aggregate", "last_open", "full"] | None = None
+    tracking_wording: Text = Field(
+        "",
+        max_length=2000,
+        description="What the contact read and agreed to, or refused; kept with the date where `tracking` changes.",
+    )
 
 
 class TagsWanted(Wanted):
@@ -211,13 +217,21 @@ async def get_contact(contact_id: str, caller: Reader) -> ContactShown:
 
 
 async def change_contact(contact_id: str, wanted: ContactChangeBody, caller: Sender) -> ContactShown:
-    """Change fields, language, time zone or tracking."""
+    """Change fields, language, time zone or tracking.
+
+    More tracking than before is kept as a consent given now, by this key; none any more as one withdrawn.
+    """
     change = ContactChange(wanted.fields, wanted.locale, wanted.time_zone, wanted.tracking)
-    return contact_shown(await contacts_of(caller).change(caller.workspace_id, inward(CONTACT, contact_id), change))
+    said = SaidBy(f"api:{caller.client.name}", wanted.tracking_wording)
+    row_id = inward(CONTACT, contact_id)
+    return contact_shown(await contacts_of(caller).change(caller.workspace_id, row_id, change, said))
 
 
 async def archive_contact(contact_id: str, caller: Sender) -> ContactShown:
-    """Archive a contact, who gets no campaigns any more and is in no segment. Nothing is forgotten."""
+    """Archive a contact, who gets no campaigns any more, queued ones included, and is in no segment.
+
+    Nothing is forgotten.
+    """
     return await _changed(caller, contact_id, BulkChange(archive=True))
 
 

@@ -13,8 +13,8 @@ from postwright.cli.exit_codes import Exit
 from postwright.cli.exits import explained
 from postwright.cli.printing import JsonOption, console, print_json
 from postwright.cli.session import print_table, run
-from postwright.services.contact_timeline import ContactTimeline, TimelineEntry
-from postwright.services.contacts import BulkChange, Contacts, FullContact, as_record
+from postwright.services.contact_timeline import TimelineEntry
+from postwright.services.contacts import BulkChange, FullContact, as_record
 from postwright.services.import_files import Preview
 from postwright.services.import_options import ExistingRule, ImportConsent, ImportOptions, Judgement, read_column
 from postwright.services.import_rows import read_moment
@@ -178,10 +178,6 @@ _TREE = typer.Option("", "--tree", help='Only who is in this tree, such as {"tag
 _ARCHIVED = typer.Option(False, "--archived", help="Archived contacts instead.")
 
 
-def _contacts(application: Application) -> Contacts:
-    return Contacts(application.database, application.clock, test_environment=application.imports.test_environment)
-
-
 def _query(of_list: str, segment: str, tree: str, *, archived: bool, search: str = "") -> ContactQuery:
     if sum(map(bool, (of_list, segment, tree, archived))) > 1:
         raise typer.BadParameter("Give one of --list, --segment, --tree and --archived.")
@@ -206,7 +202,7 @@ def list_contacts(
     """Contacts in the order in which they came."""
     query = _query(of_list, segment, tree, archived=archived, search=search)
     found: list[FullContact] = run(
-        lambda application, workspace: _contacts(application).page(workspace.id, query, limit=limit)
+        lambda application, workspace: application.contacts.page(workspace.id, query, limit=limit)
     )
     if as_json:
         for one in found:
@@ -224,8 +220,8 @@ def show_contact(address: str = typer.Argument(help="The address."), as_json: bo
     """A contact with all that is known, and what happened, the newest first."""
 
     async def look(application: Application, workspace: Workspace) -> tuple[FullContact, list[TimelineEntry]]:
-        found = await _contacts(application).find(workspace.id, address)
-        return found, await ContactTimeline(application.database).entries(workspace.id, found.card.id)
+        found = await application.contacts.find(workspace.id, address)
+        return found, await application.contact_timeline.entries(workspace.id, found.card.id)
 
     found, entries = run(look)
     if as_json:
@@ -262,7 +258,7 @@ def export_contacts(
     is_ndjson = file.suffix.lower() in {".ndjson", ".jsonl"}
 
     async def write(application: Application, workspace: Workspace) -> int:
-        contacts, lines = _contacts(application), 0
+        contacts, lines = application.contacts, 0
         parts = (contacts.export_ndjson if is_ndjson else contacts.export_csv)(workspace.id, query)
         with file.open("w", encoding="utf-8", newline="") as out:
             async for part in parts:
@@ -295,7 +291,7 @@ def archive_contacts(
 
 def _change(addresses: list[str], change: BulkChange) -> None:
     async def work(application: Application, workspace: Workspace) -> int:
-        contacts = _contacts(application)
+        contacts = application.contacts
         ids = [(await contacts.find(workspace.id, one)).card.id for one in addresses]
         return await contacts.change_many(workspace.id, ids, change)
 

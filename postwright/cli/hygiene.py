@@ -8,7 +8,7 @@ import typer
 
 from hygiene.dormancy import PRESETS, QUIET_FOR_A_YEAR, Rhythm
 from hygiene.pruning import ListNumbers
-from hygiene.segments.parse import as_document
+from hygiene.segments.document import as_document
 from mailtypes.clock import as_datetime
 from postwright.cli.exits import explained
 from postwright.cli.printing import JsonOption, console, print_json
@@ -16,7 +16,7 @@ from postwright.cli.session import print_table, run
 from postwright.services.hygiene_plans import PlanSummary
 from postwright.services.hygiene_terms import HygieneSettings, PlanTerms
 from postwright.services.list_health import ListVerdict
-from postwright.services.segments import Segments, read_tree
+from postwright.services.segments import read_tree
 from postwright.store.hygiene import Step
 from postwright.store.workspaces import Workspace
 from postwright.wiring.application import Application
@@ -60,7 +60,7 @@ def plan(
     async def work(application: Application, workspace: Workspace) -> tuple[PlanSummary, list[Step]]:
         plans = application.hygiene_plans
         if segment is not None:
-            found = await Segments(application.database, application.clock).find(workspace.id, segment)
+            found = await application.segments.find(workspace.id, segment)
             document["tree"] = json.loads(found.tree)
         terms = PlanTerms.read(document)
         if rhythm == "auto":

@@ -10,7 +10,7 @@ from hygiene.segments.tree import Node
 from postwright.cli.exits import explained
 from postwright.cli.printing import JsonOption, console, print_json
 from postwright.cli.session import print_table, run
-from postwright.services.segments import Segments, read_tree
+from postwright.services.segments import read_tree
 from postwright.store.contacts import Contact
 from postwright.store.workspaces import Workspace
 from postwright.wiring.application import Application
@@ -29,7 +29,7 @@ def count(
     given = _given(name, tree, file)
 
     async def look(application: Application, workspace: Workspace) -> tuple[Node, int]:
-        segments = Segments(application.database, application.clock)
+        segments = application.segments
         found = given or (await segments.find(workspace.id, name or "")).node
         return found, await segments.count(workspace.id, found, name=name if given is None else None)
 
@@ -56,7 +56,7 @@ def show(
         return
 
     async def look(application: Application, workspace: Workspace) -> list[Contact]:
-        segments = Segments(application.database, application.clock)
+        segments = application.segments
         found = given or (await segments.find(workspace.id, name or "")).node
         return await segments.contacts(workspace.id, found, limit=limit)
 
@@ -76,7 +76,7 @@ def list_segments(as_json: bool = JsonOption) -> None:
 
 def _show_segments(*, as_json: bool) -> None:
     async def look(application: Application, workspace: Workspace) -> list[tuple[str, str, str]]:
-        found = await Segments(application.database, application.clock).page(workspace.id, limit=1000)
+        found = await application.segments.page(workspace.id, limit=1000)
         return [(one.name, describe(one.node), one.tree) for one in found]
 
     rows = run(look)

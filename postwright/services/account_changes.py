@@ -13,7 +13,7 @@ from mailtypes.errors import InputSyntaxError
 from mailtypes.saying import say
 from postwright.services.accounts import Accounts, Role, SignedIn
 from postwright.services.errors import NotFoundError, Problem, RefusedError
-from postwright.store import account_changes, people
+from postwright.store import account_changes, people, session_families
 from postwright.store.account_changes import OpenSession
 from postwright.store.database import Database
 
@@ -136,6 +136,23 @@ class AccountChanges:
             raise NotFoundError("session")
         now = self._clock.now()
         await self._database.write(lambda one: people.end_session(one, session_id, now))
+
+    async def change_workspace(self, signed_in: SignedIn, workspace_id: int) -> str:
+        """Go on in another workspace whose password was shown when signing in; returns the secret of a new cookie.
+
+        The cookie so far opens nothing any more, and forms of its pages are refused. The end of the session stays.
+        Raises ``NotFoundError`` alike for a workspace that there is not, that the person is no member of, or has been
+        shut out of, and where the password was another one.
+        """
+        token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        new, now = (_sha256(token), csrf_token), self._clock.now()
+
+        def store(connection: Connection) -> None:
+            if not session_families.hand_over(connection, signed_in.session_id, workspace_id, new, now):
+                raise NotFoundError("workspace")
+
+        await self._database.write(store)
+        return token
 
     async def _user(self, workspace_id: int, user_id: int) -> people.User:
         found = await self._database.read(lambda one: people.get_user(one, user_id))

@@ -20,7 +20,7 @@ from mailtypes.errors import InputSyntaxError
 from mailtypes.saying import say
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.sign_in_tries import Pause, SignInTries, browser_mark, is_mark_of
-from postwright.store import people, workspaces
+from postwright.store import people, session_families, workspaces
 from postwright.store.database import Database
 
 Sender = TypeVar("Sender")
@@ -61,7 +61,10 @@ _INCLUDED: dict[KeyScope, frozenset[KeyScope]] = {
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A browser that is signed in; ``csrf_token`` has to come back with every change."""
+    """A browser that is signed in; ``csrf_token`` has to come back with every change.
+
+    ``workspaces`` has the ids and names of those that it may change to, and of its own; empty where there are none.
+    """
 
     session_id: int
     workspace_id: int
@@ -69,6 +72,7 @@ class SignedIn:
     address: str
     role: Role
     csrf_token: str
+    workspaces: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ class Accounts:
         self._hasher = PasswordHasher()
         self._nobody = ""
         self._hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
-        self._tries = SignInTries(clock, pause)
+        self._tries = SignInTries(database, clock, pause)
         self._seen_open: dict[int, Microseconds] = {}
 
     async def _hash_of_nobody(self) -> str:
@@ -184,18 +188,19 @@ class Accounts:
             key = EmailAddress.parse(address_text).key
         except InputSyntaxError:
             key = ""
-        users, nobody = await self._users_at(key, workspace_id), await self._hash_of_nobody()
+        users, nobody = await self._users_at(key), await self._hash_of_nobody()
         known_user = next((user.id for user in users if is_mark_of(user, mark)), None)
-        tried = await self._tries.begin(key, origin, known_user)
-        hashes = [user.password_hash for user in users] or [nobody]
-        fits = [await self._password_fits(one, password) for one in hashes]
-        fitting = [user for user, does_fit in zip(users, fits, strict=False) if does_fit]
-        if not fitting:
-            raise RefusedError("sign_in", say("The address or the password is not right."))
-        tried.forgive()
-        if len(fitting) > 1:
-            raise WorkspaceChoiceError(await self._names_of([user.workspace_id for user in fitting]))
-        return await self._open_session(fitting[0])
+        async with self._tries.attempt(key, origin, known_user) as tried:
+            hashes = [user.password_hash for user in users] or [nobody]
+            fits = [await self._password_fits(one, password) for one in hashes]
+            fitting = [user for user, does_fit in zip(users, fits, strict=False) if does_fit]
+            chosen = [user for user in fitting if workspace_id in (0, user.workspace_id)]
+            if not chosen:
+                raise RefusedError("sign_in", say("The address or the password is not right."))
+            tried.forgive()
+        if len(chosen) > 1:
+            raise WorkspaceChoiceError(await self._names_of([user.workspace_id for user in chosen]))
+        return await self._open_session(chosen[0], [user for user in fitting if user.id != chosen[0].id])
 
     async def check_password(self, user_id: int, password: str, origin: str) -> people.User:
         """Whose password it is; raises ``RefusedError`` for a wrong one, and ``TooManyTriesError``.
@@ -203,13 +208,13 @@ class Accounts:
         Whoever asks is signed in, so tries count for that person's browsers.
         """
         user = await self._database.read(lambda connection: people.get_user(connection, user_id))
-        tried = await self._tries.begin("", origin, user_id)
-        nobody = await self._hash_of_nobody()
-        hashed = user.password_hash if user is not None and user.disabled_at is None else nobody
-        if not await self._password_fits(hashed, password) or user is None:
-            raise RefusedError("old_password", say("The present password is not right."), field="old")
-        tried.forgive()
-        return user
+        async with self._tries.attempt("", origin, user_id) as tried:
+            nobody = await self._hash_of_nobody()
+            hashed = user.password_hash if user is not None and user.disabled_at is None else nobody
+            if not await self._password_fits(hashed, password) or user is None:
+                raise RefusedError("old_password", say("The present password is not right."), field="old")
+            tried.forgive()
+            return user
 
     async def mark_of(self, token: str) -> str:
         """What a browser keeps of a good sign-in beside the session, and longer; empty where there is no session."""
@@ -219,13 +224,12 @@ class Accounts:
         user = await self._database.read(lambda connection: people.get_user(connection, signed_in.user_id))
         return "" if user is None else browser_mark(user)
 
-    async def _users_at(self, address_key: str, workspace_id: int) -> list[people.User]:
+    async def _users_at(self, address_key: str) -> list[people.User]:
         if not address_key:
             return []
-        found = await self._database.read(
+        return await self._database.read(
             lambda connection: people.find_users(connection, address_key, _MOST_WORKSPACES)
         )
-        return [user for user in found if workspace_id in (0, user.workspace_id)]
 
     async def _names_of(self, workspace_ids: Sequence[int]) -> list[tuple[int, str]]:
         found = await self._database.read(workspaces.list_workspaces)
@@ -243,25 +247,37 @@ class Accounts:
             fits = await asyncio.to_thread(verify)
         return fits and len(password) <= _MAX_PASSWORD
 
-    async def _open_session(self, user: people.User) -> str:
+    async def _open_session(self, user: people.User, others: Sequence[people.User]) -> str:
+        """Open one, and let one wait for each of ``others``, whose password was shown as well."""
         token, csrf_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         now = self._clock.now()
         expires_at = now + self._lifetime
-        await self._database.write(
-            lambda connection: people.open_session(connection, user, _sha256(token), csrf_token, now, expires_at)
-        )
+        waiting = [(one.workspace_id, one.id) for one in others]
+
+        def store(connection: Connection) -> None:
+            opened = people.open_session(connection, user, _sha256(token), csrf_token, now, expires_at)
+            if waiting:
+                session_families.begin_family(connection, opened, waiting, now, expires_at)
+
+        await self._database.write(store)
         return token
 
     async def session(self, token: str) -> SignedIn | None:
         """Who the cookie belongs to, ``None`` where the session is over."""
         now = self._clock.now()
-        found = await self._database.read(lambda connection: people.find_session(connection, _sha256(token), now))
-        if found is None:
-            return None
-        user = await self._database.read(lambda connection: people.get_user(connection, found.user_id))
-        if user is None or user.disabled_at is not None:
-            return None
-        return SignedIn(found.id, found.workspace_id, user.id, user.address, Role(user.role), found.csrf_token)
+
+        def look(connection: Connection) -> SignedIn | None:
+            found = people.find_session(connection, _sha256(token), now)
+            user = None if found is None else people.get_user(connection, found.user_id)
+            if found is None or user is None or user.disabled_at is not None:
+                return None
+            family = found.family_id
+            there = () if family is None else tuple(session_families.workspaces_of(connection, family, now))
+            several = there if len(there) > 1 else ()
+            who = (found.workspace_id, user.id, user.address, Role(user.role))
+            return SignedIn(found.id, *who, found.csrf_token, several)
+
+        return await self._database.read(look)
 
     async def sign_out(self, signed_in: SignedIn) -> None:
         """End a session."""

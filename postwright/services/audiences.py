@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from hygiene.segments.document import as_document
 from hygiene.segments.errors import SegmentSyntaxError
-from hygiene.segments.parse import as_document, parse
+from hygiene.segments.parse import parse
 from hygiene.segments.tree import AllOf, Node, OnList
 from mailtypes.clock import Microseconds
 from mailtypes.saying import say

@@ -19,6 +19,7 @@ from postwright.services.csv_text import csv_text
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.import_options import check_tag
 from postwright.services.import_rows import read_locale, read_time_zone
+from postwright.services.tracking_consents import SaidBy, keep_tracking_consent
 from postwright.store import contact_book, contact_facts, contact_fields, contacts
 from postwright.store.contact_book import ContactCard, ContactChange, ContactQuery, Membership
 from postwright.store.contacts import FieldValue, NewContact
@@ -148,19 +149,25 @@ class Contacts:
         contact_id, created = await self._database.write(store)
         return await self.get(workspace_id, contact_id), created
 
-    async def change(self, workspace_id: int, contact_id: int, change: ContactChange) -> FullContact:
-        """Change a contact; what is left out stays. Raises ``NotFoundError`` and ``RefusedError``."""
+    async def change(self, workspace_id: int, contact_id: int, change: ContactChange, said: SaidBy) -> FullContact:
+        """Change a contact; what is left out stays. Raises ``NotFoundError`` and ``RefusedError``.
+
+        ``said`` is kept as a consent where the change is about how the contact is tracked.
+        """
         now = self._clock.now()
         tracking = checked_tracking(change.tracking)
         locale = None if change.locale is None else checked_locale(change.locale)
         zone = None if change.time_zone is None else checked_zone(change.time_zone)
 
         def store(connection: Connection) -> None:
+            if contact_book.get_card(connection, workspace_id, contact_id) is None:
+                raise NotFoundError("contact")
             fields = _fitting(connection, workspace_id, change.fields or {})
             gone = {name: None for name, value in (change.fields or {}).items() if value in (None, "")}
             whole = ContactChange({**fields, **gone}, locale, zone, tracking)
-            if not contact_book.change_contact(connection, workspace_id, contact_id, whole, now):
-                raise NotFoundError("contact")
+            if tracking is not None:
+                keep_tracking_consent(connection, workspace_id, contact_id, tracking, said, now)
+            contact_book.change_contact(connection, workspace_id, contact_id, whole, now)
 
         await self._database.write(store)
         return await self.get(workspace_id, contact_id)

@@ -78,7 +78,11 @@ REPORT: Final = {
     "domain": "the domain that it is about",
     "remarks": "how many remarks reading it left",
 }
-HYGIENE_PLAN: Final = {"plan": "the number of the plan", "sentence": "whom it is about"}
+HYGIENE_PLAN: Final = {
+    "plan": "the number of the plan",
+    "sentence": "whom it is about",
+    "terms": "what it was made by: a `preset` or the `tree` of a segment, `removal`, `ask_first`, `mails`, ...",
+}
 WARM_UP: Final = {
     "subject": "the sender domain or the address that mail leaves from",
     "of": "`domain` or `egress`",

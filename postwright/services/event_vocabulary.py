@@ -87,7 +87,12 @@ _ALL: Final = (
         "The connection broke before the answer: it may have arrived or not.",
         {**ATTEMPT, "retry_at": "when it is tried again", "cause": "`lease` where a worker vanished", **REFUSAL},
     ),
-    EventKind("suppressed", _M, "Not sent: the address is on the suppression list.", {"reason": "the suppression's"}),
+    EventKind(
+        "suppressed",
+        _M,
+        "Not sent: the address is suppressed, or the contact is not meant any more.",
+        {"reason": "the suppression's, or `archived`, `frequency_cap`, `win_back`"},
+    ),
     EventKind("cancelled", _M, "Not sent: the campaign or message was cancelled before its turn.", ENDED),
     EventKind("bounced", _B, "A bounce came back after the message had been taken.", BOUNCED),
     EventKind("delayed", _B, "The receiver tells that it has not delivered the message yet.", BOUNCED),

@@ -163,6 +163,7 @@ class ExperimentRuns:
                 "decided_by": by,
                 "decided_at": now,
                 "verdict": json.dumps(document),
+                "reached": 0,  # from here on it tells how far the rest is released
             }
             if not experiments.move(connection, test.run_id, test.state, "releasing", **values):
                 return False
@@ -186,7 +187,8 @@ class ExperimentRuns:
 
     async def _release(self, test: StoredExperiment) -> int:
         assert test.winner is not None  # set on the way into this state
-        release = partial(experiments.release_rest, run_id=test.run_id, winner=test.winner, limit=_CHUNK)
+        place = partial(experiments.release_rest, run_id=test.run_id, winner=test.winner)
+        release = partial(place, after=test.reached, limit=_CHUNK)
         released = await self._database.write(release)
         if not released:
             await self._move(test, "finished")

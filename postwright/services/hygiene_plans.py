@@ -313,5 +313,7 @@ def _make_win_back_list(connection: Connection, plan: Plan, now: Microseconds) -
 
 
 def _tell(connection: Connection, plan: Plan, kind: str, data: Mapping[str, object], now: Microseconds) -> None:
-    said = {"plan": plan.id, "sentence": plan.sentence, **{name: one for name, one in data.items() if one}}
+    # With the terms the log can say the sentence in the language of whoever reads it.
+    said = {"plan": plan.id, "sentence": plan.sentence, "terms": json.loads(plan.terms)}
+    said |= {name: one for name, one in data.items() if one}
     events.append(connection, [NewEvent(plan.workspace_id, kind, now, data=said)], now)

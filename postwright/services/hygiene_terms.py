@@ -13,7 +13,8 @@ from hygiene.pruning import Move, PruningPolicy
 from hygiene.pruning_schedule import PruningSchedule
 from hygiene.reengagement import ReengagementPolicy
 from hygiene.segments.describe import meaning
-from hygiene.segments.parse import as_document, parse
+from hygiene.segments.document import as_document
+from hygiene.segments.parse import parse
 from hygiene.segments.tree import Node
 from mailtypes.saying import say
 from postwright.services.errors import RefusedError

@@ -17,7 +17,9 @@ from tracking.urls import read_path
 
 _GONE = frozenset({404, 410})  # RFC 9110 sections 15.5.5 and 15.5.11
 _FOR_GOOD = frozenset({301, 308})  # RFC 9110 sections 15.4.2 and 15.4.9
-_NOT_THIS_METHOD = frozenset({405, 501})  # RFC 9110 sections 15.5.6 and 15.6.2
+# Hosts that do not know HEAD, or let programs in by GET alone, say so in these ways, though RFC 9110 section 9.3.2 asks
+# for the status that GET would have: a link that HEAD is told nothing good about is asked for once more.
+_NOT_BY_HEAD = _GONE | {403, 405, 501}
 _TOO_MANY = 429  # RFC 6585 section 4
 _LIKE_A_TOKEN = re.compile(r"[A-Za-z0-9_-]{40}")
 
@@ -117,10 +119,10 @@ class _Hosts:
         self.slots = asyncio.Semaphore(self.terms.at_once)
 
     async def head(self, url: str) -> HttpHead | NoHead:
-        """The head of the answer, by GET where the host does not know HEAD."""
+        """The head of the answer, by GET where HEAD found no page: readers come by GET."""
         host = self.hosts.setdefault(_host_of(url), _Host(asyncio.Semaphore(self.terms.a_host)))
         answer = await self._ask(host, url, "HEAD")
-        if isinstance(answer, HttpHead) and answer.status in _NOT_THIS_METHOD:
+        if isinstance(answer, HttpHead) and answer.status in _NOT_BY_HEAD:
             return await self._ask(host, url, "GET")
         return answer
 

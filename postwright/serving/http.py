@@ -5,12 +5,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from postwright import __version__
 from postwright.api import ApiServices, create_router, install_error_handlers
 from postwright.api.limits import RateLimits
 from postwright.sandbox.layout import SandboxLayout
 from postwright.sandbox.mailboxes import Mailboxes
+from postwright.track.visitors import Visitors
 from postwright.web import WebServices, create_pages, static_files
 from postwright.wiring.application import Application
 
@@ -27,7 +29,24 @@ def create_app(application: Application) -> FastAPI:
     _add_health(app, application)
     app.add_exception_handler(HTTPException, pages.not_found)
     install_error_handlers(app, max_in_flight=application.settings.api.max_in_flight)
+    proxies = application.settings.http.trusted_proxies
+    if proxies:
+        app.add_middleware(BehindProxies, visitors=Visitors(proxies))
     return app
+
+
+class BehindProxies:
+    """Puts the client that a trusted proxy asks for in the place of the proxy, for all that looks at who asks."""
+
+    def __init__(self, app: ASGIApp, visitors: Visitors) -> None:
+        self._app = app
+        self._visitors = visitors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request; what is none (the lifespan) goes through."""
+        if scope["type"] == "http" and scope.get("client"):
+            scope["client"] = (self._visitors.read(scope).address, scope["client"][1])
+        await self._app(scope, receive, send)
 
 
 def _api_services(application: Application) -> ApiServices:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, select, update
 
 from mailtypes.clock import Microseconds
+from postwright.store import session_families
 from postwright.store.records import table
 
 _user, _session = table("user_account"), table("web_session")
@@ -38,8 +39,7 @@ def open_sessions(connection: Connection, workspace_id: int, now: Microseconds) 
 
 def end_sessions_of(connection: Connection, user_id: int, now: Microseconds, *, but: int = 0) -> int:
     """End all sessions of a person, ``but`` one; returns how many."""
-    open_ones = (_session.c.user_id == user_id, _session.c.ended_at.is_(None), _session.c.id != but)
-    return connection.execute(update(_session).where(*open_ones).values(ended_at=now)).rowcount
+    return session_families.end_sessions(connection, and_(_session.c.user_id == user_id, _session.c.id != but), now)
 
 
 def has_other_admin(connection: Connection, workspace_id: int, address_key: str) -> bool:

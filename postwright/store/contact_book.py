@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, delete, func, or_, select, update
 
 from hygiene.segments.tree import Node
 from mailtypes.clock import Microseconds
+from postwright.store import suppressions
 from postwright.store.contacts import FieldValue, fields_json
 from postwright.store.records import BY_DELIVERY, BY_ID, fetch_all, fetch_one, select_as, table
 from postwright.store.segment_sql import members
@@ -221,23 +222,35 @@ def change_contact(
     return True
 
 
+def lock_tracking(connection: Connection, workspace_id: int, contact_id: int) -> str | None:
+    """How a contact is tracked, with its row locked until the end; ``None``: no wish of its own, or no such contact."""
+    mine = (_contact.c.workspace_id == workspace_id, _contact.c.id == contact_id)
+    found: str | None = connection.execute(select(_contact.c.tracking).where(*mine).with_for_update()).scalar()
+    return found
+
+
 def archive(connection: Connection, workspace_id: int, ids: Sequence[int], now: Microseconds) -> int:
-    """Archive contacts; returns how many were not before."""
-    return _mark(connection, workspace_id, ids, _contact.c.archived_at.is_(None), {"archived_at": now})
+    """Archive contacts and stop what is queued to them; returns how many were not archived before."""
+    changed = _mark(connection, workspace_id, ids, _contact.c.archived_at.is_(None), {"archived_at": now})
+    suppressions.stop_archived(connection, workspace_id, changed, now)
+    return len(changed)
 
 
 def restore(connection: Connection, workspace_id: int, ids: Sequence[int]) -> int:
-    """Bring archived contacts back; returns how many there were."""
-    return _mark(connection, workspace_id, ids, _contact.c.archived_at.is_not(None), {"archived_at": None})
+    """Bring archived contacts back; returns how many there were. What was stopped meanwhile stays stopped."""
+    return len(_mark(connection, workspace_id, ids, _contact.c.archived_at.is_not(None), {"archived_at": None}))
 
 
-def _mark(connection: Connection, workspace_id: int, ids: Sequence[int], only: Any, values: dict[str, Any]) -> int:
-    changed = 0
+def _mark(
+    connection: Connection, workspace_id: int, ids: Sequence[int], only: Any, values: dict[str, Any]
+) -> list[int]:
+    """Change those of these contacts; returns the ids of whom it changed."""
+    changed: list[int] = []
     for start in range(0, len(ids), _AT_ONCE):
         those = _contact.c.id.in_(ids[start : start + _AT_ONCE])
         mine = (_contact.c.workspace_id == workspace_id, those, only)
         statement = update(_contact).with_hint(BY_ID, dialect_name="sqlite").where(*mine).values(values)
-        changed += connection.execute(statement).rowcount
+        changed += [int(row[0]) for row in connection.execute(statement.returning(_contact.c.id))]
     return changed
 
 

@@ -145,20 +145,23 @@ def assign(connection: Connection, run_id: int, rows: Sequence[tuple[int, int, i
     connection.execute(update(_experiment).where(_experiment.c.run_id == run_id).values(reached=reached))
 
 
-def release_rest(connection: Connection, run_id: int, winner: int, *, limit: int = 20_000) -> int:
-    """Give up to ``limit`` of those who wait the winning variant, in their own order; returns how many."""
-    some = (
-        select(_delivery.c.id)
-        .where(_delivery.c.run_id == run_id, _delivery.c.variant == UNDECIDED)
-        .order_by(_delivery.c.id)
-        .limit(limit)
-    )
-    statement = (
-        update(_delivery)
-        .where(_delivery.c.run_id == run_id, _delivery.c.id.in_(some.scalar_subquery()))
-        .values(variant=winner, priority=-1 - _delivery.c.priority, waits_for="")
-    )
-    return connection.execute(statement).rowcount
+def release_rest(connection: Connection, run_id: int, winner: int, *, after: int = 0, limit: int = 20_000) -> int:
+    """Give up to ``limit`` of those who wait the winning variant, in their own order; returns how many.
+
+    They are looked for behind ``after``, and the test keeps how far it has come: no part of the run is read again and
+    again. Only where there is nobody left is the run looked through once from its beginning.
+    """
+    for begin in dict.fromkeys((after, 0)):
+        waiting = (_delivery.c.run_id == run_id, _delivery.c.id > begin, _delivery.c.variant == UNDECIDED)
+        some = select(_delivery.c.id).where(*waiting).order_by(_delivery.c.id).limit(limit).subquery()
+        last = connection.execute(select(func.max(some.c.id))).scalar_one()
+        if last is None:
+            continue
+        values = {"variant": winner, "priority": -1 - _delivery.c.priority, "waits_for": ""}
+        released = connection.execute(update(_delivery).where(*waiting, _delivery.c.id <= last).values(values)).rowcount
+        connection.execute(update(_experiment).where(_experiment.c.run_id == run_id).values(reached=last))
+        return released
+    return 0
 
 
 def count_tested(connection: Connection, run_id: int) -> int:

@@ -242,6 +242,8 @@ def apply_chunk(connection: Connection, plan_id: int, stream_id: int, now: Micro
     }
     changes = {one: (found[one][1], _moved(plan, found[one][1], row.move, now)) for one, row in doable.items()}
     put_facts(connection, plan.workspace_id, changes)
+    shelved = [one for one, row in doable.items() if row.move == Move.ARCHIVE]
+    suppressions.stop_archived(connection, plan.workspace_id, shelved, now)
     addresses = {one: found[one][0] for one, row in doable.items() if row.move == Move.SUPPRESS}
     _suppress(connection, plan, stream_id, addresses, now)
     after = read_facts(connection, wanted, list(doable))

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection, or_, update
 
 from mailtypes.clock import Microseconds
+from postwright.store import session_families
 from postwright.store.records import fetch_all, fetch_one, insert_row, page, select_as, table
 
 _user, _session, _key = table("user_account"), table("web_session"), table("api_key")
@@ -33,6 +34,7 @@ class WebSession:
     user_id: int
     csrf_token: str
     expires_at: int
+    family_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,8 @@ def find_session(connection: Connection, token_sha256: str, now: Microseconds) -
 
 
 def end_session(connection: Connection, session_id: int, now: Microseconds) -> None:
-    """Sign a browser out."""
-    connection.execute(update(_session).where(_session.c.id == session_id).values(ended_at=now))
+    """Sign a browser out, of all workspaces where the session is the one in use."""
+    session_families.end_sessions(connection, _session.c.id == session_id, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, select, update
 
 from hygiene.segments.checking import check_fields
-from hygiene.segments.parse import as_document, parse
+from hygiene.segments.document import as_document
+from hygiene.segments.parse import parse
 from hygiene.segments.references import resolve, segments_in
 from hygiene.segments.tree import AllOf, ConsentIs, HasTag, LeftOut, Node, OnList, leaves
 from mailtypes.clock import Microseconds

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, TextClause, delete, or_, select, text
 
@@ -12,7 +12,7 @@ from mailtypes.clock import Microseconds
 from mta.delivery import Happening, states_before
 from postwright.store import erased, events
 from postwright.store.leases import IDENTITY, SAME_LEASE, Lease
-from postwright.store.records import fetch_one, page, table
+from postwright.store.records import BY_ID, fetch_one, page, table
 from postwright.store.rowsets import BIGINT, TEXT, rows_json, rowset, rowset_of
 
 _COLUMNS = {
@@ -26,6 +26,10 @@ _COLUMNS = {
     "expires_at": BIGINT,
 }
 _suppression, _delivery, _run = table("suppression"), table("delivery"), table("run")
+_contact = table("contact")
+_AT_ONCE: Final = 500
+ARCHIVED: Final = "archived"
+"""Why nothing is sent to a contact that was archived, though no suppression says so."""
 
 
 class Scope(StrEnum):
@@ -106,6 +110,24 @@ def suppress(connection: Connection, workspace_id: int, wanted: Sequence[NewSupp
     return len(changed)
 
 
+def stop_archived(connection: Connection, workspace_id: int, ids: Sequence[int], now: Microseconds) -> None:
+    """Stop what is queued to contacts that were just archived.
+
+    In the transaction that archives, as ``suppress`` does it; what came by the address alone (a single message of an
+    API client, a bulk) is not the contact's and goes on. Who comes back gets the next mail: this one stays stopped.
+    """
+    if not ids:
+        return
+    _wait_for_preparation(connection, workspace_id)
+    given = []
+    for start in range(0, len(ids), _AT_ONCE):
+        mine = (_contact.c.workspace_id == workspace_id, _contact.c.id.in_(ids[start : start + _AT_ONCE]))
+        keys = select(_contact.c.id, _contact.c.address_key).with_hint(_contact, BY_ID, "sqlite").where(*mine)
+        for contact_id, key in connection.execute(keys):
+            given.append({"address_key": key, "scope": _CONTACT, "scope_id": contact_id, "reason": ARCHIVED})
+    _stop_queued(connection, workspace_id, {"rows": rows_json(given), "workspace": workspace_id, "now": now}, now)
+
+
 def _wait_for_preparation(connection: Connection, workspace_id: int) -> None:
     """Let a chunk of recipients that another process is writing be seen by ``_stop_queued``.
 
@@ -153,11 +175,14 @@ def _stop_queued(connection: Connection, workspace_id: int, values: dict[str, ob
     )
 
 
+_CONTACT: Final = "contact"
+"""Beside the scopes of suppressions: what is queued to one contact."""
 _STOPPABLE = ", ".join(f"'{state}'" for state in states_before(Happening.SUPPRESS))
 _IN_SCOPE = (
     "delivery.workspace_id = :workspace AND delivery.address_key = given.address_key"
     f" AND delivery.state IN ({_STOPPABLE})"
-    " AND (given.scope = 'all' OR EXISTS (SELECT 1 FROM run AS r WHERE r.id = delivery.run_id AND"
+    f" AND (given.scope = 'all' OR (given.scope = '{_CONTACT}' AND delivery.contact_id = given.scope_id)"
+    " OR EXISTS (SELECT 1 FROM run AS r WHERE r.id = delivery.run_id AND"
     " ((given.scope = 'stream' AND r.stream_id = given.scope_id)"
     " OR (given.scope = 'list' AND r.list_id = given.scope_id))))"
 )
@@ -217,41 +242,54 @@ def _reasons(dialect: str) -> TextClause:
     )
 
 
-def stop_leased(connection: Connection, leases: Sequence[Lease], now: Microseconds) -> set[int]:
-    """Stop those of these leased deliveries whose address is suppressed within their scope; returns their ids.
+_BARRED = (
+    "SELECT s.reason FROM suppression AS s JOIN run AS r ON r.id = delivery.run_id"
+    " WHERE s.workspace_id = delivery.workspace_id AND s.address_key = delivery.address_key"
+    " AND (s.expires_at IS NULL OR s.expires_at > :now)"
+    " AND (s.scope = 'all' OR (s.scope = 'stream' AND s.scope_id = r.stream_id)"
+    " OR (s.scope = 'list' AND s.scope_id = r.list_id))"
+)
+_SHELVED = "SELECT 1 FROM contact WHERE contact.id = delivery.contact_id AND contact.archived_at IS NOT NULL"
 
-    Stopping happens when a suppression is stored, too; this finds those that were queued at the same moment.
+
+def stop_leased(connection: Connection, leases: Sequence[Lease], now: Microseconds) -> set[int]:
+    """Stop those of these leased deliveries that may not be sent any more; returns their ids.
+
+    Their address is suppressed within their scope, or their contact archived. That stops what is queued when it is
+    stored, too; this finds what was queued at the same moment, and what was being transmitted then and is due again.
     """
-    in_scope = (
-        "s.scope = 'all' OR (s.scope = 'stream' AND s.scope_id = r.stream_id)"
-        " OR (s.scope = 'list' AND s.scope_id = r.list_id)"
-    )
     rows = connection.execute(
         text(
-            "UPDATE delivery SET state = 'suppressed', settled_at = :now, worker = NULL, lease_until = NULL"
-            f" FROM {rowset(connection, 'o', IDENTITY)} WHERE {SAME_LEASE} AND delivery.state = 'leased' AND EXISTS ("
-            "SELECT 1 FROM suppression AS s JOIN run AS r ON r.id = delivery.run_id"
-            " WHERE s.workspace_id = delivery.workspace_id AND s.address_key = delivery.address_key"
-            " AND (s.expires_at IS NULL OR s.expires_at > :now)"
-            f" AND ({in_scope})) RETURNING delivery.id"
+            "UPDATE delivery SET state = 'suppressed', settled_at = :now, worker = NULL, lease_until = NULL,"
+            f" reply_text = COALESCE(({_BARRED} ORDER BY s.id LIMIT 1), '{ARCHIVED}')"
+            f" FROM {rowset(connection, 'o', IDENTITY)} WHERE {SAME_LEASE} AND delivery.state = 'leased'"
+            f" AND (EXISTS ({_BARRED}) OR EXISTS ({_SHELVED})) RETURNING delivery.id, delivery.reply_text"
         ),
         {"rows": rows_json([item.identity for item in leases]), "now": now},
     )
-    stopped = {int(row[0]) for row in rows} | _stop_erased(connection, leases, now)
+    stopped = {int(row[0]): str(row[1]) for row in rows} | _stop_erased(connection, leases, now)
     events.append(
         connection,
         [
-            events.NewEvent(item.workspace_id, "suppressed", now, item.run_id, item.id, item.contact_id, {})
+            events.NewEvent(
+                item.workspace_id,
+                "suppressed",
+                now,
+                item.run_id,
+                item.id,
+                item.contact_id,
+                {"reason": stopped[item.id]},
+            )
             for item in leases
             if item.id in stopped
         ],
         now,
     )
-    return stopped
+    return set(stopped)
 
 
-def _stop_erased(connection: Connection, leases: Sequence[Lease], now: Microseconds) -> set[int]:
-    """Stop those of these leased deliveries whose recipient was erased; returns their ids."""
+def _stop_erased(connection: Connection, leases: Sequence[Lease], now: Microseconds) -> dict[int, str]:
+    """Stop those of these leased deliveries whose recipient was erased; returns the reason by their ids."""
     gone = {
         (workspace_id, key)
         for workspace_id in {item.workspace_id for item in leases}
@@ -261,7 +299,7 @@ def _stop_erased(connection: Connection, leases: Sequence[Lease], now: Microseco
     }
     theirs = [item.identity for item in leases if (item.workspace_id, item.address_key) in gone]
     if not theirs:
-        return set()
+        return {}
     rows = connection.execute(
         text(
             "UPDATE delivery SET state = 'suppressed', settled_at = :now, worker = NULL, lease_until = NULL,"
@@ -270,7 +308,7 @@ def _stop_erased(connection: Connection, leases: Sequence[Lease], now: Microseco
         ),
         {"rows": rows_json(theirs), "now": now, "why": erased.REASON},
     )
-    return {int(row[0]) for row in rows}
+    return {int(row[0]): erased.REASON for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

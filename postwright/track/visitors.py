@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
 from postwright.services.engagement import Visitor
@@ -56,7 +56,9 @@ class Visitors:
 
     def _find_proxy(self, address: str) -> bool:
         try:
-            found = ip_address(address)
+            found: IPv4Address | IPv6Address = ip_address(address)
         except ValueError:
             return False
+        if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+            found = found.ipv4_mapped  # a listener on "::" sees clients of both kinds so
         return any(found in network for network in self._proxies)

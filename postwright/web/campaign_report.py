@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import accumulate
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, pairwise
 
 from babel.dates import format_datetime
 
@@ -15,6 +15,7 @@ from postwright.web.words import REASONS
 _MOST_ROWS = 12
 _MOST_HOURS, _FEWEST_HOURS = 240, 2  # one hour is a number, not a course
 _WIDTH = 960
+_MOST_CHANGES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ def _hours(reported: Reported, theme: Theme) -> ChartSpec | None:
         Bars(gettext("delivered"), moments, [float(one["delivered"]) for one in counts], Tone.ACTUAL),
         Line(gettext("deferred"), moments, [float(one["deferred"]) for one in counts], Tone.ATTENTION),
     ]
-    title = gettext("Deliveries by hour")
-    return ChartSpec(title, series, speech().zone, gettext("recipients"), theme=theme, size=(_WIDTH, 320))
+    title, note = gettext("Deliveries by hour"), _clock_changes(moments)
+    return ChartSpec(title, series, speech().zone, gettext("recipients"), note=note, theme=theme, size=(_WIDTH, 320))
 
 
 def _answers(reported: Reported, theme: Theme) -> ChartSpec | None:
@@ -69,8 +70,8 @@ def _answers(reported: Reported, theme: Theme) -> ChartSpec | None:
         Band(gettext("opened: at least, at most"), moments, surely, perhaps, Tone.SECOND),
         Line(gettext("clicked, at least"), moments, clicked, Tone.GOOD),
     ]
-    title = gettext("Opens and clicks by people, added up")
-    return ChartSpec(title, series, speech().zone, gettext("recipients"), theme=theme, size=(_WIDTH, 320))
+    title, note = gettext("Opens and clicks by people, added up"), _clock_changes(moments)
+    return ChartSpec(title, series, speech().zone, gettext("recipients"), note=note, theme=theme, size=(_WIDTH, 320))
 
 
 def _providers(reported: Reported, theme: Theme) -> ChartSpec | None:
@@ -84,7 +85,7 @@ def _providers(reported: Reported, theme: Theme) -> ChartSpec | None:
         Bars(gettext("delivered"), names, delivered, Tone.GOOD, horizontal=True),
         Bars(gettext("failed"), names, failed, Tone.BAD, on=gettext("delivered"), horizontal=True),
     ]
-    size = (_WIDTH, 140 + 32 * len(rows))
+    size = (_WIDTH, 160 + 32 * len(rows))
     return ChartSpec(gettext("Delivery by provider"), bars, y_unit=gettext("recipients"), theme=theme, size=size)
 
 
@@ -124,10 +125,44 @@ def _short(text: str) -> str:
 
 
 def _moment(key: str) -> datetime:
-    """An hour as statistics name it, on the clock of the page's zone: charts draw what a clock shows."""
-    return datetime.fromisoformat(key).replace(tzinfo=UTC).astimezone(speech().tzinfo).replace(tzinfo=None)
+    """An hour as statistics name it, in the zone of the page."""
+    return datetime.fromisoformat(key).replace(tzinfo=UTC).astimezone(speech().tzinfo)
 
 
 def hour_in_zone(key: str) -> str:
-    """An hour as statistics name it, as the reader's clock shows it."""
-    return format_datetime(_moment(key), "d MMM y, HH:mm", locale=speech().locale)
+    """An hour as statistics name it, as the reader's clock shows it; with its offset where that shows it twice."""
+    moment = _moment(key)
+    shown: str = format_datetime(moment, "d MMM y, HH:mm", locale=speech().locale)
+    if moment.replace(fold=0).utcoffset() == moment.replace(fold=1).utcoffset():
+        return shown
+    return f"{shown} ({moment.isoformat()[-6:]})"
+
+
+def _clock_changes(moments: Sequence[datetime]) -> str:
+    """Which hours come twice or not at all, where the clock is set back or forward between the first and the last."""
+    told = []
+    for before, after in pairwise(moments):
+        if before.utcoffset() != after.utcoffset():
+            told.append(_clock_change(before, after))
+    return " ".join(told[:_MOST_CHANGES])
+
+
+def _clock_change(before: datetime, after: datetime) -> str:
+    """The one change between two moments of different offsets, found by halving."""
+    low, high, zone = before.astimezone(UTC), after.astimezone(UTC), before.tzinfo
+    while high - low > timedelta(minutes=30):
+        middle = low + (high - low) / 2
+        middle -= timedelta(seconds=middle.timestamp() % 1800)  # no clock changes but on the half hour
+        if middle.astimezone(zone).utcoffset() == before.utcoffset():
+            low = middle
+        else:
+            high = middle
+    clock = (high + (before.utcoffset() or timedelta())).strftime("%H:%M")
+    changed = high.astimezone(zone)
+    words = {"day": format_datetime(changed, "d MMM", locale=speech().locale), "before": clock}
+    words["after"] = changed.strftime("%H:%M")
+    if (changed.utcoffset() or timedelta()) < (before.utcoffset() or timedelta()):
+        return gettext(
+            "On %(day)s the clock goes back from %(before)s to %(after)s: the time between comes twice.", **words
+        )
+    return gettext("On %(day)s the clock goes on from %(before)s to %(after)s: there is no time between.", **words)

@@ -1,7 +1,5 @@
 """The report of a campaign: rates with their definitions, charts with the numbers behind them, CSV."""
 
-import asyncio
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,12 +14,10 @@ from postwright.store.public_ids import public_id as written_id
 from postwright.store.statistics import RunFilter
 from postwright.web.campaign_comparison import own_chart, shown_comparison
 from postwright.web.campaign_report import Reported, chart_of, hour_in_zone
-from postwright.web.headers import UNTRUSTED_LOGO_POLICY
+from postwright.web.chart_pictures import chart_picture, theme_of
 from postwright.web.hrefs import read_campaign
 from postwright.web.progress import progress_of
 from postwright.web.site import Site, visitor_of
-
-_THEMES = {"light": Theme.LIGHT, "dark": Theme.DARK}
 
 
 class CampaignReportPages:
@@ -63,19 +59,15 @@ class CampaignReportPages:
         headers = {"Content-Disposition": f'attachment; filename="campaign-by-{by}.csv"'}
         return Response(statistics_csv(table.rows), media_type="text/csv; charset=utf-8", headers=headers)
 
-    async def chart(self, request: Request, public_id: str, name: str, theme: str = "light") -> Response:
+    async def chart(
+        self, request: Request, public_id: str, name: str, theme: str = "light", width: str = ""
+    ) -> Response:
         """One of the charts."""
-        from postwright.charts import draw  # noqa: PLC0415 - half a second, only for those who look at charts
-
         status = await self._status(request, public_id)
         spec = None
         if status.run is not None:
-            spec = await self._spec(status, name, _THEMES.get(theme, Theme.LIGHT))
-        if spec is None:
-            return Response(status_code=404)
-        picture = await asyncio.to_thread(draw, spec)
-        headers = {"Content-Security-Policy": UNTRUSTED_LOGO_POLICY, "Cache-Control": "private, max-age=30"}
-        return Response(picture, media_type="image/svg+xml", headers=headers)
+            spec = await self._spec(status, name, theme_of(theme))
+        return await chart_picture(spec, width)
 
     async def _spec(self, status: CampaignStatus, name: str, theme: Theme) -> ChartSpec | None:
         if name == "own":

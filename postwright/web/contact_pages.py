@@ -12,6 +12,7 @@ from hygiene.segments.tree import AllOf, InSegment, Node, OnList
 from postwright.services.contact_timeline import EntryKind, TimelineEntry
 from postwright.services.contacts import TRACKING, BulkChange, ContactWanted, FullContact
 from postwright.services.errors import Problem, RefusedError
+from postwright.services.tracking_consents import SaidBy
 from postwright.store.contact_book import ContactChange, ContactQuery
 from postwright.web.event_words import EVENTS
 from postwright.web.hrefs import contact_href, read_contact
@@ -151,8 +152,10 @@ class ContactPages:
             str(form.get("time_zone", "")),
             str(form.get("tracking", "")),
         )
+        visitor = visitor_of(request)
+        said = SaidBy(f"page:{visitor.signed_in.address}")
         try:
-            await self._contacts.change(visitor_of(request).workspace_id, read_contact(public_id), change)
+            await self._contacts.change(visitor.workspace_id, read_contact(public_id), change, said)
         except RefusedError as error:
             return await self._show(request, public_id, error.problems)
         return go_to(f"/contacts/{public_id}?done=contact")

@@ -1,5 +1,6 @@
 """The log of events: the newest first, by kind, each with what it is about and why."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from mailtypes.saying import Saying
 from postwright.services.event_fields import told_data
 from postwright.services.event_vocabulary import KINDS
-from postwright.services.hygiene_terms import told_without_terms
+from postwright.services.hygiene_terms import told_again, told_without_terms
 from postwright.store.event_search import EventPage
 from postwright.store.events import Event
 from postwright.store.public_ids import public_id
@@ -133,7 +134,7 @@ def _reasons(data: dict[str, Any]) -> list[str]:
     if isinstance(data.get("evidence"), list):  # a decision of a warm-up: its sentence says all of it
         told = [read_decision(data).sentence()]
     elif "plan" in data:
-        told = [one] if (one := _of_plan(str(data.get("sentence", "")))) else []
+        told = [one] if (one := _of_plan(str(data.get("sentence", "")), data.get("terms"))) else []
     else:
         told = [str(data[name]) for name in ("rule", "evidence", "note", "sentence", "detail") if data.get(name)]
     if data.get("by"):
@@ -141,9 +142,9 @@ def _reasons(data: dict[str, Any]) -> list[str]:
     return told
 
 
-def _of_plan(sentence: str) -> str:
-    """Whom a hygiene plan is about; nothing where the log alone cannot say it in the language of the page."""
-    again = told_without_terms(sentence)
+def _of_plan(sentence: str, terms: object) -> str:
+    """Whom a hygiene plan is about; nothing where an older log cannot say it in the language of the page."""
+    again = told_again(sentence, json.dumps(terms)) if isinstance(terms, dict) else told_without_terms(sentence)
     return again if isinstance(again, Saying) or speech().language == "en" else ""
 
 

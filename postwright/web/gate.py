@@ -28,11 +28,12 @@ from postwright.web.language import N_, chosen_speech, gettext, speak
 from postwright.web.site import Site, Visitor
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
+WORKSPACE = "/workspace"
 PREFERENCES = "/preferences"
 WELCOME = "/welcome"
 CSRF_FIELD = "csrf_token"
 MAX_FORM = 64 * 1024
-_OWN = frozenset({SIGN_OUT, PREFERENCES, "/settings/password", "/settings/sessions/end"})
+_OWN = frozenset({SIGN_OUT, WORKSPACE, PREFERENCES, "/settings/password", "/settings/sessions/end"})
 """What a viewer may change: what is the viewer's own."""
 _IMPORTS = "/imports"
 _SUPPRESSIONS = "/suppressions/import"

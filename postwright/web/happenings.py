@@ -10,9 +10,10 @@ from postwright.services.event_fields import told_data
 from postwright.services.log import Log
 from postwright.store.events import Event, EventFilter
 from postwright.store.recipients import DeliveryRecord
+from postwright.web.audience_words import SUPPRESSION_REASONS
 from postwright.web.event_words import EVENTS
 from postwright.web.language import N_, Texts, gettext
-from postwright.web.words import REASONS, Word, word
+from postwright.web.words import REASONS, Tone, Word, by_key, word
 
 _WINDOWS = (2 * SECOND, 30 * SECOND, 10 * MINUTE, DAY, 4000 * DAY)
 _SHOWN = 12
@@ -34,6 +35,12 @@ class Happening:
 
 
 _WAYS = Texts({"one_click": N_("By the one-click button of the mail program."), "page": N_("On the unsubscribe page.")})
+_NOT_MEANT = by_key(
+    Word("archived", Tone.QUIET, N_("Archived")),
+    Word("frequency_cap", Tone.QUIET, N_("Had as many mails as allowed")),
+    Word("win_back", Tone.QUIET, N_("Asked by other mail whether to stay")),
+)
+"""Why somebody gets nothing though no suppression says so."""
 _CAUSES = Texts({"lease": N_("The worker vanished while it was sending, so nobody saw the answer.")})
 
 
@@ -70,8 +77,16 @@ def _why(kind: str, data: dict[str, Any], text: str) -> str:
     if kind == "clicked":
         return gettext("Link %(number)s.", number=data.get("link"))
     reason = _text(data, "reason")
+    if kind == "suppressed":
+        return _stopped(reason)
     cause = _text(data, "cause") or REASONS.get(reason, "")
     return _CAUSES.get(cause, cause) or text or _text(data, "diagnostic") or _text(data, "status")
+
+
+def _stopped(reason: str) -> str:
+    """Why a mail was not sent, by one of our reasons; people and API clients give others, in words of their own."""
+    known = SUPPRESSION_REASONS.get(reason) or _NOT_MEANT.get(reason)
+    return known.label if known else reason
 
 
 def _text(data: dict[str, Any], name: str) -> str:

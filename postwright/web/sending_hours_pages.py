@@ -1,21 +1,16 @@
 """Best hours of sending from one's own campaigns, with intervals."""
 
-import asyncio
-
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from postwright.chart_spec import Theme
 from postwright.services.errors import NotFoundError
 from postwright.services.sending_hours import HourMetric, HoursWanted, SendingHours
 from postwright.store.public_ids import PublicIdSyntaxError, public_id, read_public_id
 from postwright.web.campaign_comparison import hours_chart, percent
-from postwright.web.headers import UNTRUSTED_LOGO_POLICY
+from postwright.web.chart_pictures import chart_picture, theme_of
 from postwright.web.language import speech
 from postwright.web.site import Site, visitor_of
-
-_THEMES = {"light": Theme.LIGHT, "dark": Theme.DARK}
 
 
 class SendingHoursPages:
@@ -50,16 +45,11 @@ class SendingHoursPages:
         metric: HourMetric = HourMetric.CLICK,
         of_list: str = Query("", alias="list"),
         theme: str = "light",
+        width: str = "",
     ) -> Response:
         """The hours with their intervals."""
-        from postwright.charts import draw  # noqa: PLC0415 - half a second, only for those who look at charts
-
-        spec = hours_chart(await self._found(request, metric, of_list), _THEMES.get(theme, Theme.LIGHT))
-        if spec is None:
-            return Response(status_code=404)
-        picture = await asyncio.to_thread(draw, spec)
-        headers = {"Content-Security-Policy": UNTRUSTED_LOGO_POLICY, "Cache-Control": "private, max-age=30"}
-        return Response(picture, media_type="image/svg+xml", headers=headers)
+        found = await self._found(request, metric, of_list)
+        return await chart_picture(hours_chart(found, theme_of(theme)), width)
 
     async def _found(self, request: Request, metric: HourMetric, list_id: str) -> SendingHours:
         wanted = HoursWanted(metric, speech().zone, _list(list_id))

@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Signing in and out, and changing to another workspace."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from postwright.services.accounts import WorkspaceChoiceError
-from postwright.services.errors import RefusedError
+from postwright.services.errors import NotFoundError, RefusedError
+from postwright.store.audit_log import NewAuditEntry
 from postwright.web.form_numbers import read_number
-from postwright.web.gate import SIGN_IN, SIGN_OUT, Gate
+from postwright.web.gate import SIGN_IN, SIGN_OUT, WORKSPACE, Gate
 from postwright.web.site import Site, go_to, local_address, visitor_of
 
 _MARK_LASTS = 180 * 24 * 3600  # seconds
@@ -38,6 +39,7 @@ class SignInPages:
         router.add_api_route(SIGN_IN, self.form, methods=["GET"])
         router.add_api_route(SIGN_IN, self.sign_in, methods=["POST"])
         router.add_api_route(SIGN_OUT, self.sign_out, methods=["POST"])
+        router.add_api_route(WORKSPACE, self.change_workspace, methods=["POST"])
 
     async def form(self, request: Request) -> Response:
         """The form."""
@@ -61,7 +63,28 @@ class SignInPages:
         response = go_to(local_address(wanted))
         self._set_cookie(response, self._gate.cookie_name, token)
         self._set_cookie(response, self._gate.mark_name, await accounts.mark_of(token), _MARK_LASTS)
+        await self._write_down(request, token)
         return response
+
+    async def change_workspace(self, request: Request) -> Response:
+        """Go on in another workspace, on its home page: what was looked at belongs to the one before."""
+        chosen = read_number(str(request.state.form.get("workspace", "")))
+        if chosen is None:
+            raise NotFoundError("workspace")
+        token = await self._site.services.account_changes.change_workspace(visitor_of(request).signed_in, chosen)
+        response = go_to("/")
+        self._set_cookie(response, self._gate.cookie_name, token)
+        await self._write_down(request, token)
+        return response
+
+    async def _write_down(self, request: Request, token: str) -> None:
+        """That somebody came, in the log of the workspace that the session is for."""
+        signed_in = await self._site.services.accounts.session(token)
+        if signed_in is None:
+            return
+        origin, path = request.client.host if request.client else "", request.url.path
+        entry = NewAuditEntry(signed_in.workspace_id, 0, signed_in.address, "web", f"POST {path}", path, 303, origin)
+        await self._site.services.audit_log.note(entry)
 
     async def sign_out(self, request: Request) -> Response:
         """End the session on the server, and let the browser forget it."""

@@ -36,6 +36,11 @@ class Visitor:
         return self.signed_in.workspace_id
 
     @property
+    def workspace(self) -> str:
+        """Its name, where the person may change to others; else empty."""
+        return dict(self.signed_in.workspaces).get(self.workspace_id, "")
+
+    @property
     def may_change(self) -> bool:
         """Whether anything may be changed; viewers only look."""
         return self.signed_in.role in _SENDERS

@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from mailtypes.errors import InputSyntaxError
 from mailtypes.saying import say
-from postwright.charts import Theme, draw
 from postwright.services.errors import NotFoundError, Problem, RefusedError
 from postwright.services.warm_up_charts import DayRow, day_rows, history_chart
 from postwright.services.warm_ups import Order, Start, WarmUpHistory, WarmUps, WarmUpStatus
 from postwright.store.domains import SenderDomain
+from postwright.web.chart_pictures import chart_picture, theme_of
 from postwright.web.chart_words import told_chart
 from postwright.web.domain_frame import DomainFrame
 from postwright.web.gate import ForbiddenError
@@ -92,13 +92,15 @@ class WarmUpPages:
         """Where the ramps of a domain stand, and how they came there."""
         return await self._page(request, await self._frame.domain(request, name), provider[:255])
 
-    async def chart(self, request: Request, name: str, provider: str = Query(""), theme: str = Query("")) -> Response:
+    async def chart(
+        self, request: Request, name: str, provider: str = Query(""), theme: str = Query(""), width: str = Query("")
+    ) -> Response:
         """The days as an SVG picture."""
         domain = await self._frame.domain(request, name)
         status, history = await self._look(domain)
-        look = (provider[:255] or None, Theme.DARK if theme == Theme.DARK else Theme.LIGHT, self._today(status))
-        picture = await run_in_threadpool(lambda: draw(told_chart(history_chart(status, history, *look))))
-        return Response(picture, media_type="image/svg+xml")
+        look = (provider[:255] or None, theme_of(theme), self._today(status))
+        spec = await run_in_threadpool(lambda: told_chart(history_chart(status, history, *look)))
+        return await chart_picture(spec, width)
 
     async def start(self, request: Request, name: str) -> Response:
         """Start the warm-up of a domain; for admins."""

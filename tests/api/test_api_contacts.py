@@ -102,6 +102,29 @@ async def test_the_life_of_a_contact(world: Any) -> None:
         assert await world.admin.good("POST", f"{path}/fields/visits/count", json={"by": 1}) == {"value": value}
 
 
+async def test_who_is_tracked_again_has_the_date_and_who_said_so(world: Any) -> None:
+    made = await world.admin.good("POST", "/v1/contacts", json={"address": "ada@example.test"})
+    path = f"/v1/contacts/{made['id']}"
+    never_opened = {"tree": {"activity": "opened", "op": "none", "within_days": 30}}
+    assert (await world.admin.good("POST", "/v1/segments/count", json=never_opened))["contacts"] == 1
+    # Of these the first is no change, and the third tells no more than the one before.
+    for mode in ("full", "off", "aggregate", "full", "full"):
+        said = {"tracking": mode, "tracking_wording": f"Signed on paper: {mode}"}
+        assert (await world.admin.good("PATCH", path, json=said))["tracking"] == mode
+        await world.admin.good("PATCH", path, json={"fields": {"city": "York"}})
+    timeline = (await world.admin.good("GET", f"{path}/timeline"))["data"]
+    key = f"api:{world.keys['admin'][:12]}"
+    told = {(one["event"], one["why"]) for one in timeline if one["kind"] == "consent"}
+    assert told == {("withdrawn", key), ("given", key)}
+    kept = await world.admin.good("POST", "/v1/people/export", json={"address": "ada@example.test"})
+    assert [(one["scope"], one["state"], one["wording"]) for one in kept["records"]["consents"]] == [
+        ("tracking", "withdrawn", "Signed on paper: off"),
+        ("tracking", "given", "Signed on paper: full"),
+    ]
+    # Whether the mails before that date were opened is unknown: nobody is told to have opened none.
+    assert (await world.admin.good("POST", "/v1/segments/count", json=never_opened))["contacts"] == 0
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

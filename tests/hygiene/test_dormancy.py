@@ -25,9 +25,10 @@ from hygiene.dormancy import (
     rhythm_of,
     scaled,
 )
+from hygiene.segments.document import as_document
 from hygiene.segments.facts import ActivityFacts, ContactFacts, Known
 from hygiene.segments.matching import matches
-from hygiene.segments.parse import as_document, parse
+from hygiene.segments.parse import parse
 from hygiene.segments.tree import ActivityKind
 from mailtypes.clock import DAY, Microseconds
 

@@ -32,6 +32,7 @@ class Web:
 
     def __init__(self, **answers: HttpHead | NoHead | TimeoutError) -> None:
         self.answers, self.asked = answers, list[tuple[str, str]]()
+        self.by_get: dict[str, HttpHead | NoHead] = {}
         self.now, self.most_at_once = Counter[str](), Counter[str]()
 
     async def glance(self, url: str, method: GlanceMethod = "HEAD") -> HttpHead | NoHead:
@@ -43,7 +44,9 @@ class Web:
         try:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            found = self.answers.get(url.rpartition("/")[2])
+            name = url.rpartition("/")[2]
+            found = self.by_get.get(name) if method == "GET" else None
+            found = found or self.answers.get(name)
             if isinstance(found, TimeoutError):
                 raise found
             return found if found is not None else await asyncio.Event().wait() or NoHead("never")
@@ -80,17 +83,30 @@ async def test_no_answer_is_a_death_only_where_nobody_would_get_one() -> None:
     assert await only(Web(start=NoHead("refused"))) == LinkFact(Liveness.UNKNOWN, "refused")
 
 
-async def test_get_is_used_only_where_the_host_does_not_know_head() -> None:
+async def test_get_is_used_only_where_head_found_no_page() -> None:
+    both, once = ["HEAD", "GET"], ["HEAD"]
     for status, methods in (
-        (200, ["HEAD"]),
-        (403, ["HEAD"]),
-        (404, ["HEAD"]),
-        (405, ["HEAD", "GET"]),
-        (501, ["HEAD", "GET"]),
+        *((status, once) for status in (200, 301, 400, 401, 429, 500, 503)),
+        *((status, both) for status in (403, 404, 405, 410, 501)),
     ):
         web = Web(start=HttpHead(status))
         await only(web)
         assert [method for method, _ in web.asked] == methods
+
+
+@pytest.mark.parametrize("to_head", [403, 404, 405, 410, 501])
+async def test_a_page_that_is_there_by_get_is_alive_whatever_head_was_told(to_head: int) -> None:
+    web = Web(start=HttpHead(to_head))
+    for by_get, fact in (
+        (HttpHead(200), LinkFact(Liveness.ALIVE)),
+        (HttpHead(404), LinkFact(Liveness.DEAD, "the host answers with 404")),
+        (HttpHead(503), LinkFact(Liveness.UNKNOWN, "the host answers with 503")),
+        (NoHead("broke off"), LinkFact(Liveness.UNKNOWN, "broke off")),
+        (HttpHead(301, url("end")), LinkFact(Liveness.ALIVE, "", url("end"), url("end"))),
+    ):
+        web.by_get = {"start": by_get}
+        web.answers["end"] = HttpHead(200)
+        assert await only(web) == fact
 
 
 async def test_redirects_are_followed_and_those_for_good_remembered_up_to_the_first_that_is_not() -> None:
@@ -132,11 +148,11 @@ async def test_it_is_remembered_for_its_time_and_what_is_unknown_is_asked_sooner
     names = [url("good"), url("gone"), url("busy")]
     for _ in range(2):
         assert list(await looks.look([*names, names[0]])) == names
-    assert len(web.asked) == 3
+    assert len(web.asked) == 4  # the one that is gone by GET, too
     clock.advance(timedelta(minutes=6))
     assert set(looks.known()) == {url("good"), url("gone")}
     await looks.look(names)
-    assert len(web.asked) == 4
+    assert len(web.asked) == 5
     clock.advance(timedelta(hours=1))
     assert looks.known() == {}
 
@@ -233,7 +249,7 @@ async def test_real_answers_over_tls(web, look) -> None:
     }
     asked = Counter(head.split(b" HTTP", 1)[0] for head in server.heads)
     assert asked[b"HEAD /page"] == asked[b"HEAD /other?x=1"] == asked[b"HEAD /old"] == asked[b"GET /old"] == 1
-    assert sum(asked.values()) == 6
+    assert sum(asked.values()) == 7
     assert not any(b"cookie" in head.lower() or b"referer" in head.lower() for head in server.heads)
 
 

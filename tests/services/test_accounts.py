@@ -144,6 +144,27 @@ async def test_tries_that_come_together_do_not_slip_past_the_limit(world: Any) -
     assert sum(isinstance(end, TooManyTriesError) for end in ends) == 5
 
 
+async def test_all_processes_count_together_and_a_restart_forgets_nothing(world: Any) -> None:
+    await add(world)
+    others = [Accounts(world.database, world.clock, timedelta(hours=1)) for _ in range(2)]
+    for number in range(10):
+        with pytest.raises(RefusedError):
+            await others[number % 2].sign_in("ada@acme.test", "wrong password", "192.0.2.1")
+    rows = "SELECT name_hash, count(*) FROM sign_in_failure GROUP BY name_hash"
+    written = world.rows(rows)
+    assert [count for _, count in written] == [10, 10, 10]
+    assert not any("192.0.2.1" in name or "ada" in name for name, _ in written)
+    for accounts in (*others, world.accounts):
+        with pytest.raises(TooManyTriesError):
+            await accounts.sign_in("ada@acme.test", PASSWORD, "192.0.2.1")
+    assert world.rows(rows) == written, "who is barred makes nobody write"
+    world.clock.advance(timedelta(minutes=15))
+    assert await world.accounts.sign_in("ada@acme.test", PASSWORD, "192.0.2.1")
+    assert world.rows(rows) == written, "nor does who is right"
+    await fail(world)
+    assert [count for _, count in world.rows(rows)] == [1, 1, 1]
+
+
 async def test_who_is_in_two_workspaces_signs_in_to_either(world: Any) -> None:
     await add(world)
     second = await world.database.write(

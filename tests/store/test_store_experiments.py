@@ -156,6 +156,23 @@ async def test_whoever_dies_and_whenever_the_rest_is_released_once(world) -> Non
         assert at == whole.writes + 1
 
 
+async def test_the_rest_is_released_behind_the_place_that_is_kept_and_nobody_before_it_is_left(world) -> None:
+    test = await Test(world).begin()
+    ids = sorted(await world.rows(test.run))
+
+    async def release(after: int, limit: int) -> int:
+        return await world.write(experiments.release_rest, test.run.id, WINNER, after=after, limit=limit)
+
+    assert await release(ids[-1], 30) == 30  # the place of another state: from the beginning, then
+    assert (await test.stored()).reached == ids[29]
+    assert await release(ids[29], 20) == 20
+    assert (await test.stored()).reached == ids[49]
+    assert await release(ids[59], PEOPLE) == PEOPLE - 60
+    assert await release(ids[-1], PEOPLE) == 10
+    assert await release(ids[-1], PEOPLE) == 0
+    assert {row.variant for row in (await world.rows(test.run)).values()} == {WINNER}
+
+
 async def test_tests_are_listed_by_state_the_newest_first(world, database) -> None:
     made = [await Test(world).begin() for _ in range(3)]
     await made[1].live(database)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, event
 
 from hygiene.segments.fields import FieldDefinition, FieldKind
 from mailtypes.clock import DAY, HOUR, Microseconds
+from mta.delivery import DeliveryState
 from postwright.keyrings import KeyRing
 from postwright.store import (
     activity_rules,
@@ -26,12 +27,14 @@ from postwright.store import (
     erased,
     erasure,
     event_retention,
+    experiments,
     hygiene_facts,
     idempotency,
     person_records,
     provider_days,
     recipients,
     retention,
+    sign_in_failures,
     suppressions,
     warm_up_grants,
     warm_up_hygiene,
@@ -39,6 +42,7 @@ from postwright.store import (
 from postwright.store.budgets import Limit
 from postwright.store.database import open_engine, read_url
 from postwright.store.idempotency import KeptAnswer
+from postwright.store.recipients import DeliveryFilter
 from postwright.store.suppressions import NewSuppression, Scope
 
 NOW = Microseconds(1_700_000_000_000_000)
@@ -54,6 +58,7 @@ _FILL: dict[str, tuple[int, dict[str, Any]]] = {
     "budget_use": (400, {"workspace_id": 1, "budget": "'b' || (i % 40)", "window_start": "i / 40"}),
     "provider_day": (400, {"workspace_id": 1, "subject": "'domain:' || (i % 4)", "provider": "i % 10", "day": "i"}),
     "stream": (1, {"id": 1, "workspace_id": 1}),
+    "sign_in_failure": (900, {"id": "i", "name_hash": "'n' || (i % 90)", "at": f"{NOW} + i"}),
     "destination": (2, {"id": "i", "workspace_id": 1, "site": "i", "provider": "'p' || i"}),
     "run": (40, {"id": "i", "workspace_id": 1, "campaign_id": "i % 20 + 1", "number": "i", "stream_id": 1,
                  "domain_id": 1, "state": "CASE i % 4 WHEN 0 THEN 'sending' WHEN 1 THEN 'paused' WHEN 2 THEN"
@@ -65,7 +70,8 @@ _FILL: dict[str, tuple[int, dict[str, Any]]] = {
                          "message_id": f"CASE WHEN i <= 400 OR i % 100 = 7 THEN (i % 4 + 1) * {1 << 28} + i ELSE 0 END",
                          "address_key": "CASE i % 100 WHEN 7 THEN 7 ELSE i END || '@x.test'",
                          "domain": "'d' || (i % 50)", "destination_id": 1,
-                         "state": "CASE WHEN i % 50 THEN 'delivered' ELSE 'deferred' END", "contact_id": "i"}),
+                         "state": "CASE WHEN i % 50 THEN 'delivered' ELSE 'deferred' END", "contact_id": "i",
+                         "variant": "-(i % 2)", "priority": -5}),
     "event": (4_000, {"month": 202311, "id": "i", "workspace_id": 1, "recorded_at": f"{NOW} + i", "run_id": "i % 4 + 1",
                       "kind": "'delivered'", "contact_id": "i", "data": "'{}'",
                       "delivery_id": f"CASE WHEN i % 20 THEN (i % 4 + 1) * {1 << 28} + i END"}),
@@ -178,10 +184,30 @@ WORK: dict[str, tuple[tuple[str, ...], Callable[[Connection], object]]] = {
         lambda c: contacts.list_contacts(c, 1, after=9),
     ),
     "archive": (("contact USING INTEGER PRIMARY KEY (rowid=?)",), lambda c: contact_book.archive(c, 1, MANY, NOW)),
+    "stop_archived": (
+        ("ix_delivery_address (workspace_id=? AND address_key=?)",),
+        lambda c: suppressions.stop_archived(c, 1, [7, 8], NOW),
+    ),
+    "failures_since": (
+        ("ix_sign_in_failure_name",),
+        lambda c: sign_in_failures.failures_since(c, ["n7", "n8"], NOW, most=30),
+    ),
+    "add_failure": (
+        ("ix_sign_in_failure_at", "sign_in_failure USING INTEGER PRIMARY KEY (rowid<?)"),
+        lambda c: sign_in_failures.add_failure(c, ["n7"], NOW, _LATER),
+    ),
     "tags_of": (("contact_tag USING INDEX ix_contact_tag_contact_id",), lambda c: contact_book.tags_of(c, 1, MANY)),
     "coerce_stored": (
         ("contact USING INTEGER PRIMARY KEY (rowid>?)",),
         lambda c: contact_fields.coerce_stored(c, 1, FieldDefinition("f", FieldKind.TEXT), limit=10),
+    ),
+    "release_rest": (
+        ("delivery USING PRIMARY KEY (run_id=? AND id>?)", "delivery USING PRIMARY KEY (run_id=? AND id>? AND id<?)"),
+        lambda c: experiments.release_rest(c, 2, 0, limit=50),
+    ),
+    "list_deliveries_by_state": (
+        ("delivery USING INDEX ix_delivery_run_state (run_id=? AND state=? AND id>?)",),
+        lambda c: recipients.list_deliveries(c, 1, DeliveryFilter(run_id=2, state=DeliveryState.DEFERRED), after=9),
     ),
     "latest_run": (
         ("run USING INDEX sqlite_autoindex_run_2 (workspace_id=? AND campaign_id=?)",),

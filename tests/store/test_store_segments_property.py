@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from hygiene.segments.activity import RECENT, Activity, ActivityEvent, Happening
+from hygiene.segments.document import as_document
 from hygiene.segments.facts import ActivityFacts, ContactFacts
 from hygiene.segments.fields import FieldDefinition, FieldKind
 from hygiene.segments.matching import matches
-from hygiene.segments.parse import as_document, parse
+from hygiene.segments.parse import parse
 from hygiene.segments.tree import ActivityKind, ConsentAnswer, ConsentReach
 from mailtypes.clock import DAY, HOUR
 from postwright.store import contact_book, contact_facts, contact_fields, contacts, segments

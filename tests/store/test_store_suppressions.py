@@ -8,7 +8,7 @@ import pytest
 
 from mailtypes.clock import DAY
 from mta.delivery import DeliveryState, Happening, next_state
-from postwright.store import campaigns, preparation, suppressions
+from postwright.store import campaigns, contact_book, leases, preparation, suppressions
 from postwright.store.database import open_engine, read_url
 from postwright.store.suppressions import NewSuppression, Scope
 
@@ -171,3 +171,41 @@ async def test_a_chunk_that_is_being_written_is_waited_for(world: Any, database_
     assert await suppressing == 1
     engine.dispose()
     assert await world.states(run) == {"held": 1, "suppressed": 1}
+
+
+async def test_who_is_archived_gets_nothing_that_is_queued_and_what_is_not_the_contacts_goes_on(world: Any) -> None:
+    run = await world.released(4)
+    by_address = {one.address: one for one in (await world.rows(run)).values()}
+    people = [by_address[f"p{number}@example.test"].contact_id for number in range(4)]
+    (held,) = [one for one in await world.lease() if one.contact_id == people[0]]
+    other = await world.start([], stream="transactional")
+    await world.put(other, ["ready"])  # by its address alone, as a client hands it over: to p1
+    assert await world.mark([held]) == {held.id}  # on the wire when it happens
+    assert await world.write(contact_book.archive, world.workspace, people[:2], world.now) == 2
+    assert await world.write(contact_book.archive, world.workspace, people[:2], world.now + 1) == 0
+    stopped = by_address["p1@example.test"]
+    row = (await world.rows(run))[stopped.id]
+    assert (row.state, row.settled_at, row.reply_text) == ("suppressed", world.now, "archived")
+    assert (await world.states(run), await world.states(other)) == (
+        {"transmitting": 1, "leased": 2, "suppressed": 1},
+        {"ready": 1},
+    )
+    # The host says "later": it is not tried again.
+    await world.write(leases.record, [world.outcome(held, Happening.TRANSIENT, retry_at=world.now)], world.now)
+    again = [one for one in await world.lease(now=world.now + DAY) if one.id == held.id]
+    assert await world.write(suppressions.stop_leased, again, world.now) == {held.id}
+    assert (await world.rows(run))[held.id].reply_text == "archived"
+    logged = [(event.delivery_id, json.loads(event.data)) for event in await world.events("suppressed")]
+    assert logged == [(stopped.id, {"reason": "archived"}), (held.id, {"reason": "archived"})]
+
+
+async def test_what_is_stopped_by_archiving_stays_so_and_who_is_back_gets_the_next_mail(world: Any) -> None:
+    run = await world.prepared(1)
+    (row,) = (await world.rows(run)).values()
+    await world.write(contact_book.archive, world.workspace, [row.contact_id], world.now)
+    await world.write(contact_book.restore, world.workspace, [row.contact_id])
+    assert await world.states(run) == {"suppressed": 1}
+    await world.released(1)
+    (held,) = await world.lease()
+    assert held.contact_id == row.contact_id
+    assert await world.write(suppressions.stop_leased, [held], world.now) == set()

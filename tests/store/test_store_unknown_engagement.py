@@ -1,5 +1,6 @@
 """Whose opens and clicks are not recorded is unknown: in no segment of the silent, and in no plan for not opening."""
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from mailtypes.clock import DAY, HOUR, ManualClock
 from postwright.services.errors import RefusedError
 from postwright.services.hygiene_plans import HygienePlans
 from postwright.services.hygiene_terms import PlanTerms
-from postwright.store import contact_activity, contact_book, contact_facts, contacts, engagements, segments
+from postwright.store import contact_activity, contact_book, contact_facts, contacts, engagements, preparation, segments
 from postwright.store.records import table
 
 NOW = 20_000 * DAY + 5 * HOUR
@@ -106,7 +107,25 @@ async def test_a_plan_says_whom_it_cannot_judge(world: Any, list_name: str | Non
     ready = await world.read(lambda connection: connection.execute(
         table("event").select().where(table("event").c.kind == "hygiene_plan_ready")
     ).one().data)  # fmt: skip
-    assert '"unknown":5' in ready.replace(" ", "")
+    told = json.loads(ready)
+    assert (told["unknown"], told["terms"]) == (5, json.loads(PlanTerms(ask_first=False).written()))
+
+
+async def test_who_a_plan_archives_gets_nothing_that_is_queued(world: Any) -> None:
+    ids = await people(world)
+    run = await world.start([], list_name="news")
+    while await world.write(preparation.prepare_chunk, run.id, preparation.Placing(lambda _: 0), NOW):
+        pass
+    plans = HygienePlans(world.database, ManualClock(NOW))
+    plan_id = await plans.make(world.workspace, PlanTerms(ask_first=False), "news")
+    await plans.finish(world.workspace, plan_id)
+    for move, archived in ((plans.apply, True), (plans.undo, False)):
+        await move(world.workspace, plan_id)
+        await plans.finish(world.workspace, plan_id)
+        rows = (await world.rows(run)).values()
+        stopped = {row.contact_id for row in rows if (row.state, row.reply_text) == ("suppressed", "archived")}
+        assert stopped == {ids["tracked"], ids["agreed long ago"]}, archived  # what was stopped stays so
+        assert sum(row.state == "held" for row in rows) == len(NAMES) - 2
 
 
 async def test_a_plan_by_fields_judges_everybody_and_one_by_opens_does_not(world: Any) -> None:

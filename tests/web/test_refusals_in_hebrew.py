@@ -20,6 +20,8 @@ from hygiene.segments.parse import parse
 from mailtypes.saying import Saying
 from postwright.services.accounts import Role
 from postwright.services.hygiene_terms import PlanTerms, plan_sentence, told_again, told_without_terms
+from postwright.store.events import Event
+from postwright.web.event_pages import event_line
 from postwright.web.language import Speech, speak
 from postwright.web.sayings import told
 from rendering.liquid_words import said
@@ -198,6 +200,29 @@ def test_stored_plans_of_hygiene_are_told_by_their_terms() -> None:
             if terms.tree is None:
                 assert told(told_without_terms(stored)) == told(again)
     assert told_again("Everybody: as it was put before", PlanTerms().written()) == "Everybody: as it was put before"
+
+
+@pytest.mark.usefixtures("hebrew")
+def test_the_log_tells_a_plan_by_a_segment_with_its_name() -> None:
+    terms = PlanTerms(tree=parse({"segment": "Sleepers"}))
+    told_by = {"plan": 7, "sentence": str(plan_sentence(None, terms)), "terms": json.loads(terms.written())}
+    event = Event(1, 1, 1, "hygiene_plan_applied", 0, 0, None, None, None, json.dumps({**told_by, "by": "dana"}))
+    line, _ = event_line(event).lines
+    assert "Sleepers" in told(line)
+    assert not english_in(told(line).replace("Sleepers", ""))
+    older = Event(1, 1, 1, "hygiene_plan_applied", 0, 0, None, None, None, json.dumps({"plan": 7, "sentence": "Who"}))
+    assert event_line(older).lines == ()
+
+
+@pytest.mark.usefixtures("hebrew")
+@pytest.mark.parametrize("reason", ["archived", "frequency_cap", "win_back", "unsubscribed", "erased"])
+def test_the_log_says_why_a_mail_was_stopped(reason: str) -> None:
+    event = Event(1, 1, 1, "suppressed", 0, 0, 1, 2, 3, json.dumps({"reason": reason}))
+    (line,) = event_line(event).lines
+    assert line
+    assert not re.search("[A-Za-z]", line)
+    other = Event(1, 1, 1, "suppressed", 0, 0, 1, 2, 3, json.dumps({"reason": "asked by phone"}))
+    assert event_line(other).lines == ("asked by phone",)
 
 
 @pytest.mark.parametrize(

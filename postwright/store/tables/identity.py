@@ -1,6 +1,6 @@
 """Who may do what: workspaces, users, web sessions, API keys."""
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from postwright.store.tables.columns import BIG, moment, optional_moment, reference, row_id
@@ -31,7 +31,10 @@ class User(SQLModel, table=True):
 
 
 class WebSession(SQLModel, table=True):
-    """A signed-in browser; only a SHA-256 of the cookie is kept."""
+    """A signed-in browser; only a SHA-256 of the cookie is kept.
+
+    ``family_id`` is the first of the sessions that one sign-in opened in several workspaces.
+    """
 
     __tablename__ = "web_session"
     __table_args__ = (UniqueConstraint("workspace_id", "token_sha256"),)
@@ -43,6 +46,7 @@ class WebSession(SQLModel, table=True):
     created_at: int = moment()
     expires_at: int = moment()
     ended_at: int | None = optional_moment()
+    family_id: int | None = Field(default=None, sa_type=BIG, index=True)
 
 
 class ApiKey(SQLModel, table=True):
@@ -71,3 +75,19 @@ class ApiKey(SQLModel, table=True):
     daily_quota: int | None = Field(default=None, sa_type=BIG)
     replaces_id: int | None = Field(default=None, foreign_key="api_key.id", sa_type=BIG)
     last_used_at: int | None = optional_moment()
+
+
+class SignInFailure(SQLModel, table=True):
+    """A try to sign in that failed, under a SHA-256 of each name that it counts for.
+
+    Of no workspace, since nobody has come in yet.
+    """
+
+    __tablename__ = "sign_in_failure"
+    __table_args__ = (
+        Index("ix_sign_in_failure_name", "name_hash", "at"),
+        Index("ix_sign_in_failure_at", "at"),
+    )
+    id: int | None = row_id()
+    name_hash: str = Field()
+    at: int = moment()

@@ -145,8 +145,10 @@ function offerCopying() {
 }
 
 function closeQuestions(event) {
-  for (const question of document.querySelectorAll("details.ask[open]")) {
-    if (event.key === "Escape" || (event.type === "click" && !question.contains(event.target))) question.open = false;
+  for (const question of document.querySelectorAll("details.ask[open], details.workspaces[open]")) {
+    const isLeft = event.key === "Escape";
+    if (isLeft && question.contains(document.activeElement)) question.querySelector("summary").focus();
+    if (isLeft || (event.type === "click" && !question.contains(event.target))) question.open = false;
   }
 }
 

@@ -6,9 +6,10 @@ import pytest
 
 from hygiene.segments.checking import OPERATORS, check_fields
 from hygiene.segments.describe import describe
+from hygiene.segments.document import as_document
 from hygiene.segments.errors import FieldValueError, SegmentCycleError, SegmentSyntaxError
 from hygiene.segments.fields import FieldDefinition, FieldKind, check_definition, coerce, increment
-from hygiene.segments.parse import DEEPEST, MOST_NODES, as_document, parse
+from hygiene.segments.parse import DEEPEST, MOST_NODES, parse
 from hygiene.segments.references import MOST_LEAVES, resolve
 from hygiene.segments.tree import AllOf, FieldOperator, Node, OnList
 
