@@ -150,7 +150,7 @@ def test_a_marketer_brings_contacts_writes_a_letter_sends_it_and_reads_the_repor
     expect(delivered).to_contain_text("100.00 %")
     for picture in page.locator("figure.chart img").all():
         picture.scroll_into_view_if_needed()
-        expect(picture).to_have_js_property("complete", True)
+        expect(picture).to_have_js_property("complete", True, timeout=60_000)  # the first chart brings matplotlib
         assert picture.evaluate("image => image.naturalWidth") > 0
     nothing_serious(page)
 
