@@ -52,12 +52,13 @@ def _build(folder: Path) -> Path:
 
 
 def _install(wheel: Path, environment: Path) -> Path:
-    venv.create(environment, with_pip=True)
+    venv.create(environment)
     python = environment / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    _run([*pip, "--require-hashes", "-r", str(ROOT / "requirements.lock")])
-    _run([*pip, "--no-deps", str(wheel)])
-    _run([str(python), "-m", "pip", "check"])
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python)]
+    install = [*pip, "install", "-q", "--no-compile"]  # of what is installed, next to nothing is imported
+    _run([*install, "--require-hashes", "-r", str(ROOT / "requirements.lock")])
+    _run([*install, "--no-deps", str(wheel)])
+    _run([*pip, "check"])
     return python
 
 

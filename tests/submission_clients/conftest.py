@@ -1,6 +1,7 @@
 """An install that runs, with TLS on both submission ports, for clients that people really use."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -103,19 +104,21 @@ class Install:
 @pytest.fixture(scope="session")
 def install(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
     http_port, tls_port = free_ports(2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("POSTWRIGHT_SUBMISSION__TLS_PORT", str(tls_port))
-        with Stage.set_up(tmp_path_factory.mktemp("clients") / "stage", http_port, PACE) as stage:
-            authority = Authority(stage.layout.authority_directory, SystemClock())
-            issued = authority.issue(["localhost", "127.0.0.1", "mx.postwright.test"])
-            patch.setenv("POSTWRIGHT_SUBMISSION__CERTIFICATE_FILE", str(issued.certificate_path))
-            patch.setenv("POSTWRIGHT_SUBMISSION__CERTIFICATE_KEY_FILE", str(issued.key_path))
-            assert stage.stop_server() == 0
-            stage.start()
-            with closing(MainJob(stage, EXAMPLES)) as job:
-                assert job.verify_domain() == "verified"
-            smtp_port = read_settings(stage.folder / "postwright.toml").submission.port
-            yield Install(stage, smtp_port, tls_port, authority.root_path, _key(stage))
+    with Stage.set_up(tmp_path_factory.mktemp("clients") / "stage", http_port, PACE) as stage:
+        authority = Authority(stage.layout.authority_directory, SystemClock())
+        issued = authority.issue(["localhost", "127.0.0.1", "mx.postwright.test"])
+        assert stage.stop_server() == 0
+        config = stage.folder / "postwright.toml"
+        before, _, after = config.read_text("utf-8").partition("[submission]\n")
+        own = re.sub(r"certificate_(key_)?file = .*\n", "", after, count=2)
+        more = f'tls_port = {tls_port}\ncertificate_file = "{issued.certificate_path}"\n'
+        more += f'certificate_key_file = "{issued.key_path}"\n'
+        config.write_text(f"{before}[submission]\n{more}{own}", "utf-8")
+        stage.start()
+        with closing(MainJob(stage, EXAMPLES)) as job:
+            assert job.verify_domain() == "verified"
+        smtp_port = read_settings(config).submission.port
+        yield Install(stage, smtp_port, tls_port, authority.root_path, _key(stage))
 
 
 def _key(stage: Stage) -> str:

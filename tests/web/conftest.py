@@ -132,6 +132,17 @@ class World:
         return self.pages.answer(fetch)
 
 
+def app_over(services: WebServices) -> FastAPI:
+    """The pages as the web application has them."""
+    pages = create_pages(services)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(pages.router)
+    app.mount("/static", static_files())
+    for status in (404, 405):
+        app.add_exception_handler(status, pages.not_found)
+    return app
+
+
 @dataclass
 class Install:
     """One install; ``begin`` makes the workspace ``main`` with one person of each role."""
@@ -279,13 +290,7 @@ class Install:
         await writer.close()
 
     def app(self, *, secure: bool = False, mailboxes: bool = True) -> FastAPI:
-        pages = create_pages(self.services(secure=secure, mailboxes=mailboxes))
-        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        app.include_router(pages.router)
-        app.mount("/static", static_files())
-        for status in (404, 405):
-            app.add_exception_handler(status, pages.not_found)
-        return app
+        return app_over(self.services(secure=secure, mailboxes=mailboxes))
 
     def services(self, *, secure: bool = False, mailboxes: bool = True) -> WebServices:
         application = self.application
@@ -533,10 +538,13 @@ def serve() -> type[Served]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator["ChromiumBrowser"]:
-    """Debian's Chromium, which speaks to nobody but us. By module: playwright's loop is in the way of others."""
+    """Debian's Chromium, which speaks to nobody but us. By module: playwright's loop is in the way of others.
+
+    Its headless shell does a third less for the same pages, since it has no windows and menus to draw for nobody.
+    """
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - half a second that few tests of the room need
 
-    path = shutil.which("chromium")
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if path is None:
         if os.environ.get("CI"):
             pytest.fail("chromium is missing: nobody would see the pages")
@@ -552,9 +560,41 @@ def open_browser() -> type[Browser]:
     return Browser
 
 
+class Exchangeable:
+    """Stands for the services of the test that runs: to build all routes takes longer than most tests.
+
+    Pages may keep a service from the beginning, so that each of them is looked up anew, too.
+    """
+
+    def __init__(self, install: Install) -> None:
+        self.now = install.services()
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.now, name)
+        return value if isinstance(value, int | None) else _Service(self, name)
+
+
+class _Service:
+    def __init__(self, services: Exchangeable, name: str) -> None:
+        self._services, self._name = services, name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(getattr(self._services.now, self._name), name)
+
+
+@pytest.fixture(scope="session")
+def built() -> dict[str, Any]:
+    """The app that ``browser`` looks at, and its services, once it is there."""
+    return {}
+
+
 @pytest.fixture
-async def browser(install: Install) -> AsyncIterator[Browser]:
-    async with Browser(install.app()) as client:
+async def browser(install: Install, built: dict[str, Any]) -> AsyncIterator[Browser]:
+    if not built:
+        built["services"] = Exchangeable(install)
+        built["app"] = app_over(built["services"])
+    built["services"].now = install.services()
+    async with Browser(built["app"]) as client:
         yield client
 
 
