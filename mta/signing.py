@@ -100,12 +100,20 @@ class ChunkPreparer:
         of the keys is away) raise; an unforeseen failure is logged and may pass with the next attempt. Signatures
         come last, all together: several at a time are quicker than one after another.
         """
-        self._composer.fetch(deliveries)
+        self._fetch(deliveries)
         signers: dict[tuple[DomainName, int], tuple[Signer, ...]] = {}
         drafts = [_guarded(one, partial(self._draft, one, now, signers)) for one in deliveries]
         fields = [field for draft in drafts if isinstance(draft, _Unsealed) for field in draft.fields]
-        sealed = iter(seal_all(fields))
+        sealed = _sealed(fields)
         return PreparedChunk(tuple([_prepared(draft, sealed) for draft in drafts]), now)
+
+    def _fetch(self, deliveries: Sequence[Delivery]) -> None:
+        try:
+            self._composer.fetch(deliveries)
+        except SurroundingsError:
+            raise
+        except Exception:  # one message that spoils it for all shall spoil its own composition alone
+            _LOG.exception("a chunk could not be fetched together; each message is fetched by itself")
 
     def _draft(
         self,
@@ -122,10 +130,21 @@ class ChunkPreparer:
         return _Unsealed(delivery, message, unsealed_all(signers[who], message, now))
 
 
-def _prepared(draft: _Unsealed | Prepared, sealed: Iterator[bytes]) -> Prepared:
+def _sealed(fields: Sequence[UnsealedField]) -> Iterator[bytes] | None:
+    """The whole fields in their order, ``None`` where something unforeseen happened: that may pass."""
+    try:
+        return iter(seal_all(fields))
+    except Exception:
+        _LOG.exception("a chunk could not be signed")
+        return None
+
+
+def _prepared(draft: _Unsealed | Prepared, sealed: Iterator[bytes] | None) -> Prepared:
     """The signed message; as many fields are taken from ``sealed`` as the draft gave to be sealed."""
     if isinstance(draft, Prepared):
         return draft
+    if sealed is None:
+        return Prepared(draft.delivery, None, "the message could not be signed", is_final=False)
     signatures = b"".join([next(sealed) for _ in draft.fields])
     return _guarded(draft.delivery, partial(_signed, draft, signatures))
 

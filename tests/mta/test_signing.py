@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mailtypes.clock import Microseconds
 from mailtypes.errors import StorageError
+from mta import signing
 from mta.ports import CompositionError, NoSigningKeyError, SigningKey
 from mta.signing import ChunkPreparer, MessageSigner
 from mta.testing import delivery
@@ -18,6 +19,13 @@ ED = Ed25519PrivateKey.generate()
 MESSAGE = (
     b"From: <a@sender.test>\r\nTo: <b@b.test>\r\nSubject: x\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\n\r\n.hello\r\n"
 )
+
+
+RECORD = RSA.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def published(name, timeout=5):
+    return b"v=DKIM1; k=rsa; p=" + base64.b64encode(RECORD) if name == b"rsa._domainkey.sender.test." else None
 
 
 class Composer:
@@ -55,19 +63,13 @@ def test_both_signatures_verify_with_another_implementation():
     [item] = prepare()
     content = item.transmission.content.removesuffix(b".\r\n").replace(b"\r\n..hello", b"\r\n.hello")
     assert content.count(b"DKIM-Signature:") == 2
-    records = {
-        b"rsa._domainkey.sender.test.": b"v=DKIM1; k=rsa; p="
-        + base64.b64encode(
-            RSA.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        ),
-    }
     checker = dkim.DKIM(content)
     signatures = [
         index
         for index, (name, value) in enumerate((n, v) for n, v in checker.headers if n.lower() == b"dkim-signature")
         if b"s=rsa" in value
     ]
-    assert checker.verify(signatures[0], dnsfunc=lambda name, timeout=5: records.get(name))
+    assert checker.verify(signatures[0], dnsfunc=published)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +108,50 @@ def test_a_new_key_of_the_same_selector_is_used():
     assert signer.signers(delivery(1).signing_domain, 1) == (first,)
     keys.keys = [("ed", Ed25519PrivateKey.generate())]
     assert signer.signers(delivery(1).signing_domain, 1) != (first,)
+
+
+class EachItsOwn(Composer):
+    """A message of its own for each delivery; every fifth cannot be made, every seventh has no From field."""
+
+    def __init__(self):
+        super().__init__(b"")
+
+    def compose(self, delivery, now):
+        if delivery.id % 5 == 4:
+            raise CompositionError("the contact has no name")
+        message = MESSAGE.replace(b"Subject: x", b"Subject: to %d" % delivery.id)
+        return message.removeprefix(b"From: <a@sender.test>\r\n") if delivery.id % 7 == 6 else message
+
+
+@pytest.mark.parametrize("keys", [(("rsa", RSA),), (("rsa", RSA), ("ed", ED))])
+def test_each_message_of_a_chunk_has_its_own_signatures_whoever_falls_out(keys):
+    preparer = ChunkPreparer(EachItsOwn(), MessageSigner(Keys(keys)))
+    items = preparer.prepare([delivery(number) for number in range(24)], NOW).items
+    assert [item.delivery.id for item in items] == list(range(24))
+    made = [item for item in items if item.transmission]
+    assert [item.delivery.id for item in made] == [one for one in range(24) if one % 5 != 4 and one % 7 != 6]
+    for item in made:
+        content = item.transmission.content.removesuffix(b".\r\n").replace(b"\r\n..hello", b"\r\n.hello")
+        assert b"Subject: to %d\r\n" % item.delivery.id in content
+        assert content.count(b"DKIM-Signature:") == len(keys)
+        assert dkim.verify(content, dnsfunc=published)  # the first one, by RSA
+
+
+def test_what_cannot_be_fetched_together_is_fetched_by_itself(monkeypatch):
+    monkeypatch.setattr(Composer, "fetch", lambda *_: 1 / 0)
+    assert all(item.transmission for item in prepare(count=3))
+
+
+def test_storage_that_is_away_while_fetching_is_everybodys_affair(monkeypatch):
+    def away(*_):
+        raise StorageError("the disk is gone")
+
+    monkeypatch.setattr(Composer, "fetch", away)
+    with pytest.raises(StorageError):
+        prepare()
+
+
+def test_a_chunk_that_cannot_be_signed_now_may_be_later(monkeypatch):
+    monkeypatch.setattr(signing, "seal_all", lambda _: 1 / 0)
+    items = prepare(count=3)
+    assert [(item.transmission, item.is_final) for item in items] == [(None, False)] * 3
