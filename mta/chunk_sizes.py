@@ -7,6 +7,11 @@ _WEIGHT = 0.25
 _TOGETHER = 8  # signatures that are made at once (dns_checks.dkim.multi_buffer)
 
 
+def rounded(size: int) -> int:
+    """Signatures are made eight at a time, so more than eight messages are a multiple of that."""
+    return size - size % _TOGETHER if size > _TOGETHER else size
+
+
 class ChunkSizes:
     """Chunks of at most ``longest`` messages, shorter where all connections would hold more than ``octets``.
 
@@ -19,13 +24,10 @@ class ChunkSizes:
         self._mean: float | None = None
 
     def size(self, connections: int) -> int:
-        """How many messages the next chunk of one of so many connections may have; at least one.
-
-        Signatures are made eight at a time, so more than eight are a multiple of that.
-        """
+        """How many messages the next chunk of one of so many connections may have; at least one."""
         fits = self._octets / (2 * max(connections, 1) * (self._mean or _FIRST_GUESS))
         size = max(1, min(self._longest, int(fits)))
-        return size - size % _TOGETHER if size > _TOGETHER else size
+        return rounded(size)
 
     def note(self, octets: Sequence[int]) -> None:
         """Note how large the messages of a chunk have turned out."""

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from mailtypes.clock import SECOND, Clock, Microseconds, microseconds
 from mta.batch import Batch, BatchReport, BatchTools, StopSign
-from mta.chunk_sizes import ChunkSizes
+from mta.chunk_sizes import ChunkSizes, rounded
 from mta.connection_pool import ConnectionPool
 from mta.connector import HostConnector, NoHostError
 from mta.delivery import Happening
@@ -226,7 +226,7 @@ class DeliveryEngine:
         size = self._chunk_sizes.size(self._under_way.total())
         if slots is not None:
             # What is transmitting is ambiguous after a crash, so nothing is marked that will not go within a second.
-            size = max(1, min(size, SECOND // slots.interval))
+            size = rounded(max(1, min(size, SECOND // slots.interval)))
         return size
 
     async def run(self, stop: asyncio.Event) -> None:

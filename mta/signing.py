@@ -103,9 +103,9 @@ class ChunkPreparer:
         self._fetch(deliveries)
         signers: dict[tuple[DomainName, int], tuple[Signer, ...]] = {}
         drafts = [_guarded(one, partial(self._draft, one, now, signers)) for one in deliveries]
-        fields = [field for draft in drafts if isinstance(draft, _Unsealed) for field in draft.fields]
-        sealed = _sealed(fields)
-        return PreparedChunk(tuple([_prepared(draft, sealed) for draft in drafts]), now)
+        sealed = _sealed([draft for draft in drafts if isinstance(draft, _Unsealed)])
+        drafts.reverse()  # so that each is let go of as soon as its message is made
+        return PreparedChunk(tuple([_prepared(drafts.pop(), sealed) for _ in deliveries]), now)
 
     def _fetch(self, deliveries: Sequence[Delivery]) -> None:
         try:
@@ -130,22 +130,31 @@ class ChunkPreparer:
         return _Unsealed(delivery, message, unsealed_all(signers[who], message, now))
 
 
-def _sealed(fields: Sequence[UnsealedField]) -> Iterator[bytes] | None:
-    """The whole fields in their order, ``None`` where something unforeseen happened: that may pass."""
+def _sealed(drafts: Sequence[_Unsealed]) -> Iterator[bytes | None]:
+    """For each draft its DKIM-Signature fields, ``None`` where they cannot be made now."""
     try:
-        return iter(seal_all(fields))
+        made = iter(seal_all([field for draft in drafts for field in draft.fields]))
     except Exception:
-        _LOG.exception("a chunk could not be signed")
+        _LOG.exception("a chunk could not be signed together; each message is signed by itself")
+        return iter([_sealed_alone(draft) for draft in drafts])
+    return iter([b"".join([next(made) for _ in draft.fields]) for draft in drafts])
+
+
+def _sealed_alone(draft: _Unsealed) -> bytes | None:
+    try:
+        return b"".join(seal_all(draft.fields))
+    except Exception:
+        _LOG.exception("the message of delivery %d could not be signed", draft.delivery.id)
         return None
 
 
-def _prepared(draft: _Unsealed | Prepared, sealed: Iterator[bytes] | None) -> Prepared:
-    """The signed message; as many fields are taken from ``sealed`` as the draft gave to be sealed."""
+def _prepared(draft: _Unsealed | Prepared, sealed: Iterator[bytes | None]) -> Prepared:
+    """The signed message; ``sealed`` has the fields of each draft in turn."""
     if isinstance(draft, Prepared):
         return draft
-    if sealed is None:
+    signatures = next(sealed)
+    if signatures is None:
         return Prepared(draft.delivery, None, "the message could not be signed", is_final=False)
-    signatures = b"".join([next(sealed) for _ in draft.fields])
     return _guarded(draft.delivery, partial(_signed, draft, signatures))
 
 

@@ -86,10 +86,7 @@ class _Bench:
     def __init__(self, library: ctypes.CDLL, bits: int) -> None:
         self._library = library
         self._bits, self._octets = bits, bits // 8
-        kilobits = f"{bits // 1024}K"
-        self._private = _method(library, f"mbx_RSA{kilobits}_private_crt_Method")
-        self._public = _method(library, f"mbx_RSA{kilobits}_pub65537_Method")
-        methods = (self._private, self._public)
+        self._private, self._public = methods = _methods(library, bits)
         self._scratch = ctypes.create_string_buffer(max(library.mbx_RSA_Method_BufSize(one) for one in methods))
         size = LANES * self._octets
         self._encoded, self._signatures, self._opened = (ctypes.create_string_buffer(size) for _ in range(3))
@@ -110,10 +107,12 @@ class _Bench:
         encoded = [self._prefix + digest for digest in (*digests, *digests[:1] * spare)]
         self._set_keys([*keys, *keys[:1] * spare])
         self._encoded.raw = b"".join(encoded)
+        ctypes.memset(self._opened, 0, len(self._opened))  # what was opened before shall not stand the check
         *numbers, modulus = self._key_lanes
         library, bits, scratch = self._library, self._bits, self._scratch
         library.mbx_rsa_private_crt_mb8(self._into, self._out, *numbers, bits, self._private, scratch)
         library.mbx_rsa_public_mb8(self._out, self._back, modulus, bits, self._public, scratch)
+        ctypes.memset(scratch, 0, len(scratch))  # it holds what the key could be reckoned from
         # What the two calls say of themselves is left aside: nothing but the right octets will do.
         made, opened = self._signatures.raw, self._opened.raw
         found: list[bytes | None] = []
@@ -134,6 +133,9 @@ class MultiBuffer:
     """The library, ready for use; safe to share by threads."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
+        """Raises ``AttributeError`` where it lacks something that is needed later."""
+        for bits in _KEY_BITS:
+            _methods(library, bits)
         library.mbx_RSA_Method_BufSize.argtypes = [ctypes.c_void_p]
         library.mbx_rsa_private_crt_mb8.argtypes = [_Lanes] * 7 + [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
         library.mbx_rsa_public_mb8.argtypes = [_Lanes] * 3 + [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
@@ -151,10 +153,16 @@ class MultiBuffer:
         return made
 
 
-def _method(library: ctypes.CDLL, name: str) -> int:
-    function = getattr(library, name)
-    function.restype = ctypes.c_void_p
-    return int(function())
+def _methods(library: ctypes.CDLL, bits: int) -> tuple[int, int]:
+    """The methods for signing and for checking with keys of a size."""
+    found = []
+    for name in (f"mbx_RSA{bits // 1024}K_private_crt_Method", f"mbx_RSA{bits // 1024}K_pub65537_Method"):
+        function = getattr(library, name)
+        function.restype = ctypes.c_void_p
+        if (method := function()) is None:
+            raise AttributeError(f"{name} is not to be had")
+        found.append(int(method))
+    return found[0], found[1]
 
 
 @cache

@@ -40,7 +40,7 @@ class FailureNotices:
     async def step(self) -> int:
         """Write the notices that are due, every few seconds where none are left.
 
-        Returns how many messages were settled, 0 where there are no more of them now.
+        Returns how many messages failed, whose notices have to be sent, or how many were settled where there are more.
         """
         now = self._clock.now()
         if now < self._looked_at + _LOOK_EVERY:
@@ -56,7 +56,7 @@ class FailureNotices:
         for message in settled:
             if message.id in failed:
                 await self._tell(message, failed[message.id])
-        return 0 if is_all else len(settled)
+        return len(failed) if is_all else len(settled)
 
     async def _tell(self, message: Message, failed: list[SettledRecipient]) -> None:
         assert message.notify is not None

@@ -1,6 +1,6 @@
 """The tree of processes: one a role (several of some), begun again when one dies, all ended by one signal.
 
-All are forked from the supervisor, which has imported everything, has one thread and opens nothing.
+All are forked from the supervisor, which has imported what most of them need, has one thread and opens nothing.
 """
 
 import asyncio

@@ -117,6 +117,49 @@ def test_a_faulty_signature_is_made_anew_and_never_shown(library: MultiBuffer, m
     assert seal_all(fields) == [field.seal(alone(FIRST, field.digest)) for field in fields]
 
 
+def test_what_a_call_that_failed_left_behind_does_not_pass(library: MultiBuffer) -> None:
+    real = library._workplace._library
+
+    class Failing:
+        fails = False
+
+        def __getattr__(self, name: str) -> Any:
+            return (lambda *_: 1) if self.fails and name.endswith("_mb8") else getattr(real, name)
+
+    failing = Failing()
+    broken = MultiBuffer.__new__(MultiBuffer)
+    broken._workplace = multi_buffer._Workplace(failing)  # type: ignore[arg-type]
+    assert None not in broken.sign([lane_key(FIRST)] * 8, digests(8))
+    failing.fails = True
+    assert broken.sign([lane_key(SECOND)] * 8, digests(8)) == [None] * 8
+
+
+def test_a_library_that_breaks_while_it_signs_is_told_of_and_done_without(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Library(MultiBuffer):
+        def __init__(self) -> None: ...
+
+        def sign(self, keys: Any, digests: Any) -> list[bytes | None]:
+            raise MemoryError
+
+    monkeypatch.setattr(sealing, "find_multi_buffer", Library)
+    fields = [UnsealedField(SealingKey(FIRST), b"", one) for one in digests(8)]
+    assert seal_all(fields) == [field.seal(alone(FIRST, field.digest)) for field in fields]
+    assert "OpenSSL does" in caplog.text
+
+
+def test_a_library_that_lacks_what_is_needed_later_is_not_taken() -> None:
+    class Older:
+        def __getattr__(self, name: str) -> Any:
+            if "RSA4K" in name:
+                raise AttributeError(name)
+            return lambda *_: 1
+
+    with pytest.raises(AttributeError, match="RSA4K"):
+        MultiBuffer(Older())  # type: ignore[arg-type]
+
+
 def test_few_are_signed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 

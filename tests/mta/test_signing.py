@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from dns_checks.dkim import sealing
 from mailtypes.clock import Microseconds
 from mailtypes.errors import StorageError
 from mta import signing
@@ -151,7 +152,20 @@ def test_storage_that_is_away_while_fetching_is_everybodys_affair(monkeypatch):
         prepare()
 
 
-def test_a_chunk_that_cannot_be_signed_now_may_be_later(monkeypatch):
-    monkeypatch.setattr(signing, "seal_all", lambda _: 1 / 0)
+def test_a_key_that_cannot_sign_now_spoils_its_own_messages_alone(monkeypatch):
+    calls = []
+
+    def seal_all(fields):
+        calls.append(len(fields))
+        if len(calls) in (1, 3):
+            raise ZeroDivisionError
+        return sealing.seal_all(fields)
+
+    monkeypatch.setattr(signing, "seal_all", seal_all)
     items = prepare(count=3)
-    assert [(item.transmission, item.is_final) for item in items] == [(None, False)] * 3
+    assert calls == [6, 2, 2, 2]
+    assert [(item.transmission is None, item.is_final) for item in items] == [
+        (False, True),
+        (True, False),
+        (False, True),
+    ]
