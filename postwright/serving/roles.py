@@ -12,6 +12,7 @@ from prometheus_client import Gauge
 from mailtypes.clock import SystemClock
 from postwright.serving.deliver_role import run_deliver
 from postwright.settings import Settings
+from postwright.store.database import NARROW_CACHE_KIB
 from postwright.wiring.foundation import Foundation
 
 _LOG = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def open_roles(settings: Settings, roles: Sequence[Role]) -> tuple[Foundation, l
     """What the roles of one process stand on, to be closed by the caller, and their works in the same order."""
     if set(roles) == {Role.DELIVER}:
         # There may be one for each core, and four fifths of the application are nothing to them.
-        foundation = Foundation(settings, SystemClock())
+        foundation = Foundation(settings, SystemClock(), NARROW_CACHE_KIB)
         return foundation, [partial(run_deliver, foundation) for _ in roles]
     from postwright.serving.application_roles import WORKS  # noqa: PLC0415
     from postwright.wiring.application import Application  # noqa: PLC0415

@@ -25,8 +25,10 @@ from postwright.store.writer_turns import WriterTurns
 T = TypeVar("T")
 _BUSY_TIMEOUT_MS = 30_000
 _READERS = 4
-_WRITER_CACHE_KIB = 64 * 1024
+WIDE_CACHE_KIB = 64 * 1024
 """Keys come in no order, so the upper pages of the indexes of a million contacts had better stay in memory."""
+NARROW_CACHE_KIB = 8 * 1024
+"""For a process that goes through a list in the order of its rows: what it has passed it does not see again."""
 _CHECKPOINT_PAGES = 16_000
 """64 MB of log between checkpoints: a page that changes in every chunk is copied back once and not each time."""
 
@@ -41,12 +43,19 @@ TIME_SQL: Mapping[str, str] = {
 class Database:
     """Open with the URL ``sqlite:///file`` or ``postgresql://user@host/name``; close when done."""
 
-    def __init__(self, url: str, clock: Clock, erasure_keys: ErasureKeySource | None = None) -> None:
-        """``erasure_keys`` is asked once somebody was erased (``store.erased``)."""
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        erasure_keys: ErasureKeySource | None = None,
+        *,
+        cache_kib: int = WIDE_CACHE_KIB,
+    ) -> None:
+        """``erasure_keys`` is asked once somebody was erased (``store.erased``); ``cache_kib``: SQLite's, to write."""
         parsed = self._url = read_url(url)
         self.dialect = parsed.get_backend_name()
         self._options = {KEYS_OPTION: erasure_keys}
-        self._sync: Engine = open_engine(parsed).execution_options(**self._options)
+        self._sync: Engine = open_engine(parsed, cache_kib).execution_options(**self._options)
         self._async = _open_async_engine(parsed, self._options) if self.dialect == "postgresql" else None
         turns = WriterTurns(Path(str(parsed.database))) if self.dialect == "sqlite" else None
         self._writer = Writer(self._sync, clock, turns=turns)
@@ -75,7 +84,7 @@ class Database:
     def _threads_engine(self) -> Engine:
         if self.dialect == "sqlite":
             engine = create_engine(self._url, execution_options=self._options)
-            _prepare_sqlite(engine, begin="BEGIN", read_only=True)
+            _prepare_sqlite(engine, begin="BEGIN", cache_kib=None)
             return engine
         options = {**self._options, "postgresql_readonly": True}
         return create_engine(self._url, pool_pre_ping=True, execution_options=options)
@@ -110,12 +119,12 @@ def read_url(url: str) -> URL:
     raise ConfigurationError(f"database.url: '{backend}' is not supported; write sqlite:///file or postgresql://…")
 
 
-def open_engine(url: URL) -> Engine:
+def open_engine(url: URL, cache_kib: int = WIDE_CACHE_KIB) -> Engine:
     """A synchronous engine that writes: every SQLite transaction begins IMMEDIATE."""
     if url.get_backend_name() == "sqlite":
         _make_private(Path(str(url.database)))
         engine = create_engine(url)
-        _prepare_sqlite(engine, begin="BEGIN IMMEDIATE", read_only=False)
+        _prepare_sqlite(engine, begin="BEGIN IMMEDIATE", cache_kib=cache_kib)
         return engine
     # Jobs are repeatable and touch rows through conditional updates; READ COMMITTED is what those are written for.
     return create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
@@ -138,8 +147,11 @@ class _WithHints(SQLiteCompiler):
         return text
 
 
-def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
-    """Take transactions into our own hands: a deferred BEGIN that turns into a write fails whatever the timeout."""
+def _prepare_sqlite(engine: Engine, *, begin: str, cache_kib: int | None) -> None:
+    """Take transactions into our own hands: a deferred BEGIN that turns into a write fails whatever the timeout.
+
+    ``cache_kib`` is the page cache of one that writes, ``None`` where nothing may be written.
+    """
     engine.dialect.statement_compiler = _WithHints
 
     @event.listens_for(engine, "connect")
@@ -147,13 +159,13 @@ def _prepare_sqlite(engine: Engine, *, begin: str, read_only: bool) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        if read_only:
+        if cache_kib is None:
             cursor.execute("PRAGMA query_only = ON")
         else:
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = FULL")
             cursor.execute("PRAGMA foreign_keys = ON")
-            cursor.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+            cursor.execute(f"PRAGMA cache_size = -{cache_kib}")
             cursor.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         cursor.close()
 

@@ -11,7 +11,7 @@ from mta.feedback_token import FeedbackKey
 from postwright.keyrings import KeyRing, read_key_ring
 from postwright.services.signing_keys import StoredKeys
 from postwright.settings import Settings
-from postwright.store.database import Database
+from postwright.store.database import WIDE_CACHE_KIB, Database
 from tracking.tokens import TokenKeys
 
 _CLOSED = ("domain_watch", "webhook_deliveries", "webhook_http", "outbound_http", "resolver", "fresh_resolver")
@@ -24,6 +24,7 @@ class Foundation:
 
     settings: Settings
     clock: Clock
+    cache_kib: int = WIDE_CACHE_KIB
 
     async def close(self) -> None:
         """Let go of what was opened."""
@@ -41,7 +42,7 @@ class Foundation:
     @cached_property
     def database(self) -> Database:
         """The database."""
-        return Database(self.settings.database.url, self.clock, lambda: self.erasure_keys)
+        return Database(self.settings.database.url, self.clock, lambda: self.erasure_keys, cache_kib=self.cache_kib)
 
     @cached_property
     def resolver(self) -> Resolver:
