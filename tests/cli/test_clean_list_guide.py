@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guides" / "clean-list.md"
 
 
+@pytest.mark.timeout(600)
 def test_the_commands_of_the_guide(tmp_path: Path, initialised: Path) -> None:
     if shutil.which("bash") is None:
         assert not os.environ.get("CI"), "bash is not installed"
@@ -31,7 +32,7 @@ def test_the_commands_of_the_guide(tmp_path: Path, initialised: Path) -> None:
     }
     script = f"set -euo pipefail\ncd {tmp_path}\nln -s {ROOT}/scripts scripts\n" + "\n".join(blocks)
     done = subprocess.run(
-        ["bash", "-x", "-c", script], env=environment, capture_output=True, text=True, timeout=240, check=False
+        ["bash", "-x", "-c", script], env=environment, capture_output=True, text=True, timeout=540, check=False
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     plan = json.loads((tmp_path / "list" / "plan.json").read_text("utf-8"))
