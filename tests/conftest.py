@@ -116,7 +116,9 @@ def _statements_are_compiled_once() -> Iterator[None]:
     def create(url: "URL", **options: Any) -> "Engine":
         engine = create_engine(url, query_cache_size=5000, **options)
         if engine.dialect.name == "sqlite":
-            first = shared.setdefault(bool(options), engine)
+            first = shared.get(bool(options), engine)
+            if first.dialect.server_version_info is None:  # it never connected, and does not know what it speaks to
+                first = shared[bool(options)] = engine
             engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
         return engine
 
